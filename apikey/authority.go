@@ -129,3 +129,6 @@ func (k Key) mayGrant(scopes Scopes) error {
 	}
 	return nil
 }
+
+// MayChangeWebhooks returns a *DeniedError if k may not change webhooks.
+func (k Key) MayChangeWebhooks() error { return k.MayChangeOwners() }

@@ -151,6 +151,12 @@ type AuditChanges struct {
 	RevocationReason *AuditChange[string] `json:"revocation_reason,omitzero"`
 	Imported         *AuditChange[string] `json:"imported,omitzero"` // the scheme of a new key's imported secret
 
+	URL            *AuditChange[string]   `json:"url,omitzero"` // of a webhook: its host only
+	Events         *AuditChange[[]string] `json:"events,omitzero"`
+	DisabledReason *AuditChange[string]   `json:"disabled_reason,omitzero"`
+
+	WebhookDescription *AuditChange[string] `json:"webhook_description,omitzero"`
+
 	AllowedCIDRs *AuditChange[[]string] `json:"allowed_cidrs,omitzero"`
 	ObserveCIDRs *AuditChange[[]string] `json:"observe_cidrs,omitzero"`
 }

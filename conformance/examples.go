@@ -68,6 +68,13 @@ func (s *session) accepts(r request) {
 		defer reset()
 		r.key = url.PathEscape(owner)
 	}
+	if strings.Contains(op.path, "{webhook_id}") {
+		made, remove := s.newWebhook()
+		r.key = text(made["id"])
+		if r.operation != "deleteWebhook" {
+			defer remove()
+		}
+	}
 	if strings.Contains(op.path, "{key_name}") || r.operation == "forwardAuth" {
 		key, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{"datasets:read"}))
 		if !ok {
@@ -102,6 +109,9 @@ func (s *session) accepts(r request) {
 		s.remember(a)
 	case "importApiKeys":
 		s.rememberImported(a)
+	case "createWebhook":
+		s.keepSecret(text(a.body["secret"]))
+		s.want(http.StatusOK, request{operation: "deleteWebhook", key: text(a.body["id"])})
 	default:
 		s.keepSecret(text(a.body["secret"]))
 	}
@@ -127,6 +137,8 @@ func (s *session) ownValues(example map[string]any) fields {
 			value = s.newName()
 		case "owner":
 			value = s.run
+		case "url":
+			value = nowhere
 		case "expires_at":
 			value = time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 		case "keys":

@@ -48,19 +48,28 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate      AuditAction = "create"
-	AuditActionLeak        AuditAction = "leak"
-	AuditActionOutside     AuditAction = "outside"
-	AuditActionRevoke      AuditAction = "revoke"
-	AuditActionRotate      AuditAction = "rotate"
-	AuditActionUpdate      AuditAction = "update"
-	AuditActionUpdateOwner AuditAction = "update_owner"
+	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateWebhook AuditAction = "create_webhook"
+	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionLeak          AuditAction = "leak"
+	AuditActionOutside       AuditAction = "outside"
+	AuditActionRevoke        AuditAction = "revoke"
+	AuditActionRotate        AuditAction = "rotate"
+	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionTestWebhook   AuditAction = "test_webhook"
+	AuditActionUpdate        AuditAction = "update"
+	AuditActionUpdateOwner   AuditAction = "update_owner"
+	AuditActionUpdateWebhook AuditAction = "update_webhook"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
 func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
+		return true
+	case AuditActionCreateWebhook:
+		return true
+	case AuditActionDeleteWebhook:
 		return true
 	case AuditActionLeak:
 		return true
@@ -70,9 +79,15 @@ func (e AuditAction) Valid() bool {
 		return true
 	case AuditActionRotate:
 		return true
+	case AuditActionRotateWebhook:
+		return true
+	case AuditActionTestWebhook:
+		return true
 	case AuditActionUpdate:
 		return true
 	case AuditActionUpdateOwner:
+		return true
+	case AuditActionUpdateWebhook:
 		return true
 	default:
 		return false
@@ -229,6 +244,123 @@ func (e VerifyCode) Valid() bool {
 	case VerifyCodeREVOKED:
 		return true
 	case VerifyCodeVALID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStateWaiting   WebhookDeliveryState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEventType.
+const (
+	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
+	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
+	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
+	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
+	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
+	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
+	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
+	WebhookEventTypeWebhookRotated        WebhookEventType = "webhook.rotated"
+	WebhookEventTypeWebhookTest           WebhookEventType = "webhook.test"
+	WebhookEventTypeWebhookUpdated        WebhookEventType = "webhook.updated"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEventType enum.
+func (e WebhookEventType) Valid() bool {
+	switch e {
+	case WebhookEventTypeApiKeyAddressObserved:
+		return true
+	case WebhookEventTypeApiKeyCreated:
+		return true
+	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyResumed:
+		return true
+	case WebhookEventTypeApiKeyRevoked:
+		return true
+	case WebhookEventTypeApiKeyRotated:
+		return true
+	case WebhookEventTypeApiKeySuspended:
+		return true
+	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerUpdated:
+		return true
+	case WebhookEventTypeWebhookCreated:
+		return true
+	case WebhookEventTypeWebhookDeleted:
+		return true
+	case WebhookEventTypeWebhookRotated:
+		return true
+	case WebhookEventTypeWebhookTest:
+		return true
+	case WebhookEventTypeWebhookUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookResponseDisabledReason.
+const (
+	WebhookResponseDisabledReasonFailing WebhookResponseDisabledReason = "failing"
+	WebhookResponseDisabledReasonGone    WebhookResponseDisabledReason = "gone"
+	WebhookResponseDisabledReasonRequest WebhookResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookResponseDisabledReason enum.
+func (e WebhookResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookResponseDisabledReasonFailing:
+		return true
+	case WebhookResponseDisabledReasonGone:
+		return true
+	case WebhookResponseDisabledReasonRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookWithSecretResponseDisabledReason.
+const (
+	WebhookWithSecretResponseDisabledReasonFailing WebhookWithSecretResponseDisabledReason = "failing"
+	WebhookWithSecretResponseDisabledReasonGone    WebhookWithSecretResponseDisabledReason = "gone"
+	WebhookWithSecretResponseDisabledReasonRequest WebhookWithSecretResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookWithSecretResponseDisabledReason enum.
+func (e WebhookWithSecretResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookWithSecretResponseDisabledReasonFailing:
+		return true
+	case WebhookWithSecretResponseDisabledReasonGone:
+		return true
+	case WebhookWithSecretResponseDisabledReasonRequest:
 		return true
 	default:
 		return false
@@ -745,7 +877,7 @@ type ApiKeyWithSecretResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
+// AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 // changed, and no key.
@@ -759,7 +891,7 @@ type AuditAction string
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
 
-// AuditChanges The properties of the key or owner that changed, with their old and new values. `from` is absent if
+// AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown. `imported` is how the
 // imported secret of a new key is hashed.
@@ -767,8 +899,14 @@ type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
 
+	// DisabledReason The old and the new text
+	DisabledReason *AuditTextChange `json:"disabled_reason,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
+	// Events The old and the new event types of a webhook
+	Events *AuditEventsChange `json:"events,omitempty"`
 
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
@@ -805,11 +943,17 @@ type AuditChanges struct {
 
 	// Scopes The old and the new scopes
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
+
+	// Url The old and the new text
+	Url *AuditTextChange `json:"url,omitempty"`
+
+	// WebhookDescription The old and the new text
+	WebhookDescription *AuditTextChange `json:"webhook_description,omitempty"`
 }
 
-// AuditEvent A change of a key or of an owner, or a use that its owner wants to know of
+// AuditEvent A change of a key, an owner or a webhook, or a use that its owner wants to know of
 type AuditEvent struct {
-	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
+	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 	// changed, and no key.
@@ -837,7 +981,7 @@ type AuditEvent struct {
 	// Example: 2026-11-23T10:30:00.000Z
 	At apikey.Timestamp `json:"at"`
 
-	// Changes The properties of the key or owner that changed, with their old and new values. `from` is absent if
+	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown. `imported` is how the
 	// imported secret of a new key is hashed.
@@ -848,7 +992,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that was changed; all zeros for `update_owner`
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -873,8 +1017,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, or the operator's command: `serve` created the first key,
-	// `keys create` and the like work on the database itself
+	// Via `http`, `leak report`, `webhooks` if the service itself disabled one, or the operator's
+	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -890,6 +1034,23 @@ type AuditEventListResponse struct {
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// AuditEventsChange The old and the new event types of a webhook
+type AuditEventsChange struct {
+	// From Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	From *WebhookEvents `json:"from,omitempty"`
+
+	// To Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	To *WebhookEvents `json:"to,omitempty"`
 }
 
 // AuditFlagChange The old and the new value
@@ -1034,8 +1195,9 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, PATH_NOT_FOUND (404);
+	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -1737,6 +1899,320 @@ type VerifyResponse struct {
 	Valid bool `json:"valid"`
 }
 
+// WebhookCreate A new webhook. With an `owner` it gets only events of this owner and its keys.
+type WebhookCreate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookDelivery What became of an event on its way to a webhook
+type WebhookDelivery struct {
+	// Attempts How many attempts were made
+	//
+	// Example: 3
+	Attempts int `json:"attempts"`
+
+	// Error Why the last attempt failed; what the receiver answered is not kept
+	//
+	// Example: no answer within 10s
+	Error *string `json:"error,omitempty"`
+
+	// EventId The audit event's `id`, which is the delivery's `webhook-id`
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	EventId openapi_types.UUID `json:"event_id"`
+
+	// FinishedAt When it was delivered or given up; absent while it waits
+	//
+	// Example: 2026-11-23T10:30:01.000Z
+	FinishedAt *apikey.Timestamp `json:"finished_at,omitempty"`
+
+	// NextAttemptAt When the next attempt is due; absent if there will be none
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	NextAttemptAt *apikey.Timestamp `json:"next_attempt_at,omitempty"`
+
+	// Since When the attempts began; 72 hours later the webhook is disabled
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	Since apikey.Timestamp `json:"since"`
+
+	// State `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+	// given up, because its event was removed from the audit log
+	//
+	//
+	// Example: waiting
+	State WebhookDeliveryState `json:"state"`
+
+	// Status The HTTP status of the last answer; absent if there was none
+	//
+	// Example: 503
+	Status *int `json:"status,omitempty"`
+
+	// Type What happened. `api_key.address_observed`: a key was used from outside its
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	//
+	//
+	// Example: api_key.revoked
+	Type WebhookEventType `json:"type"`
+}
+
+// WebhookDeliveryListResponse Deliveries, newest event first
+type WebhookDeliveryListResponse struct {
+	// Data The deliveries of this answer
+	Data []WebhookDelivery `json:"data"`
+
+	// Next Pass it as `before` to read on; absent if there are no more deliveries
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// WebhookDeliveryState `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+// given up, because its event was removed from the audit log
+//
+// Example: waiting
+type WebhookDeliveryState string
+
+// WebhookDescription What the webhook is for
+//
+// Example: Tells the shop
+type WebhookDescription = string
+
+// WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+//
+// Example: api_key.revoked
+type WebhookEventType string
+
+// WebhookEvents Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+// their sequence numbers that none is missing.
+//
+// Example: ["api_key.leaked","api_key.revoked"]
+type WebhookEvents = []WebhookEventType
+
+// WebhookListResponse All webhooks, oldest first
+type WebhookListResponse struct {
+	// Data The webhooks
+	Data []WebhookResponse `json:"data"`
+}
+
+// WebhookResponse A webhook
+type WebhookResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt apikey.Timestamp `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *apikey.Timestamp `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *apikey.Timestamp `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *apikey.Timestamp `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookResponseDisabledReason string
+
+// WebhookRotate How to rotate
+type WebhookRotate struct {
+	// GraceSeconds How long deliveries are signed with the old secret too, at most 7 days
+	//
+	// Example: 86400
+	GraceSeconds int `json:"grace_seconds"`
+}
+
+// WebhookUpdate What to change; what is absent stays as it is
+type WebhookUpdate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url *WebhookUrl `json:"url,omitempty"`
+}
+
+// WebhookUrl Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+// their own. Redirects are not followed.
+//
+// Example: https://hooks.example.com/apikeyd
+type WebhookUrl = string
+
+// WebhookWithSecretResponse A webhook with its secret, which is never shown again
+type WebhookWithSecretResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt apikey.Timestamp `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *apikey.Timestamp `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookWithSecretResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *apikey.Timestamp `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *apikey.Timestamp `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Secret What deliveries are signed with (only returned on creation and rotation)
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookWithSecretResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookWithSecretResponseDisabledReason string
+
+// EventId defines model for EventId.
+type EventId = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -1758,6 +2234,9 @@ type SinceOfUsage = apikey.Timestamp
 // UntilOfUsage defines model for UntilOfUsage.
 type UntilOfUsage = apikey.Timestamp
 
+// WebhookId defines model for WebhookId.
+type WebhookId = string
+
 // BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
@@ -1777,6 +2256,11 @@ type BadScope = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Conflict = ErrorResponse
+
+// DeliveryNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type DeliveryNotFound = ErrorResponse
 
 // Error Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1828,10 +2312,25 @@ type RateLimited = ErrorResponse
 // generated clients.
 type TooManyRequests = ErrorResponse
 
+// TooManyWebhooks Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type TooManyWebhooks = ErrorResponse
+
 // Unauthorized Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Unauthorized = ErrorResponse
+
+// WebhookDisabled Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookDisabled = ErrorResponse
+
+// WebhookNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookNotFound = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
@@ -2033,6 +2532,18 @@ type GetUsageParams struct {
 	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// State Only deliveries in this state
+	State *WebhookDeliveryState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Before Only events older than the one with this `id`
+	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
+
+	// ItemsPerPage The most deliveries in an answer; 20 if absent
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
@@ -2056,6 +2567,15 @@ type UpdateOwnerJSONRequestBody = OwnerUpdate
 
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookUpdate
+
+// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
+type RotateWebhookSecretJSONRequestBody = WebhookRotate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -2119,6 +2639,33 @@ type ServerInterface interface {
 	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx echo.Context) error
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx echo.Context) error
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx echo.Context) error
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx echo.Context, webhookId WebhookId) error
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{webhook_id})
+	GetWebhook(ctx echo.Context, webhookId WebhookId) error
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{webhook_id})
+	UpdateWebhook(ctx echo.Context, webhookId WebhookId) error
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx echo.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) error
+	// RetryWebhookDelivery Deliver an event again
+	// (POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry)
+	RetryWebhookDelivery(ctx echo.Context, webhookId WebhookId, eventId EventId) error
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx echo.Context, webhookId WebhookId) error
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx echo.Context, webhookId WebhookId) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2710,6 +3257,167 @@ func (w *ServerInterfaceWrapper) VerifyApiKey(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, webhookId)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, webhookId)
+	return err
+}
+
+// UpdateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhook(ctx, webhookId)
+	return err
+}
+
+// ListWebhookDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before: %s", err))
+	}
+
+	// ------------- Optional query parameter "items_per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookDeliveries(ctx, webhookId, params)
+	return err
+}
+
+// RetryWebhookDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) RetryWebhookDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// ------------- Path parameter "event_id" -------------
+	var eventId EventId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "event_id", ctx.Param("event_id"), &eventId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetryWebhookDelivery(ctx, webhookId, eventId)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, webhookId)
+	return err
+}
+
+// TestWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestWebhook(ctx, webhookId)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -2777,6 +3485,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
+	router.GET(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/v1/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/deliveries/:event_id/retry", wrapper.RetryWebhookDelivery, options.OperationMiddlewares["retryWebhookDelivery"]...)
 
 }
 
@@ -2818,6 +3535,16 @@ type ConflictJSONResponse struct {
 	Body ErrorResponse
 
 	Headers ConflictResponseHeaders
+}
+
+type DeliveryNotFoundResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type DeliveryNotFoundJSONResponse struct {
+	Body ErrorResponse
+
+	Headers DeliveryNotFoundResponseHeaders
 }
 
 type ErrorResponseHeaders struct {
@@ -2931,6 +3658,16 @@ type TooManyRequestsJSONResponse struct {
 	Headers TooManyRequestsResponseHeaders
 }
 
+type TooManyWebhooksResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type TooManyWebhooksJSONResponse struct {
+	Body ErrorResponse
+
+	Headers TooManyWebhooksResponseHeaders
+}
+
 type UnauthorizedResponseHeaders struct {
 	CacheControl    *string
 	WWWAuthenticate *string
@@ -2940,6 +3677,26 @@ type UnauthorizedJSONResponse struct {
 	Body ErrorResponse
 
 	Headers UnauthorizedResponseHeaders
+}
+
+type WebhookDisabledResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type WebhookDisabledJSONResponse struct {
+	Body ErrorResponse
+
+	Headers WebhookDisabledResponseHeaders
+}
+
+type WebhookNotFoundResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type WebhookNotFoundJSONResponse struct {
+	Body ErrorResponse
+
+	Headers WebhookNotFoundResponseHeaders
 }
 
 type ListApiKeysRequestObject struct {
@@ -5887,6 +6644,1401 @@ func (response VerifyApiKeydefaultJSONResponse) VisitVerifyApiKeyResponse(w http
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListWebhooks200JSONResponse struct {
+	Body    WebhookListResponse
+	Headers ListWebhooks200ResponseHeaders
+}
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ListWebhooks400JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListWebhooks401JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhooks403JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListWebhooksdefaultJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Body *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	CacheControl *string
+	Location     *string
+	XRequestId   *string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookWithSecretResponse
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateWebhook400JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateWebhook401JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateWebhook403JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409JSONResponse struct{ TooManyWebhooksJSONResponse }
+
+func (response CreateWebhook409JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response CreateWebhookdefaultJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type DeleteWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers DeleteWebhook200ResponseHeaders
+}
+
+func (response DeleteWebhook200JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response DeleteWebhook400JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteWebhook401JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteWebhook403JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response DeleteWebhook404JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteWebhookdefaultJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers GetWebhook200ResponseHeaders
+}
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetWebhook400JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetWebhook401JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetWebhook403JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response GetWebhook404JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetWebhookdefaultJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *UpdateWebhookJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type UpdateWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers UpdateWebhook200ResponseHeaders
+}
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateWebhook400JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateWebhook401JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateWebhook403JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response UpdateWebhook404JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response UpdateWebhookdefaultJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Params    ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListWebhookDeliveries200JSONResponse struct {
+	Body    WebhookDeliveryListResponse
+	Headers ListWebhookDeliveries200ResponseHeaders
+}
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ListWebhookDeliveries400JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListWebhookDeliveries401JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhookDeliveries403JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response ListWebhookDeliveries404JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListWebhookDeliveriesdefaultJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDeliveryRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	EventId   EventId   `json:"event_id"`
+}
+
+type RetryWebhookDeliveryResponseObject interface {
+	VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error
+}
+
+type RetryWebhookDelivery202ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RetryWebhookDelivery202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers RetryWebhookDelivery202ResponseHeaders
+}
+
+func (response RetryWebhookDelivery202JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response RetryWebhookDelivery400JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RetryWebhookDelivery401JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RetryWebhookDelivery403JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery404JSONResponse struct{ DeliveryNotFoundJSONResponse }
+
+func (response RetryWebhookDelivery404JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery409JSONResponse struct{ WebhookDisabledJSONResponse }
+
+func (response RetryWebhookDelivery409JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDeliverydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response RetryWebhookDeliverydefaultJSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *RotateWebhookSecretJSONRequestBody
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RotateWebhookSecret200JSONResponse struct {
+	Body    WebhookWithSecretResponse
+	Headers RotateWebhookSecret200ResponseHeaders
+}
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RotateWebhookSecret400JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RotateWebhookSecret401JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RotateWebhookSecret403JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response RotateWebhookSecret404JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response RotateWebhookSecretdefaultJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook202ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type TestWebhook202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers TestWebhook202ResponseHeaders
+}
+
+func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response TestWebhook400JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response TestWebhook401JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response TestWebhook403JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response TestWebhook404JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409JSONResponse struct{ WebhookDisabledJSONResponse }
+
+func (response TestWebhook409JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response TestWebhookdefaultJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListApiKeys List API keys
@@ -5949,6 +8101,33 @@ type StrictServerInterface interface {
 	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx context.Context, request VerifyApiKeyRequestObject) (VerifyApiKeyResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{webhook_id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{webhook_id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RetryWebhookDelivery Deliver an event again
+	// (POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry)
+	RetryWebhookDelivery(ctx context.Context, request RetryWebhookDeliveryRequestObject) (RetryWebhookDeliveryResponseObject, error)
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -6634,379 +8813,725 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 	return nil
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context) error {
+	var request ListWebhooksRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context) error {
+	var request CreateWebhookRequestObject
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request DeleteWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request GetWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request UpdateWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	var body UpdateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx.Request().Context(), request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		return validResponse.VisitUpdateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx echo.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) error {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.WebhookId = webhookId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx.Request().Context(), request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		return validResponse.VisitListWebhookDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetryWebhookDelivery operation middleware
+func (sh *strictHandler) RetryWebhookDelivery(ctx echo.Context, webhookId WebhookId, eventId EventId) error {
+	var request RetryWebhookDeliveryRequestObject
+
+	request.WebhookId = webhookId
+	request.EventId = eventId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryWebhookDelivery(ctx.Request().Context(), request.(RetryWebhookDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryWebhookDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetryWebhookDeliveryResponseObject); ok {
+		return validResponse.VisitRetryWebhookDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, webhookId WebhookId) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.WebhookId = webhookId
+
+	var body RotateWebhookSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request TestWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		return validResponse.VisitTestWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdhu3ti74Kmiec0bstYs0Sd2pscYesiwnim3JkWR7JaGPCFaBJKIiwFUoimKy3aPfpP/1i/Sb9JP0",
-	"wJwACnXhTZIdJ9u7+6zIxbrgMjHv85t/1EI5nkjBRKpqnT9qI0YjlsCfxzQcsfqxFGkiY30hYipM+CTl",
-	"UtQ6taN4RueK9ISsq1QmrFcLauyOjicxq3Vq9motqKlwxMZUvyCdT/RvKk24GNY+fQpqr2VI8X3F11+N",
-	"GBFsRm7Y/DtFJjQdBaQ/JzxqkCMySeTdnKQjmpKEjeUtUyQdMdJnQy4EF0MiB/CIIuOpSslkmhKeEi66",
-	"YpBIkeqf0xFXRArW6IrcwJ/dtp7RCa/fsLl61mwd7NFWv13fHTSb9b1wK6ofsO1BfYfu9vfC/eiANQcr",
-	"ZnhBU/aaj3lafytjHs6rZxrrOxSOi+k5B4QP9JhHVBEq5h3S69Zu2Lxb6xGuiL43oal5Tj/W+3ePhDSO",
-	"FeGC9Ga9rlAslCJSgX7y31OZUng2VQT+YZ+ZCp6qrngSJXSQ1jlLB/VRmk70CugPwPvrhijqrebTwmqZ",
-	"QR3++5+tZvNw9s/d5rrLccHGlOu9Ki/IB7OvlAtYEkbDEc60Q3qJnadMcPBEyFlAqIgIjWOYEx1SLmAd",
-	"0h4xy/DwKSb/3G4fpv/c2lk1Q5Ym8/rRIGVJeWqXOBqSSjKjPCV9NpAJI5Qk+in/uy3/KwOZjGla69S4",
-	"SLfatcB+louUDVkC3/3w4UP9aJqOmEh5SFNW/vgPcqY/TL2byJOLl8fkoNVqBkT/tbu303yam/5zRhOW",
-	"kITRePzPbo1O+A2bR93ailX4V/1owuuv2Lx+GlWTPI88cj8kFNnJJGGKiTQ3hEc4hdlwzuiYLeA2dMxy",
-	"J3DCkpCJtM5EKCMWLR1jyP9XuznhExZzwdYezPlMVFGJHo3UP91/OFOVyjFL6tvttQdzGcoJU9WjUfBb",
-	"bjiKTag+P5Fmy2pCQ6aKQwoIG0/SucfKhITVyQYa0ZQqlqpOwmhE3L9mCU9XL+MF+/eUqbSSxE4jTeMD",
-	"DqKBK2Aamifo8SuW3PKQfadILIdL13H71S/tf/20837vzdbZ26vdix/bH35+vnX84uTl0sF9CmoxFzew",
-	"mN+z9BVbwPZv2ByEWqoIj2pBTU5YAvJQz6g2ZOnRhOuHg5pe6zFLjWjWsq1xw+bXAqi59j8TpiZSKNbo",
-	"y2j+P57xCFYIP/1O0eECbiAHKRN2S8mMKnLLEr1oSwaDr7vniM7jiCUnt1bbyI8IfiQMfy1+P+YqPZpG",
-	"PD2xv+cH8O8pS+YN5KcV3xfsLjXs+VbesModwZ/scpRGkMDPD9uRC5nStPrr3/Nb921CQfdRLExYWh4I",
-	"vORhA3k3iRYN5HhExXDxMkzhyYd9/b2msnnl1/En+PqSJQAynbtBJMgInssI3qiHXf62eRWczvyoT0XK",
-	"klsanw8WnBVQ0ZgYpiPLArl5RB3qAxyxAZ3GKaFkzMU0ZWQgE+TgyqgmgozkNIHr1CxrxmX0T7WgxvWn",
-	"gI5rQc0soP1Ojt38z4QNap3a/3iW6e7P8Ff1DGZgJwSL/YrNVwm9BObU41FPzw8G2CBvc/JGkyTcK0IW",
-	"kN6zHkml7JAefdYHlbRH/1f7Zb8XEKpIf94VPXzs3cXpsR3kE/2Cpz3NhX+kt/QShhKQnlZIGfwYEEUH",
-	"7J/dWreG972dpyMp9BJ2RW+axI23NB2dqJBOmPe276U2Cm5pPNUbQ969O32hV3pMnuzXt+H/a7Wf6kEa",
-	"Tk8F4VFAZiMejrpCMBZpyURgxFwMiyZByOueZIdd0nSebZIjeKREnrCo1kmTKVsuwED6L94aoJ/SNmh1",
-	"f/kWlIaf0wUqhg8fus/YzweVR/hIWO0lHTFNWlSQuaZ+OROHBJe7p+2rDo3GXPRWjbZwJOxw1zsPqGLp",
-	"IV9yEbKFR/xcxPPcyXZGYsrHDA5xTFM9KcH0oU7JWKqUbDebDfI84wD6DTFVKdltdgUyAxWQ9jYcfzBa",
-	"tpok0kRoVP/eVKQ87jXIB56O5DQlPTsAfZYEYTSJuV5FPYoxvWGqK3IMiMRSDFlS3PV2s71bb7Xqrd2r",
-	"ZrMD//8vCxZU6YWpVdobmtXX9aczm8Mjgnd66MtXNBsmWOtgodupu9X1eWgAZhwsirbsKufU3lo5J3jB",
-	"5nP6pE8BSg2QDM9p9BO8uPNHLZQi1fph548anUxijp6LZ78pdF+YYWbKiP5DTcdjqv/UJzph+pQKSdQ0",
-	"HBEngmpBDVgXfiPS4zk9e3/0+vTF9cXJT+9OLq9qQS1iKeWxqnV+/aM24Cw2QrAvlZ7GmCncgxp8QAsi",
-	"GEL2kczlYeXoIYkZvUWGMk1rnz76rzGvJvd+nZPJ1zxaqUenNJ2qWme72YQdWO9gnySJTC7MZuHWlXmo",
-	"GYSex5jGmgRYFBAQwtlcuCKzRIphLVjq/qoajLn/Wf7mCuNk2cO5e2Eiz2lkLm1IeH2jAWV0B86yCUu0",
-	"GZbN834Ex+4mPGHqmqY5mgMfW59Z62owTacJKxBU9iipvv3eBBN8O21fy2nT1GdOV2EGwdd5yMDlseER",
-	"C+UYl8ujtpm0HhIuCLo47kdk8Jby4dJUMZJxRCiBz3cIOEhIN+8/6dZAT+nWEjaRiXdROW+NGWeBAOEi",
-	"+Uyf+lpEgdSGmRYEXIVSDPhwmjCwAmjKblniuSJx5Kix8JRQdaPAcgNnPC7L10PGx1IMYh5uKinQmxGV",
-	"2Ca4H7gi9vcyJb86+fn64uT9+auTFzlKpfYZeEVIhSalPiMh+BOiQxImTJMF+jbwlNyHMg70rFN6w0R5",
-	"8GCiaq0Sfi6P/ezozcn11dGrk7Pc0HOPaWWUCrRd9Ewc89WWxCEJR1LzanMHsLvEOo5oCk8MeKLS+8/u",
-	"cek+N7fAeZiyLQ6s/Y9GGxC5VpfEXN8I/+ApGdM5GdFbbaJLbYHQFKwTEOuR3k1vx9ldykTEIjBJvpJj",
-	"Amu14RkxnvYymWlBp1dQfzlhSlWek+fnL36+Pjk7Pn9ROCipfQPyk2McUP3EuB8C1FioIsPf+eSQKCYi",
-	"vQNTkfvcPYirtaNXAkwyQeOintifDgsO8koxdnVycXb0OjchJccsHXExJDMmUpTzRGtghyRlcYzEBaqL",
-	"oTRv7PeZyA7qfekokWkalzZISqRejBPOeDoilPRpZPxuxSldnZ9fvzk6+9mK5sv8Zi1829HbU8PpxowM",
-	"EjlGJweNIr1HhyRN5lkoskXuKQjbyO6kfE0TtLKrSVGPM4ZbFlCinubro4vvT6pp0Wrl1rGxu01e8ef3",
-	"pLMtPeapoLeUx7QfVwxbKxN9qhzXoELNWGIs/uL4350dvT86fX30/HV58ItfhJ5XzaaBMqnKJFG2NXSg",
-	"9WsvZmsDxvckTDPzGyFnFeIJB+B4KekzJsiYRlWbdv7u6vj8zcn1u7NXZ+cfzhZPfEB5zCISTRM9z9R9",
-	"Rqs2WlLJaRpKlAFmYFqIsfCGZAHouZyShE0YTb0X3H8JHk+CHYk57h+LFeuQ7dYWeQL0KrXKhkT6NCDb",
-	"rR3yJGOPQNL6cvuAPKk4wV3hGIJ3cgVLZzK5QXloH1KMJuGIKX0wpAgZcgC4H5RFCNwjGXVFBR09DchO",
-	"s0me0Ar+Cr9tkScefXdIBVF3xVpU7Q2liqIbpEBSHfQkLiRKSyZlGuHp06JsPwpDNsmEWEVWh1637dZO",
-	"QHocYrPpvIfqiBTx3DnfUYuihimZMeW8gPbpFeHhhykbhSyOZc/6tz5YTXkpkz6PItRtN1BVpM0kyBgO",
-	"+F8zNzssZiRBl61gNy/PL56fvnhRUIzhtR3cIYpBYr2NhbeCimlVZqMmP4J/Ygv5iDHRy1ZKTMMbZa21",
-	"Sl3l8t3Ll6fHpydnV9eXx+dvi9KDKxON8KaW2mwHnKRNRLjn+B9XlTd6+y2NeUT6U1TKtdDLtvXRtO2q",
-	"dKJlLyjd/+Cj8ANXqUzmF5DgF21s3rqn8oRDpxFPSSyHGItQGNWpoJ4fTi+vzi+0Vvjm/H3R1E2RT2cv",
-	"M8ZAzFLDzyCoQmzEotnKIhbAqPUySWGyFyN4GSY+GG57SKi6MeFijDuZiMWfblNelAaPq2CGD+x7Jqdx",
-	"pLVJfbzAWvlKrMAzmR5FY56mGxOUUeurOZE9h31Gplr9AJ1Cc8MqtnT04sXFyeXl9dn51fXR69fnHyrM",
-	"Q2tbVL643dxqNBut1lbj4FBf1lwWfoBsSFRiFGgxI+TBEHeE/2je/J0iNI7ljEXXIY8Sp0A8hEtDEuVC",
-	"XxLoavmc1Yp1uTi6Orl+ffrm9GrJglS/jcgBaTWbWQbsbpMULbCt+1pgOEPImi0bmjHXFqiXGPedTbDl",
-	"isRsUDXRn96dXx1dn/zr+OTkxZKpjqgiWybHVb9JfySXv9tq6v8jlIylSEeoGIJCR+OYhFKlirR3Dk0q",
-	"zV1KJizhMiIqpUkK+ixyp7bPnRpNjKn+BeV1zj/91YvsMqsI8gsEZ9ajdrPtCZB9VwDdO9ddGHMmIMzp",
-	"nCLkiRbGuEieivr0cZ1yLp97pZZcTvxekB2/1lvs/Q9S1f98HedMpsfgFd9UHP2d/d/g7npDRTmmu56L",
-	"epmP79XJz5cljrum49uGNzSf9RzfGLQN5VSkaIXDYkjBcB0yQUwFQZspoVyxzOX+nf7o3bX+5lcaNNgk",
-	"QPBVKXsv5VRserRuWIHwzkwOQbX7+NXJz6DKvTx/d1YS5vkkBHAY2WRBWFvl0ioTm5VYSPMHp9M9yWL7",
-	"McnCW4UA9UnSZ7EUQ6hmyVn/XxUJYMp19N8rPJpkk/ZCPGaPQD80d3hp3pUTOb86qlLHbbmAfYsnMuDt",
-	"xo+sNGmP5ZiJFC0VdH6GCUtddH0okUXiqyDerlX2r4UTVsRK9cR/m6p00ey/HvLHDOP7scEKj6JlAfaQ",
-	"l0IWH85OLtZlhsa16AqDQJaUvduKpeAG4elhgTXaVOiviTl+ZezPqcsb87+/s0GPIdVvBv066/RZmGm1",
-	"TUtWmrSBKQTRd1/HSNf/3G4f9AhVWrAO4FGuCE7hm6X7SEGpKzTHzGW1sSoFGYILkjTMr6gORNwx//sn",
-	"atg3yoFRNZxTOkGPOsqa9fI22g9hMo94eLLJ4R44q/yGi6gcwz7E8vLqvIbHOxJ/Ej2+E3SajmTCf99Y",
-	"rkVc0X68RLFXUzWB5LUKAjy+OHlxcnZ1evT6+sXp5dHz10uYve9xz7330HrlCRMwFENsMgEN2RlS9zYA",
-	"WnqJjH+ieppaENkbls7y5F9vTy9WSDTzokOT9Qda2aNOhQvwnpZUUTsA5Pi2TnTJbEwK9jJVxCTIaIvW",
-	"vBYSNWwmhLVZvGjfQ2Y25kqZXInizJbP5M3p5eXp2ff5JDyGdaZ2NlSRu7pBMumQy5Pji5MrvTNH5ujA",
-	"GekQg++Avz9kMkstZrAVF5rM3syqLGd/j7wXHT4ekT2qIQAOknQmScQHA5ZoJQZNG+PjQXI2A/7bxOvd",
-	"EmI2EFRmo2vbRE+5XiEav8VqJK7Z8YDGipUyvmCfU2n8IbWgNvEe+aOWi10uwg3CGCie19QL0vpRl0MU",
-	"m1TMZ2ibDszRRtAKmZCemMZxr0FOB11B+4hoQUEb19apDUFB0aZXzkomVCmmLPsnUhRqM3+ttQ7ajWaj",
-	"3Wg+a2/Xglq72Wx1ov5+p7NX+xjUeMrGahUlnuEc9baN6d0pPrLVDmp6zJhziVW8JjOKJgkFJdJInSrY",
-	"HWbqdc2Z1Ut4qJelBxvVC8z6OFHmgldoghySnv5kTz+Cy+XPOjeavpQxo6LmJBUUlVVuJvwOzIpE4B/T",
-	"RhHPoFoMZ+gAfs3W1taBydEVRA4GiqWBSbrrCqw0C0iaTEWIzi9JxjyOuc2QK9XQbjXrzVZ9q3XVamf1",
-	"putUkmr+ldKIpitZyht73ydbvLpi4/U9n4Ka7GvhxDY/B2pkszPcUegAK4XdZLFieB6QjNEK5aorUK9m",
-	"kU1idMkvWTU0JEgarIMGeanNsWQOeFz6jORObu+rOhTO2bVGKbnnOqBxfD6AAq5lz/2kb79kaQqU8XGB",
-	"YWz9DEHGeYy1ItiCqvkFs5L931iY6oFmhvL6o3WG5zojLtjtjzVsFvIJNxr90rG6G23mgVr9CEgtFhm4",
-	"I1RdLPDBrzWD4+BxpY8VI0T55jLUjD5QRkKwmhhPQXMxRTNeSX9ZvC1gg8DyuCAwen25sjC+edUq+H3W",
-	"Y1ahFIora0QtlgsJC2WiOT9GLRSJGc3EAOjNM5/XgL93piWotusDouSY9WU07woT9sinO/NUsXjguYBk",
-	"eAOmrpARU0ahyvONRWLFRPHWo3nczkyvW0Tx3lbq6QLYCR94hp7+xQjYw0w5iKlKrzWzvaZpz/iwsmt6",
-	"9Xo2WX9CsVpdyNQtNky4RIJo8VwPmTA1wdUQTyaJ3fpBrAEYwf/rA+SF6JCWQVzQM4GoNcY2uBQNcgSi",
-	"XM8TpGiW8yikwZ4gCaOQI9+n2kiS8BpQ37gU+e1qB2UwuzEXfDwdA+ZdEdjOzRNBKqqIU/hRJVQKBGwE",
-	"5rBTf/ikavSKzhVRsho+Y/+qebD5iSowFSiYR6vOO2mLGcvpWIvaDRXnV2wOoViODxcZS5TMr5OpWHK+",
-	"rcptXXAo+jGblc7xYNvMTqgosdiMiZwdWiWRcKcsN4h9NbWIMK7IQEkvgcDQO9jYhtzXOd8LtJ5EzlRt",
-	"TYUBF5pFr9g8rzS0mk0gTPvPospQ2GAYzar9XCwnPiA2Skjzi1raQ5haBdAKAk7BY0YrNobwd8rYnqiz",
-	"8YRojpJsujwXclaxPEtXBIa6eEVec7VkPV7BmAWbMZW6bKICORvVupJPZ+7RCYLVrTXbohRYMeGgNqFD",
-	"LhzvXfbqt9mdxYWCieTetXjVVmgagRM5mgE7l9gK+3kNhVqBjoCJapWGmmPD1kdjbi7y1J16c7fe3r5q",
-	"tTrt/c7WTqO5115fS1loulreMxvxOAPRQ20iZ7F2jAmbsIGWvca4SRXpoT8IcLSMDyroCisUwSvge2sb",
-	"BFU7U2FXcvJaZ4MxiDG90xpS5v0klXI9XrfMRM6tvLlxlRG7mW44kAnjQ3Ft6Km8+DjH/NpjabOf6qGp",
-	"ght+Yj0v6LpzTlYUG128POOK6WW2ighJ2CSmIThW1lu2YUJDds1EtGLlJgm75XJqTwxRqZwocH9wMSwo",
-	"EDaHQbAsqKSqdfHte2kOQY1XEPgZIFQYpfsQEO5u9wx4785u+6nWrAmPtBqTpFqts9rXfYB03TCnUyjQ",
-	"Lo3Q12fX4AWAh2aOm3EUtJoEK2/c8uJR07rbIsivVrOztflq5vXsaomBoebvlI0BovSgMGjQ8Qc00f/p",
-	"4Y3X5rZeoMXujCbR0TQdERN87gpDz5b/3Ag2g/SVjJBMmKHsbjJ1HXtfhUNpXcGwmfNkkrABv6veCDQ9",
-	"whFNaJiyxAEO48EMtIqqjaKh4IphEcAhaI5O1GWLSW+um1dXr3/ca+9WLaZz4ax03JT9KGt5T2omJIKx",
-	"yOuEUbVaTbhwD1zg/VlcpfKovUXIYvS7pVXZicWT1Abpu38fvrSef8W6VbIIyzpK1yXeW9SNgP0Yj4xN",
-	"rTL048bjHQz3zUxVyKkta7p1LtgtZ7MV2jp17A29qDLJ8nUETRI5w/T5kv41lgm7tp7ZxdaYcTNkNSL6",
-	"uZxHVxCa6B2f5AjfmIZlabj4ky/169Hn67PtKeKMrKU645KxqNIBu7tdoTonciIVjdd78Vt7d44M14Ap",
-	"33T8CAi2cvQLnBF2IQWRQi+fwqqAwGF+0mGVl6FZ32qW8rXu4WXIcDzNwXBbHhSobgntQ0rrhp4H01gA",
-	"02ExP82V7/eZyXWblk0RVNBsYkql+yqWBtNCxlGmn/E4JqbK0WoUe7DCKA708Yzj6jDU/u62NuXKTih6",
-	"h06o3eb2vjH+8UKzyit1Hxf1p4WrfulYZaHW1lgKfLAItwmzLaozTQII5hCTxAGBvIz/9bpC6+gQ5LF3",
-	"Hh1fnb4/0Up3ZshYZV5I0stEUc9aM+YZm8MiQszgFlFXZIPSfMowZBP1EXphf63hw7WgliWa2ASAj/45",
-	"cfeVhJLBpAdM8g2pFth4Ko1WfYj+La6smqZS6mpboLT+Tw9DH3XFytizfjuiNejxZUPQN3NhCeWvEZC2",
-	"Vr0hRpX1njAmp7lI1xOAqwLNWk2He+bIwpJpjLLE2lKETibxvKiyt75FiP87RIi/xXw/b8z3/tHbBTL1",
-	"A09Hl6Aw+Jr8/eKBwR8F7q8YjVm00CV25dmsTITJfGKyTfKu+Z7TInodqA5NtJoWETrUpnDMXIuCnmm7",
-	"ZHzbEyZ6sPT6xno9YvCFHvygCk6Fuv6/5yffn56Ro+9PyMnZ8cXPb69OXpCXp69P4Meu+PlDFL/+8H76",
-	"89aPO+EPF5N+e3va3/pRvN76+e6YN//j9OVwfnb17u788vn7X8Y/Nt+Ll68+iPiHD+OLn/vvfqRdAS86",
-	"OXux+BuoYr2GJhq1zn7roF1lYi5Zz8E0jl0aoNEEn4CoS1g6TQSUSnq8WkTOdfi04MTTnApxwTU7jQj1",
-	"d6Kwfp4foX229/2L47sf34Wvfmu+aLbaW9s7u3v7B0fPj1+cvPz+h9MfX71+c3b+9qeLy6t379tHNz/H",
-	"qjjtoDahacoSPav//Sut//5R/0+zfnD98Y9m0Dr4dP1rs35wVP9F//THbvPT/6xU+ws0/7E6iQ4SobJQ",
-	"AESBwpjRRBMPkrAhMXBqgo9RjeRMmBI8fZY0Cz8Kq+PLH6xfNwJ/qLSdQ3oxoze9jvdpk7eJ4sF+ExVM",
-	"J9Qx6N8VYBXY2phM7W+Qnpymikes16nCPwsAXqFowKLIMg+iTtrLycXeoSebDAiPa9eiiQhnhF1vrkGf",
-	"xcPqAv4ul8EWr8EjOT3XpTLia2q2QLNm3Tu1oKbXzN1xbb0dZuR5ddi9pawOm+2SC7qK2RYvIJ3D1KiS",
-	"yMctQmevA2kaejUwky4MmVKWe9lcjQa5gmwA/S1sGqMnQPAfbqewfMcPxxRz7JxPutla5pP2Ts0TO9D/",
-	"wqPyktYHH//Y//Sk7v97+9PTP7Y+5S612p+elo9TULurm7fXy5j2qetUR91K2e+7BceOSQtUrExweH4J",
-	"YvsDoeLlCMhCmvAEKB/oic2wtY1qkB7kinhGCh8Ahl/CgODtqUAIKa0my14hboE3CDk7JH2pNzdh7l3C",
-	"YjjJQVdIaMZ1yxLFpVD2yJoCHZOa4sZ1ZI95no00SM9GfGDQIznDI+7iQFnWBrXdPuFGqkbWVnxA9BI2",
-	"x3qqcZMKBsfKp1/GdOg9mTMhVj58xccse7gUjtrwebto6z3K7tLsUQcvsdaCTcd9lngPr2mmwMPWVske",
-	"X8diqRjyRtGIBRu9lpMfngV1PXtwfX8/PO3UZ+8Nm7r+K5Yg7/nfkFrW06fhQdSl7aOVGrVrvFeVeWAA",
-	"RC2PNDLAikjTEAKr/2maS5YDwDhJbgT0Iiwf9nCd3ApfRfkU1KiVfus8g0zcw3arCA7SOAaMltO3Nj5o",
-	"+HQm5WBiuZLhqWKJ0zoHFj/FCI6gK8Bktp6e6nCgtXZbVYJ+aeDVbIjNgXvcgGqYCbuVK2wF44KodimM",
-	"fWiwDo0cgkyxIehO2HerWnPYaz0omn3D5tc8Wtyg02UvOKQOGsfkd5ZI7AqR1w0/S8B9I6/PRtFYv2Bq",
-	"EfV/p4hf7bOQrNfvnFqa4C2vSObqjdJ00gvQnDDWQy8DIzJf/U5hRw4RdUgPZEbPZh9hfyGIKWvdrSvA",
-	"KWF+7blwXcxvGFYHS1GVj1w4l3pUK2MxsI/gmDRMzNFZFsk0gU17oCzrwtX4uJQNL0+fwxap906gc1og",
-	"ptAh9vTaSXSZqFidQAddWctRbaoU9l0hPVRlexj5p9rELyfkaB1WSAyQuu6xj80nqrL2Fu6RpzVWt3Y0",
-	"ur3tcooFkcUdqk5YeW6b5zEXuSguiGcLrJMnlcoKqQ4148s+kjcn1vDAL1QsCjrjWivmxfyrF21dhzpO",
-	"fr27F86goHquNQMvOLv5DPz0m9UzyO5ePANf6V9v/PDEZyfaVlWwthyPfWwabq/z2YWr6ZsTay0mWir3",
-	"oQSXo7SaDMytC0ddNGPWGnkOAWjz4efypVZPwbt94TRy5sxac3AJE5uPP0t3Wj34pTGLgvm31rhTLT4/",
-	"9wEstD8uqW6PffL879Xb63i/7epl9u96q1dVfvfoq/fg9OtHX9+KmPWGSUel9QdYhBfQz3BBlMC2f0TL",
-	"GcFRWRyV1x8bIS5xpM6DcnvMhCAsQW6euW6lFcF3Vd22uGK4PJ9auqiB6XKN0c7XfvjjonVcqtcnc8L0",
-	"TV7fQoiyQAJRg5zC0Ccx5YL8eHl+ZiMSYGFv7+zpRezHbEwiGU7HTGAfg65QIzoBokG3L2QXarvXdK83",
-	"4EFkzCJOiR62KQRTk5hj0AVGBT+h/9jUJbLIZFerKm8u4n8s3YHANEGYJHKY0HGDFBppkifbzebTQ1JG",
-	"Rwm6wrt49Ob56ffvzt9dBqQMCZO7ZnKR8o/bmhBSgQGkh9B6ekgqgP2DriijmgfENVsJSB47LiA+aJ5+",
-	"8dbTw67IYcwGpICzGJC3R1c/ZP/Wj20/PSRvTq5+OH/hD0f/svP0kGQw0EFX5LCRA+Lhl5p/IAZoQAod",
-	"MfTLDp4eknx3MfJku7Vlr5rud/rajp7HsskGpITvRZ5st/UXbNM58mQH9trrlxQUmxrpe7aeNrrCu4mM",
-	"GRUmx6WycxL2TCq+CTF/ZpiQm+uVZD1rla2RGuSMzUgIFcsm2YtGkUt9c2yk3BG2xKRci9iqkj8mUs0F",
-	"WWJYlWUwa5npPsfO2entCjN9TV6pWcUIU0EH/I7w1J1dlqhCKcoa/aBLq7HMV3Xy7yk2mWc5X1WVXNjM",
-	"M6UWpGZ6H/zh6uotyTLP7Yeq80wrbIhcDq99jV3zAJlkbvZVouMHqkaXenNZdSJtb0TVqJdRbq6y4jvl",
-	"FV14cWs1ou2d3Vqg/9hp6eGPxjSsm8u5mLS7tbSCfo3tfaCAIJaQqxQz/nfG4WIP54CeQTNNTYo9oHXW",
-	"+6Kpm+WE48+btvYZ0X0+I5zPZhmW98fg0cSwLDvrOww1Q2LMiN0FpE8V293WhIR/TZPYEJtMXMLtRJOw",
-	"GDbIuabMrvjhzdFx4Pr6scRkwEFpIZtoBv2kV69j+LaOV+oDHrPeU80qb1nCB3PvMBbExMFgfzdq7rf2",
-	"97fDvWh354C2B4zSZrizQ6Nma4du9Qfbg1a/3W/299vtMGrtRLtha6ffHDSbtLmfz0Bqtfchtd3+e3vr",
-	"z0hMvR/azvr5lveq2PKeVo6RLnvSY7n3T2BcnvRm0yosLsrA5GGYhnyaePWZLRYB1WI2pOH8Oua37Hp7",
-	"cBC26V7UYrv9/ebWTp4gdlrtHEG0dvMpav9H/f/8+B+bZs20djVl77Ta5Ojy+PTUr+izh0hNaHhv+B0f",
-	"l2AVmAKtRFJYw840ekxuXc3w1qrZzTJmeRTkLHOE/nv8MOFyPQ2ngzrZhEn96VyiowVSHOQ6k0DEzMFs",
-	"6vkXW8CY6ZRGY/rOVsT1THiu18mWxKX/IMK+yT8/JD12x1Wq8FY/mdBmw3SFbZjXC00nfHOz160k18dG",
-	"zwGTEkwTk3z/ksOu6BmMRvOiRM5IP2EUejNpmQW5b1jWnM6kizYa06Ii8w8rMfVEEAEGG/Zn0KY5TSp7",
-	"pKwBV9G7wTz5Duz+EPRoiHP2AlRPmv4230MlxeNjd7PyOIo0kWrCQqxcBQ5X4bQS5BwKpduNJknlDROE",
-	"+w/axGjMB9jb3W0/LTsMcgXY1WuRK+J2OOKgyIGPTBtrLumUKvi3ojOwV4qinhJNZYddAeDKg4SOGQaK",
-	"E5ImU83HNbu4m0MKiwLj74OD4Ajw8GCuSL60IbBJfjPRFRjQ5ok9c4GJaKaQonnLFuSF7OUZuVen6DsP",
-	"TZuohaIF1gXt15DxW7CGxZw4Nv+YmdDVw7vWl69HvCq56HQoZFIoZMZ81Guc2iqvG961BtEuBFZZTbX4",
-	"6DKyxX1crpSbd9tecZCiyQ1sGqTrYgtoU4uHnNeKqlqVJm7OyirRdB9JVEZmuZssyUfCqRmZDsq2qfk0",
-	"XVJbB3s5JtXaP9htHrTaRQN6d7sy9sc3QaRZ5/N7O8293e2d1s5an3cdDxetMWqGAVFsQhPbMMboP/7i",
-	"FxsYln0R0/6y79i8Ek+UTFUqxyypb7er3jdVLLF6+6KXOoVsrXBQEfcM6b7q+L1m9OaC3QPm7KjEuQbQ",
-	"3aZ45gwA4GrGB49/Oa5XRg5bsT6LedPViAow4lMSSdOHDpHaMrbiqUxDKcvLtFBnPIpndK5cG6fcosCH",
-	"9eIBsiNoVQYTMZfRDRKWpx7UHngdGisXZVmM5I1nnFaTzR85+8bLO/Idq/5Uf9bCXc4AYJgS2pdZIUnH",
-	"VYe0m+Bx5fok60MBCkZLa9XbzQoDpytCBOf2fgtMwjysjnntTrNpwKS+U14WvQGoKviM/6iFUqXXIRPQ",
-	"cqGmVYBJTPUcJok03iF/KTxvbraCZwuPvKAlXOWATAX/95QROpZimOsiDNoNtus3+orXIVHPfzyhCXC7",
-	"FAHq9B8NXLP2zo63MIeaRKrWS0ht8KasK4Bf6lUzXj8mogC+2WtgLVyj0cMLXAA+kv7iGK9YIKqiBz7P",
-	"yjyiae/s5I3ifAHKf3Z+/d+Nbld1u3fNZr3bvWu97Hbv9l7qPw9efoTfF/z2D/3Logef/ud/dbuNVa//",
-	"r4Uv/4+lL9+s9gV7WoqUclGxM9jtiiqi184YR0Baxk9ZpUadvr0Fz9rp29td62DVm3V8+uJCfw48gIfY",
-	"JRM1eBpL4axDvF8OtLnZIEeiK/QL62M6mbCo8FKl34LfEwZ4rdfpPGv2rPoEv5nPNMhzDn3X51JEhHaF",
-	"ec13isSw/+SJU7mftbefArVXn8+iq9cjqe2DHEW1814WV6XU6Hz8jyfP9L8//sfT/9zU7wKzztYqyRLW",
-	"7X75AwxI5op+ttXW92e2RbaZqgqOzDYZdz2YzVIBOwAgyhFV67rBn7Xa+zlX+P1op9IlkvOWLwH0NM3y",
-	"VupXzmREJ0gHSxsS8PFQkjI6xv8KKlL0EzgvN7b67Apwcmflio5ZAd2imVjiVDlF7hunejingt1+VQki",
-	"62CTjYDzXEmBgUzmiQn4daAYoFoIJszDUQF4RAwiW6SWqvK2BYbiq5yodXAojkC21kqS9JoCLXt9BsaS",
-	"mURrvd9rAbPs/S67IFsdaKPMRRhPo7y1317rw1nTphWf9rBx0hEbKxbf6rOZ5Aovi2ZUa3OfmdnHbMmz",
-	"xfFHW6XfAmEuz++HWxyoL0L6GrWNJ6icbpDuD/O9b7o/DGUDyFzB7tLrcJqoqgplP/Ef71k/8R9nkWOa",
-	"P2+9/z36/iD95V+n6dmLH09O2vXf3vfPBB/eP70/P98qUYWnWw6I6ef9SOi7awV2c5o59oHzA7yaVSGZ",
-	"jH0lZhO47ZW0ACx1PYxQrdxVRRtymKH+rgPs6oyqxy1o84tj1xMEDsU84/vGKrG8X8gka4xWwJ7AIPF3",
-	"ikRsQKdxCkFvzgrAHe318t7vE6r9XOFXd/e1Spd0oMqHbFPTe+peEJuFU+s4twN/9MpEFkK0w0z/Kghi",
-	"uYNSzEcJUPPOY311RSH2sD7g2PkAm0rKmcirwOmIzbsCtC+refk9NP/C8GJmgvcCGPvMjARahLBblnQF",
-	"+rLhTeNDH4EpS0LJ+IvDbrAuwj7Xdm405mIdnuOAEbE7sf6/fMuOBRvwQCb1+Hhbrs0yauyFs5TKIcjR",
-	"KkyrPxl2K98W+zOMviql/22ut0FJemvti8QcmtUEfubnkKUG5aqi5jScJgkT6fWk0uPcBGXFKn7gsea3",
-	"eTzw9ewQYCjXE5Ys+JBeVHC+IpyWINT2idhU/G6qznoOEwXth3mMjk5v5aC1tx5ZSeHtCtR4RTEkfPQL",
-	"G6nx/tHgRZtdtSbJ4LTNXjR/uurvnr1XbfaqOvaa0hgWSC3YCpsqPaZpOGLYwLJyhwIEvYV3OTMYoG/z",
-	"yuXW5oaUP8ogTz+lfa4S7j85NrIZnC1wa2zVjj3oNaueKsiuACGLvdcPTT9I051d66dTETPcd+grpI2T",
-	"0jlwfKJMl/hNRAVa8uF8iSQy5VKssoJ1l7h3mabNB9bR3t7irZgmnaTqWi5INogAltQIIppvXN+xRsCM",
-	"sRuTs9IiT95IEdE5pEjuBQZTJIWDK9JR0BXmvlSSrVZg4KspUSOZpFqy6rsQgxna7WtzIqLzQ9ICvhjR",
-	"eUH2tZaJvq3W8kUrEK0rh7Rbla3OQhp961a9BK9CYyYimphVs+I86/o/5pHgw1FK3l0de6lHEZ3Xgppe",
-	"VMB/Fukon2eElyo4Q06WbnZ07olrCWFEw+w8EL/A1up1RdbsmfkNWO2HGsTB0NwwNlGmWZUBgUN9tCgE",
-	"vx3Jr+5INkgryzb/Yudz4Zm8tGZsddUL4poPCF1Qvp2wMeXCHKJFZAUvAUceVxWEdHBwsLdeGkrCFEtX",
-	"dLoB1SK305UtIpqtx4Cjz6bvD65qsTOL/p6CGo+lyaTXyqjpy1Kn03RkoLCffH98cfS0Q3qw+z3NOKUI",
-	"WYD9AgH7kQLW6oyLSM4sLH2PPLOPVFUwLmEbOChje2efg4JKQEu37AM/WGAfa1hiq7hGfiLVgzRhO6Di",
-	"8jh2lw7DQOnf4+AVRraUJh4qiDaHK14kjTB6Y2EKq6URfOiB8uYb4TyIcPzODBXZ/dN+zEOX/EuHrH7D",
-	"5kNtviRcpKC4P9FXDW4zl6Ihk+Gz29ZTU38hseoakOuM8wa8ughSe5VP1ezlkKJ7hAuVQjhj4NWtKUmE",
-	"hI4ZXJA+S2eMCRJSgZEPXspboUPWGg7n/95t/1vd7m//Fu3vDaOtu93p+Pfx/m/j/Vk4395uj6bN+c7k",
-	"prnTvD347bch+/3fo99ms2EBibl1sHOQixnrl//abNcPaFgf/VYXk/rvmxeApLmVNu6t4lIHRCsxMUsZ",
-	"tOXrsyEXJl1aDwI3M18uU9pSvA7mc0IFNMMwdIPNeQXp4S09iLfbvG5ADFPYM353b/sATxs61IKu6AMY",
-	"fdDvEcFoAt0UIBnO1BHPpMnptG0AYX56uzHYjL8aTZSb3mYIPmw61GD0BfL1o5K3FFiRyQHN54T6zlJ3",
-	"vOCVdZsOvaTWqwA+3e3etVv6f7bq+n+f6/95of/c0X/uwJ97J5vvPWyuZnym+Cdf8ROYtQ9AadJLISLo",
-	"G6xiqkZYEbWk+U5Qw3Q087vmrEAmuS5BC3LbsqZMQBuuTY0cEITwQ9j3fMTJVIvbhgjuLTLB/o0xT9MY",
-	"kpQyDMcH+vmLrZ8C69FPoduk8xVbCZFKNPUWOdx9qlmRIFNqdLS62RLCI4Kqr25sJyw+AAxpc11EmK8O",
-	"7uf8QBfT95KRllsyfaoUBPmeVBWmtc0kylX55ta+rPC5uOYyw+rJu6vjp9Y8AksHav3RV2TbpScLkDn3",
-	"i/p2JSTkqkw7L2POyOr2NpY9iXwaVXbD9v6yZLbl2r4dT5BfoY9LNuayOnH+yLDPXBevik0Aclu4C9a8",
-	"tFuRWbreTjiKLfRnhEBzxKPq/TlYZ3+WVAXgTxtk/hcxAuD5BSub7x9YYQrOvdZ1JsrUAfX3WkvjRI65",
-	"Yqgfu3YuMaM3KiC9qVATFvIBBzzvgVVaFOVaiB05tZinrhNU1q4qj4jvvcpAY2ZfhxSZCUsUw2QgIa8x",
-	"ffzaZCtA6ONaW86aMmTMw3kBjMB/vLQ1i3SJD8Va/0hm6d+724YsQdAqrPbRqkNAlKkE2mpsPW0YS0Jv",
-	"ZM8ijnZmCU9ZLzC/oZ1qQAr85k2QGIhA+1xlYAeg+Is58lD7yv/v//p/el6iOILSGi7bZ9g2TWJU9ujt",
-	"6T11jPsqE59Zg3hEzeFyOh7TZElj7VLoFvOOspgX/KiNSKLnI0wi6uOk9bXWDEPdP7Fvb/33czG8VrKK",
-	"qZgecFk9AI7Hqi2m+6H/2Z0/K59wa81MRkgprvLc+XPF7t/l9tGuPeGXyWSUSaEP+SFEZlGbVWTAbXKD",
-	"/j5LSH9OeiYr4p+YA9G9R5B1KoAbL10gl8WFOXoAK3aQ9cI8NKLIIWxj7wh4AMKHCnQltJysG6Yw1s+X",
-	"nOlRQfEEuNlXCeF3mpsd6+Ev0A9ZyKGpBuHod9TjTG5pXAmPppbVOS1gVdkXRjRCYWJAhNbwIy8bsKYc",
-	"/SaoX3a2iAFALOizf7imjpr0faQvoDDQwmqd7Xa5aMkzRLz8CpOrWFGnZuXeklDzotLNlCaLkDf0T1YH",
-	"tTsUEKqPWszImItpygJsE4TRCyg8wgjc4yUnIj5AaYQv3JbgycddgTOEC+vjULXXWIsyDFWilSv8fLb6",
-	"gaHJhXR/aml5hdPQX1V1aDgCsAhgZINCLBOXuxbU9HqDyuJXTWbLBWNYLMyzZcMiP82kIKXf22ARuTw+",
-	"G+BJc9lDRHExjKsNk+os6zxaW/YtGUcOn/0w6+cJ7iKECEAOaqqghEyJ1AxyDr3O10qb85hRTj3arkrO",
-	"tiNboyUv+J/t/eDN1FPvQTbQbjMgW7vNpj4X4Opd6Rkun8wNQH9sBumCpsyXUOM9MyEwkzVupIscoMfO",
-	"UWIHb4SfsZPSkIqs5QDsV1ekhj5u2CRtkBOaxNzbVyTkJkDQTBVzPiTrIrIp2I1S+3/HK5oHj9YMurSn",
-	"weLk9vdgmBxXgnJm6JKmGTF+V89qTGPQLCICQZWUUGISdbImiLFiXjcGOXBKW1dkMJp5ncZvavw0sMpr",
-	"UAWzSZ708sggfo8smWT93wqpsIWOXO6LTwNSBduZh68EVpGD60TlDLO5cc5dAew4Z/paBu1W1Ot6HNTs",
-	"auSaIldMuRbUykOsBbX8GGsFyZuzku1ASlwU6cADcrlXeb6FNvvvDOJSsXEPQHMJpUqXuC28RDQuTHpB",
-	"rikRMNVDP8ciZ6DsbBY6rOyLvjbqwp8BN3P/HrPrIDbYU7NI+bCFOrYa3U/fNz2UU0jnPQSvUL7Nn9Xw",
-	"uCI+36iGU142O4/HZ9u1US/c+8jmhKXJ/BpgdhcrF28TBrOFs5ZjrHpx8ozNJV7OtLE9oUoZEF+wdsAK",
-	"Mt/Jn7f1CiUXaN12B7O9KLBQv9eJTzJWjYYN+liVf61YOE14Okc8QVgcXPijaTqq8pH7gBEg5mudmgO7",
-	"RVCX2l2dTngd9VSr68FL9RyfU8XD6rdf2fRkK75NtEwv80wmEaJ3QtkzIEZwRbgDarLYibW+/kD2ZWib",
-	"pL/LaMKS9T9MSR+eIDbCmX0Arhe/8AkU2YHEAyFSGgLPNEty5XWOciWPEZvEcj42PYvyQzqGUosAPCqB",
-	"yTEMsLOw/i/4DYA+TfaRgc1Qja7oin/8Q8+TiZSjV77xj3+QSyYi9MtqrYMq0nPb1CGXJ8cXJ1c9IpOu",
-	"6OlnZcJ/h0c7BBfO3oKZBiYG5/ucyRKXM/ady/mctXEfMTR5qOf5JlpXPkQ9HxeMS2GAT1L7ZcLTrsAE",
-	"Gi70RCzR1+HnHnkCNUUd4PGIa3XD5k8b5Eh4L0VcbngLNs/tCkidno3m5rWYStAzawrY1UqvpQeIr4mw",
-	"B7oXLvWz35QUPSO3sVZbr4ZxNus/8RADVEkvA1fuBSsx8xvZa4gZaL4OzPGHrlDox6YAnk9N0zSDZW9p",
-	"5CXl8TRh1gBOZJrGLNLze4e55H67MxJxpV+pDD5/KqWfA4fZE6RPI1xIbH8sXIgZqgy22wdmYXCgZeB1",
-	"IJMLzbTr0GvCT1zpiu1mq0GOsg216RGaPzA7q3fY1JBwMZnmIG1gXhELYwCH0TOa4q75vXIDMvXv6QqE",
-	"V2dRsfmDqT6ZCnY3YSGAa8mIM4UTbTbNaN6wdCQjIJojMoZ/GHWdTGg6IjENb1RAfjg5euH8xoF+hyLb",
-	"zZ0qKH29gPqQapWw1yDnb69Oz88u8ZF2c9ssMP4ceLooaqxIYsfnF5cGolw1yEsvabErUnrDFGFA4Thg",
-	"M5UrPmbqH/9A1/fLY7K1tXWgT5SasQRpCB1ROIIxj2NuRCFifxpZ2BW9Rb1JTKZjzENmNBnDPY8mNByx",
-	"eruhTfppEhumqzrPns1mswaFnyFdyjyrnr0+PT45uzyBZz4FtZSnWLHy9pSAd/oNFXTI9LHSrLMW1EzL",
-	"Ya0aN8xDcsIEnfBap7bVaDa2sB30CITks9vWM8M94d/DKiTdC2gQb0ql5MAsKjKFfJe8bKNQArkMHwhN",
-	"QSEMoXHcFaZwp0F+1oYHY1bLhvdXFU0eGoLwea9zdsErpanqz/Kq4dxCh3rNBrG/JBDBlSmKt95IFE6g",
-	"BQHDxgS07xTpeQVKvSWFSG5CASYrAQqPDzgoWMNwW+ewN2VBxqyHp11qA65m1mffNA8HbxawAtOxn93R",
-	"MI3nJsPRtTQxLRGBZQJwRoO8pUNmeo6progkOBqGU5pQkTJ0RHe0noy2BUhltyXO6ICCNV8k/BOjFWjK",
-	"6eHqXZa3jEwncEbBrLzhE8hm0bQw0cOYAPLriBEtym3hLJ4ZJ9VOo1qn5oVhgGgtz1pYGZjdggXY5wPU",
-	"1soexXjuzc2kIXLbCMb0/AGlEPhlphO6BgOoqK+n/V/iQ5/KA/lgQzeKZQ1BvW7vFnygg5DVWYQOC9yw",
-	"ztb8CCQPnnwTXugKcNC5oB4CVVj2nFfsjTOiaspZOXg257LCvmKJIZPJVuXiRIGQabGzRSmXoWpI5fbQ",
-	"625IKcVj6dAxOgBKuinUNkDOKbtLD0lIFasrJhR3EbEMG23B0PV/ru3LcsNeDktUcleuGnVPfwmx3ZD1",
-	"VUwhQMODiyHMxYuF9iYJG/C7HnhmejzqOX7F0wY5hu6uzmwhMUtTjIziX4Hphp9o3WYyon1tjChJev/v",
-	"/92DQuqu0PwHBULv8rIHvAG+qF+bX9cOVEnaPk1JGmjukkpCUxIzy0oMw3TARc6cNVyzd90jT3r05rrd",
-	"e2oc0glj+g+EP0GJwaAOzEM/grdg4rr3mnb8Ww+1cB65dUFMeWWFSoNcsTvjsHELTzOIQs0tKzHQ9Bjj",
-	"39rnrePni3gQo0k4+qy0kwHIg53etw3cNN3wMQsMF9GEY6LA5QbT7WZ7r6L1RCWLMZ/D7+Rmtp7vfh3u",
-	"k0XTi9PJ5SFXBtKNJeAH0ivjD839daabpfg92oRzkmCjJIvDgowBSY5yJD9DLMOoZMdZoH8TEZEbs4eG",
-	"6Q6Jwai3gBu5JjZmClq39abQFQVRuO4U9Dbwobh2HqFNJnI1YgVVERv4MxPaQlUQqtQ1K+Biygx/cpV8",
-	"N2wORZjwPNJfV5hjgUFVSHBG+1TMSS9fvN1DPDyYvNNMrVYpBxmYCaq6psbLOAEZMH2thmd4tUZb+A6d",
-	"MeQ0JewO9AZFevDBxuY19FXrbor/F/CylvGYb8LLoEol03Zt+aWt+wWQQIX6tEH4OPTmZjawkM9TNXJT",
-	"RF9xcO9XN1Q9E5yExcOCALj+8CFpNxeEIZrVwy0U+6898BWD/gjFieDbBgOy3Wxaz6GpISo6lfQ1M1p4",
-	"wmJMKEwltE5GTcmwjZAzoMkW8ymmLEsU+PUP2+0B6jY1C96pN3fr7e2rVqvT3u9s7TSae+1fPEwjwwL8",
-	"NkvLeozyaH1U9zxk17LcFQ/Q5VN2EnJougZkqoBciSpSPrpTywIz+bzUzI9Z+5g1YjMJZoCVMsmBlOTR",
-	"RVplHBBAQ/ZhL1qfwF28iSmUQ+aDp8u5HnbbDQKccfDo9x+D/+QYUSoXfdDc/yx/86eg5ne2W/Vw7l4Y",
-	"5zZSdtVD7gQ8e06jn+DcwQOt1Q+8E9S4qVmED22tfuilTPo8iphAfzswsdVPgd83Fy2BE+THSX79qLmQ",
-	"H2L49aMmlOxs6v1zTnqtmNAhEJ51SGlSK/qx0aozdPkpqE0q47DHBpQJvehaQiXG7wSav6kPvExtJ2G8",
-	"0nGYTVonwJIx1MS7Ato76ReFFMwNNZIzAJQZUi4wSE16ia137AX4YJY34UoIs88BIHZXi2eA7AJvkg12",
-	"9/AY9hzsAkwEHJpegMFLW7cxBqrIgCYmStQVXkWsrZIdo6NMD8jU6YE3wKsgKpTS6gcPba67cZdlT0N4",
-	"DwIQ4EjV4t5qV5mbrOSNQVaL5JI1VHwuo/mGHF+NtdKBNJBR1hkOIzIt7nxuv4pb/1Kr5KKa1CFyw1mk",
-	"DYL891Dl11qQ8zcevT01jj0hSaJtQUVMnZEbS6EcbRU42zpD9/G98nD0ZlJj2ecxq9PJZKFkcEFlUxht",
-	"ETQs9IWBKykhbWW3l+uWd5uffNlSqHPYmPXjAUdmmkV3TSFBQYlobUhStulTSY9wbbFs63I8OWDnG73Y",
-	"qfxuj78ipeJPURVMR71HyCEpaR2bEo1mrpcwnmVagxFIrpWYmkKTo8E0hnaYj6ZBvDa+w1UPuvsepnUE",
-	"tZiLGxuYebU42QRue/Y93vMpMHe/s51JVj2CN7qKkZUfunC32VqPNZ5xt30KalgvvPKZd+42y8nnK595",
-	"727bSGuz2XpfTm/bbh6sfuJMpseGtX1xVQ8/bFoLmhO2ocaHLEWPww80Pvvjhs2vNS/7hGpgzKpwgpDK",
-	"lAuJTFgypnqm8bxBzkVoHHiQxmRUxSCLn7iAuUsNw+4BXJFBwhgqgYfwQyJnCDbbIPBNrUNRF6wAvmIC",
-	"aiYXGduigBJo4l5USRHklFbnSOnLaJ57cS6IQxx0Kl5WkNEhZaMrriCCLSS+IadpempdkCXDQJAVYll6",
-	"SYx26KXoesmDempVOh7+4nS8zUJur9jctKh9WHTuw2ie30fYiMNyAW3Z+5EvXa0OHT00XvRwl4dXmJfX",
-	"VgqUC54rIWcEBvzY6knrL+3zKIcAC5tvFtkfWBtWaT8/3Y2cJzbRfGM9Zpn2AiC1GbfJkihy2uk3N8gK",
-	"cbq9ljh9Cd3uvrgwvbCZjg+TpEF1hs5LqFFFz0l/jvFaaBgGQq9BjtDIz0pZc6g70GJuBlFRW2jSFVC1",
-	"n7AQ5G1OGJrnMmSlvAgZsvTLyo+H8+OsvrzoHrClSqZ672u0EP9ibud8Xbq/3h6NfVvqv7e0+ybl/p5S",
-	"7nuW3l/EufAATcOK4oZjY4O5AH+W7ZzBOkywBuaQ9P741CuabTl0Qa4wrQczQIEgwaDLh8VzBhf47xvk",
-	"jbzVhpx+OJcnAzF/G7RHUcmFydwcTNNpwsgYTDqe2gwNE4k4yhubGK3oMzP+qCuebDcPnoIJaJEnOqSq",
-	"/QYUQcgFpjH308gxOwswhhv+WwuNO1z+LnXJhyY1ERMOwA6GZ81lM6XHtFZt0QiUGnj3uhtoFFUpIj4o",
-	"3RfVRe4bF2F3KRMlsRjTlCVrBEVapcgCylrbodp/p2Az25nava8spOpt5Ae47/l3XBpiyCDGsoFZQQwU",
-	"+gmwTiDMUBT5Z9JDl7VIshmx+O/0gxZiGscbSyTToGit4EPzXvtWZc8v2rtvFvwD1Mccxo9P1TnH2oOW",
-	"22RD/zdW1z+n6ud6eqHZ+dXqgfcMv3ztYYcNNci14hTHUgxiHqZ/QpQC21Y81LGyOETxbMRVKpP5wvKo",
-	"D0X0U5r6yZ8pHwNAs3IVU3gQA5R7mN2p1Rrje4E2GQJS2a3aY1IXc/Fq7PMIaR8GLAQbe0NaKRWEi5BH",
-	"CPrAla2zZAiBaGq/UdkS8KIxjZitfhxKGWFC6imc0oEmBdKfk6mIpFV9rW7tsk/oNOJpV8RySBIWykTz",
-	"YUBRgcx/npKEUUiU79PwJp/zQvRDkWTKfhHhheyaQh/zTlfYOtSsFZuiczsrD6cBs3egqsZJBD1RmwLq",
-	"Rqu/+53qih6qitemTkLbAakikVzq3vrBkMVDNMsye9TUQrggwBaghwusoTc7m39uiiBT28YWTYxDiBdU",
-	"x0acrGlqWbM0Q52m98pJ/6JeO2MzXVrcokrfHTTZkhIJAEEnqSJ9xoSzuSzUT5bik1YvlhXMoRSKKxwm",
-	"KmYGB6KoZ8ALWrslPKLlal17r97cqbd2So8ZNYO22NbBTp2yfa1m7GzV9wdtVm9q3SPcirbZzpK8kfvr",
-	"DCWU05JqZhNHrodMmBMD2HXmqsGXytZlvzDBjVUNcwLX1ziw9+03F9OfoCC4vRrLW/ane6Zy9LC5j2qJ",
-	"spAAOPcSXcEI8oyfG29GBqutfFxtkZWwGRxYXyOAOpFDg/JpLzksfPAljdmhy30zLb6QMQIkf8xMBw7E",
-	"8ELXGk0DyHudu5RUi/NPydujq+MfGuQYAeBwuHJg0DtwSwLbPugIugeJiHB9ZNSEhemVvGEmUcKgh2BD",
-	"Zx4y51cCjD6tnwgZaTXJQki3mkSBRQ3epR+n0ZDZSi7wAgH6M0875eRYo+9gLTgUdEGhXoa3r8WoKZm1",
-	"XiXMCA1lxKDNBk2Yyipr0IeICwtfw4VAfC3KI9O8y22B2aESzBoCyudhtJ5injK1O9kgV8k821aqSE/2",
-	"oUmtRWGD2selugpCxv91AnKplG+m6ASulOohFSSSHiouT0Ep9KW4/vHaLpsz6bMLvxabEeQ7CLgGAfkE",
-	"Xyib8BplLE8H/rgsf9b7rQTJn0fLtywo/wa9K6VfjDnz0eE5mjc161vNQleye5j2moqWidsP1Y0goMDr",
-	"m9j9i+cvcDYzOEeZHAWf7aPLUGkbB1ZXilx4KXaCzVxpBgpAwyaxhwKGfGQcZYWvcqJcugPeO5DaJrYF",
-	"EMOEhsy1rzNhDqgHBtwKP+RzSKgtQ40jlgDgiPtAg5xGQVfoKQW2th3KG25ZMkdIU7D4VUrni0NAuBYR",
-	"wQgQOR+QdCa7IpTCmv1YfCuFsji3NsIDj4DxjQhR0oa+tHzxatHh16woH2TOo2YbwhRMJKkrxnRuLlmQ",
-	"i6o8RLjhLxS7iWipvCSi0IwC0dEKxOoLqhzBme5ueFppXOHk9jYtq3UGj4fFY/M6h9kSplwsJevw9tBW",
-	"aJuLEDzan0wc5kFKAqxbReVodtjd8XblTdjp6UvlluDOMhGpgrN/++8cQlhZPfLLz//68P7d1eXFT2/P",
-	"z968fvXj6Q/fvzx5cfz86GB/b3dne+todje//HLVI9ZJAOo9ZIr75/QvHIm4X0HH5y20+Hu4M85kiqzs",
-	"z3Bl8FuW82Xk6fVxgx9TW0NU6c54PrcYCpmbor0NXR2wMYD+yweLKcUrhiyF6iOCL+5rLWSGmDlT6HFp",
-	"+wQBbD73cON7UPII8DRVDQdybdT5AKA2RxSUpKWmMtZCfbnShxV3g3f7fGArtFbe/06kPN7gfttwwj3y",
-	"cOMddr8gl2cSicJ0gGDJLURsaEp+02ok4DrlM2wzhAfbxWXtfiiu18mWa1GyrDuAQSvWj3pfsy9s+i9s",
-	"Vr6wGB+wL2zqxSw3hdjabTa9gl2vzbnpVu61Il/cU/xT0cK3cwPNYmMLP9/5Y4GQBGaQbyz4zar/q+dr",
-	"pv7GVobRkTOsbdFPI57WMYa6xA8uScQjB/2LpjtkYfp4ooCxBq8qIIgSByB65ZqSCNkVHvCPFkCmhYgN",
-	"MQ8TbfgCIqapg6NRB3E/UwvhZLGbjK1MVVf00Mvc0wMFPAgpLM4ntkThBuJzEYSlXpETXJCSYKnALTPx",
-	"Z8+WNo5nrqC0w0P6tHWNJpSRxXrXNCWqYr+4+RXB3+mUR2uDr/mT4Mq2dbCwIR5QYs7uqBoPWijrMjIQ",
-	"rwtHZbMW+vOFa4t1M0APFjS6tyhKHqZy/ZEBGRzBI2su2g0X0eJP8w3KGO23+RLES/NxCi1fvG4AJtxf",
-	"ziPwZNKiPAIbW38UPD8zwCJ6X8XY2uuMDU7wI48N/YAQkrAIxOWzq1ndmM7ReWZSESAs6lIRKs7xXmvT",
-	"c7wMW3Ddo6ylPgTfzPy4yHjj3wiDDLOko6p401CmznuEvlwTTbV83+w5LFClAmuOqk1IrwWGb3ib21y6",
-	"ua7TjwsutfTVRT6rnf1tyFJBVpeldv9Rg47cRQdQKiuzvvMOqeXUp83FTRxYlanmi1xRWW+BWqe2/eqX",
-	"9r9+2nm/92br7O3V7sWP7Q8/P986fnHyUi89p66NxUbwNE4+b4JOxqxA/8ocRECOJ079WuzAOfdu/IZw",
-	"lkc4w/RAt8XOp6IvL9OEsXDBqsIDryPBQlX4pUyIGHJxR3r6vmtD772AXCWUDfgN6Xn5FL2AHNMomruL",
-	"1xSvnohbOe+KHrtL4dLvPZf2EfMb1iHKlmtgDgLmSRKLMG/oCuCukMVZtThDoZfCIKQNvCQIzQTbzSYG",
-	"2tyrHZABNSgGWZeWZd1Zelrht/0aIBE0DNkktW2uIA0F21Vgc4xiM4uugP4NiEodEHannyZjrtSEATYa",
-	"6FYI1NZrkF5xk57ZtuAZsL9T5yEmdqTnavt1jKgCWwTybHk6t4uYxdyo7bxmAno0iiy+XIOcQTMYqGoy",
-	"0OxQwcaSkIm0zkQoIxaRd1cv6/sdEjFIRUlHbIyBTT2aU9yIIU3ZjMKCF3JJKlr0wPopKPACNGO7Y7Zj",
-	"HBdd0ftX3TTTYJH+qxdkM7E95CJlu6QoXDDTd6VDtptbpkmA3wHF9M5Z0DEF1O7t9gG06sqKfVhkWsQo",
-	"2SDnWujOuLHn7MC7wo1cWbpAAl6n8Rwp953DxidbXVHRfK7KwvMO5yrr7rIA2JcLowZEMf009GCZm2bt",
-	"enxDfssEUdreozFovArt4vEknQM+e9ZB0rQVyoLA+uwTCkeAiyEopE+2m1tPcYmUBJorHJCuwDCinUrH",
-	"gzbswRz0H3Dp14/Zn82PAOOOQzCp5KEcjylgIHbFdrNptd9CHyTQKy2agNdlv5Rzyu4mMTRpWwzkjOzY",
-	"F/2u0Wupod2SdvfQ3XgeG2jo8YJsbdMuAmtGIYPOGuWm323iVbh5qMvutBgyhkMT2BQ+w3+M2HNHQz9q",
-	"jrqhIWDRHBjzExQhNjP+aQGdWQvdBXg43mHLLZvtt4mPbrcPKjoGL2hocc9uig1yOjAu/hzNdwUQPQBl",
-	"Qn9Z6lgenUzKrAxmiFBQIz4cadGF0YRDfRLsWemKcr7E1tNGqZd7JWq1VOmjYj8vMGGqcGJQFmv7UW//",
-	"oQWIekxF9IKm7LVFiFz2pLvxwjmx/cfrb2XMw/nab7H3gy58NOH1V2y+li7s3Zt79swYPus9bSI43vPo",
-	"TFr7Bcb35L/hcmnPzPIrbNPML+UQh+99Xl3+TKZH0ZinJliqOcnKZxxJ/BkB1tcs9VhMOGLhDeDBYale",
-	"Zg1ABNy4FRYYBc4UwF4GanFSm4U/9po22EKvYucDrtRUq7euW5S90SkzI6pGDJ3j864wrRVNSpxJ6p5r",
-	"ya8Zos0fA57r4JdtCo1VIM23GwS8XfjGoCuyzG5bkeSr00Z9B63VJllzBREGl/rVFSc0HAEGH1dZy4f+",
-	"3OWDQ30c2BruOpnENIQ6KUhOQ73DdlZxL9EcPmQd2DvT/Q6g/rT87LE7rlLl+9L7DFK1TZUdxCKcHi/M",
-	"S11REUydJclUWyeQZtVn2Wf8NjBHaLa4LDuSdb5BkAbNd2nogzN0RfYCLZaaRl3rRSylPFY99PnrrU/k",
-	"TFVppTjcrHnWAzLbkvnFVORdYx+yCoI+C+XYoPQb+KlqUN0omV8n+kWuZApV5A3AnTMc5CX+Ipd/FLMh",
-	"DefXMb9l19uDg7BN96IW2+3vN7d2wEEU1PQ5qXL6mUlc/nBUb+/swnHyp7LR2PEbtYPB/m7U3G/t72+H",
-	"e9HuzgFtDxilzXBnh0bN1g7d6g+2B61+u9/s77fbYdTaiXbD1k6/OWg2aXO/tgkatOvxqka0vbO0kOvT",
-	"5kDOp0BbnwdLIWHw7gq8CjiQWmVzdX0ZswBPtykrEcxv26V1aYqNb7MESDnD7dvEZymnqSZ0h4MOoEty",
-	"Vus0tTgpvam1zpuQB9kXtfSLBpzFkWkTBgl8ChNwalYI2N6GXjzNoMRzDAUeknAk9fzdE5jnl43f1mqb",
-	"77bvTQIrSwEylsoMk//rpQx8+RL9L6vt4Fa65psFZWPDhLK8/zPTDpYk8788Jnu7u21sig1NqtGR5Xfo",
-	"xl5rAjvm4j3YV+GPrgHv69YMItKnnrajXbtYREuD9gmupygZSnA5pJIscEMGvr9SG+ABOEaxu1RAfri6",
-	"ekugAXixtXeQdWhy/b0bxPby1Vai563UGlhXOG8lVeQcSubM0ipXZgfawFT5qTcZ/BIALimEz8icDZU6",
-	"Qb4Mb22t4K4+m83qevD1aRIbx2S5ZEu/Mse3T22nQdgw2Lz/9PmweeTBMPMbcK9TX191J/tzCLIqTMkr",
-	"n8JtU/us7Nw8gfqRqRTcRESxu0mt09o/2G0etNrNZlDjWi9p7e0093a3d1o7WSGZy9ohXhqoZgr9kiqh",
-	"yXhBbw0uVk5SE+jCiRp8qPtu3jLZk0FCZBwFvho4OPBv+WtfgyjSVzQjrZZN743lapVy5I/tRtNuq08R",
-	"m1nmXl9/J69iRm9Y5JphVwuslzJxxWQhFRi4ARN1bnRPg7NrbejDrDl/mDCIFdHYdsb+Ttl86K4wb00W",
-	"494jXn11ORvN0NgQzf6wK6jwK82s9VmBhWhDWjbu1SAXoIgra7c66Htt+Nps7izuIAX4Z/0G/IA+bEqY",
-	"K5Hm9ftfw4o/tKEQANRUd/eZQvk5obYoSn9WcQPc4ht0X1YO6XnjCq8nfdobSx+Mm1Y11rPbniuWdnbG",
-	"1YiKG+htRU6N78cCDWUuIdOGH4CjITOfmVrKxv0WYWlvFzuVvzCzXsfleSXlGyrm5mPq4dy3UL8LWj7N",
-	"l2biwcn4pt4Ro9/jeal1NBdUTEFfCqN+Zp42A8MqB46FYiR7YbKDLd01AW8DUB6Q/jxlEODSf3jN9TFu",
-	"Yz7ME9ON9EiYikc0oL3mvJA1jJG4xLuAmVfnWCUpGuRKZo3d0MuGfVEhoKZNVc069Rn5ThUau9KsR6g3",
-	"TIXo6pCSbFODsxxibZ6b/OAr0/U8wswBa3Q5i97wW0DLgpValFN8juu8TjqxefHSXuaFRuClht7Yzdqg",
-	"Y1S1syYLullbZfKLtbJe1DAfV2Fhy/zP2gv/EfoDw/CzDsFdgSXpxgGJ1iCWu67qAQykXtymn7fe/x59",
-	"f5D+8q/T9OzFjycn7fpv7/tngg/v17d3+56Ne7N2t4ZqvzW8LWSTFkqRra5qbaotW50cwfAd1H47h5va",
-	"+rRRFTG9u8bv6LVe3K1wk86E5daEprRKAf6JHiA8eK0sFkS+Tqqlh7JeodRG7k3gq5ukgUrLiL9Zkl9b",
-	"EqfbGqveGKG5tv8SX/DsD/jvp5VKzcwGJhRLDeoAjiEzzjJ9xrggtNWEUJwm9ydF9aDRFT/LKVGMZWBU",
-	"HrrloUls8/u7ArCIERTVFa7nppJms9pWeApzIx7O/KTNqPBNNcswbNYYJk/BCsaxW6l7dmF91mrvQ+7Y",
-	"N8a5KePckG2uKh+1hVzfOOXDa0bxUP7ZjT7sjq7PYL9Akw9nHdoGV10hJJpac4aZc1lvDZJKmcVS+nN8",
-	"55Pt5vY6/TbgOx2TDoOJJS9OL4+evz55UeDxyP8RkCekcQxYS9hLUgrDuoWMGCY4gl3GlUt7AW8dT4hD",
-	"QOaKGIR2MmZUQEnrYZbJnI27h75AB7nuDUWbCxg9sh+1QEJcmaYeS/pqPI4sua/HD/lnqd0CAmqDAg13",
-	"+B6uNXnxulx3SSft6lbaC1tpXIDlbNUAe6q+Kwu9YmONzbjz5+yAYQ5ThVUD9GSLSe2p+ybJ/w6S3PPS",
-	"Ia7smEbsW37H30PAZ20VNpfxeSPKvXOB9WRyHEzoCrh3lcUDNTGmgQKKMGnbJQjGIkJTzay4FGgadUXO",
-	"NsK7NXvVXBZmAHUV1vcqmEEH5oL0sA1AA3wwJoMS/lZdAWlMw0ROJzZH0AOiKLt2rTMXzb4OFkVoE48m",
-	"zBXSJQzL1kAHGFMxX2C9XZqFvJfMfTRoXpxKmdNnlm22xFVBf+Bajj/vmb+5GF4rqb+243HsrZZpLw8s",
-	"r8C/g9pUICpPq7UBfzOruIrDmWl+M1a+KrcO8AqLUKPuDVGzHNTsBzkjcpAyYXLxGZ5NaDsOoGYW8swH",
-	"Z99tkjEX05Qh7hn+7SGfYbNBD/qsk/GkKnaH8LQlH0/ueEEh7WL2dW5tqAzdJ3sUB8YUOTu/un55/u7s",
-	"ha3N67NYiqHqilQStJvAEPLYdMRCrhBxdkPk90MLlC4rsd9NngEevgb5ARDD9GsiMGESQNfFXDkRmWwD",
-	"j687vHjTvdgBxh8SSsKEqhGJpWLKIcpjh0PzmYQBsBy4nfbNF+2n9bXtZjPoiqmImYELsugwJMRB2PLU",
-	"BnljKcGIF6AQhMJzn+nPMScWjD4uumLMxjKZd6BoUlO5sVMheQHJiUwneuXctIxfkZKEgd5I+mwIYbmU",
-	"NKHns4xYV9wwNsEBGwLVo2o1g2azaYlBv2UHLmTWKrvlIew3RA1l6qC8Id6/QETdDzzvb4+IZxa+jInn",
-	"7ch9UfE2w6lrH1Ti1AWfAWavaEJlMHuVqHi7zUpAOxzz1hcCtPsm8L8ygV8CqHuw7DcpfwvT+y69Tmm5",
-	"BAdMPodUO8OakSMCukWpr4fFhnBwE6oXIAQCR1ACqHi3deL6epa7rSWxhPC+nAlFeIqoGBg591ExGhZP",
-	"waTiYLIL+kk1S2JYze+JeOM0DJybMiDmvAekAu8gIKdnl+9evjw9Pj05u7q+PD5/exJ0xU/vzq+Ork/+",
-	"dXxy8kLf5LMJmAuwCaOBUNPaxiTDhEtS2kGaeensVYtTJXl8HeRBiYShVGlcAHJ/Q+cGjQ36IAOcAthx",
-	"JhdGpYq0d7IKdzfwXK47VIx32jvBo+UauhYlRb9bbsA5MoWrhkbzo8uRrwc0tVd7zAHDQVg2WkjKsgVq",
-	"//n4GZrL6uA+ORFVVcOgR1euYPjieaOYEP1ZCxcirox7tWjiG1CfzAjP0Xek+a1lK7WFPfG+9d5dv/eu",
-	"o0jXSZvFikFvqerd0YLJNA6pPvUVW1bB9rPdu4d3/jP3VPgb97au2G7rJ6vabK1i2BvK22rV+PsfxOrm",
-	"lG4F//77YpewYmO4UNPBgIdabCKERuUWxTS8gTRZA0pU3KSydvXY+/XtHIGmZOMopV3KlGqEp8h8dIVq",
-	"h4rdc3p1rfxF0ABP7kLGSo3qr6QkMU/TmFUAIrk2BgNp4He1rlnx8bwO/o1scmRTHXBdHW+9J7lVYflv",
-	"rY/jn7A0mV9DkNz3h2zv6yEXCSvxkHEWaWgOhSwzmyooKOfc+UY/Pv0syuyoTOy4N9lU7vtWxZbbeFjV",
-	"ds+osq3jqvbYqJLftje3vexWogV0jfgAtU5NTScsUQzNGrOg+aOrV2k/P93HUusrDE/vOJcKqM3mojP2",
-	"29Y+nsIAFvTm1vhyJ7MNl33zLX9dvuVccXnWrZKFjN+y6CHV5DCu5La6Jg9JwsHxGjzd5JYZT1Mkw+kY",
-	"0lsTFtOU3zIMlzL3i4FufnfxuhbUpklc69QaEKYyA66GlgtMjSMmawW2Byd4V4HdWb+6OYQO7qVcqXXJ",
-	"sM5dW6BZxBBBTmViHUS5CkfqknLlEHzr2YdMQlH5M6+Z6cR99PY0MOB2DpbPdIHgMCMW3mQJRFkFJeyk",
-	"N6XcRpa/h9kF2YRGLhHA4uWBVyV7XxZTzL/oBKKyfqdOLaWxGB07g/OUqBHgp6G7JnsnluAuXvPKrjne",
-	"rgFC+aePn/7/AAAA//8=",
+	"7P37dhs3uicM3wo+zp4Vu7tIk9RZWr32kmU5UWxLjiTHnYQeEWSBZEVFgCmAophsf2vu5P1vbuS9k7mS",
+	"d+F5ABTqxJNkx8l2z+xuuVgHHB88x9/vj1pfjCeCM65k7fCP2ojRkCXw5wntj1j9RHCViFhfCJnsJ9FE",
+	"RYLXDmvH8YzOJelyUZdKJKxbC2rsno4nMasd1uzVWlCT/REbU/0CNZ/o36RKIj6sffwY1F6LPsX35V9/",
+	"PWKEsxm5ZfNvJJlQNQpIb06isEGOySQR93OiRlSRhI3FHZNEjRjpsWHEecSHRAzgEUnGU6nIZKpIpEjE",
+	"O3yQCK70z2oUSSI4a3R4puHP7lrP6CSq37K5fNZsHezRVq9d3x00m/W9/lZYP2Dbg/oO3e3t9ffDA9Yc",
+	"LOnhJVXsdTSOVP2tiKP+vLynsb5DYruY7nNAooFu84hKQvn8kHQ7tVs279S6JJJE35tQZZ7Tj3V/65I+",
+	"jWNJIk66s26HS9YXPJSBfvK3qVAUnlWSwD/sM1MeKdnhT8KEDlQ9YmpQHyk10SOgPwDvr5tFUW81n+ZG",
+	"yzTq6Ld/tZrNo9m/dpurDsclG9NIz1VxQN6beaURhyFhtD/Cnh6SbmL7KRJsPOFiFhDKQ0LjGPpEhzTi",
+	"MA6qS8wwPLyLyb+220fqX1s7y3rIVDKvHw8US4pdu8LWECXIjEaK9NhAJIxQkuin/O+2/K8MRDKmqnZY",
+	"i7jaatcC+9mIKzZkCXz3/fv39eOpGjGuoj5VrPjx78RMf5h6N5Enly9PyEGr1QyI/mt3b6f5NNP954wm",
+	"LCEJo/H4X50anUS3bB52aktG4T3rjYS4Xb6/Z3ij2eMP2dwE9naHL9nc5oPe5t5rb7q5/10/nkT1V2xe",
+	"PwvLuxiF3qY+IhSF5iRhknGVadsjyJq0Oed0zCrGnI5ZRs5MWNJnXNUZ74uQhQvb2I/+Z7s5iSYsjjhb",
+	"uTEXM162F3RrhP5p8+ZMpRJjltS32ys35qovJkyWt0bCb5nmSDahWkqE+vCRE9pnMt+kgLDxRM09gc0F",
+	"jE7a0JAqKpmShwmjIXH/miWRWj6Ml+y3KZOqdImdhXonDyLYI5EE0ai3gm6/ZMld1GffSBKL4cJx3H71",
+	"c/vfP+z8uPdm6/zt9e7l9+33Pz3fOnlx+nJh4z4GtTjitzCY3zL1ilUcbrdsDke3kiQKa0FNTFgCUkH3",
+	"qDZk6ngS6YeDmh7rMVNGAQGBcMvmNxxWc+0/EiYngkvW6Ilw/j+eRSGMEH76naTDCpknBopxO6VkRiW5",
+	"Y4ketAWNwddt2KKLOGTJ6Z3VqbItgh8Jw1/z348jqY6nYaRO7e/ZBvw2Zcm8gadGyfc5u1fmELoTt6x0",
+	"RvAnOxyFFiTw88Nm5FIoqsq//m10575NKJwAkvUTpooNgZc8rCHvJmFVQ05GlA+rh2EKTz7s6z/qVTYv",
+	"/Tr+BF9fMASwTOeuEQkKgucihDfqZhe/bV4FuzPbalhSVedUFxbkTRR2tfijJGRxdMeyKkl6RO1tLTqi",
+	"Iv1SPUa1oGZGyL7d9CJKWFg7VMmULRZ+Z1yx5I7GF4OK7Q26M+NDNbJSOzKPyCMtc0I2oNNYEUrGEZ8q",
+	"RgYiwUNHGp2Rk5GYJnCdmpWQdlj/ZDsEWy/tkf1ORkL+R8IGtcPa/3iWGlXP8Ff5DHpgOwS9e8Xmy87p",
+	"BPrUddNyy+YN8jZzROpdBPfyPgtI91mXKCEOSZc+64Gt0KX/s/2y1w0IlaQ37/AuPvbu8uzENvKJfsHT",
+	"rj44vqd39AqaEpCuthQY/BgQSQfsX51ap4b3vZ2rkeB6CDu8O03ixluqRqeyTyfMe9u3Qit0dzSe6okh",
+	"796dvdAjPSZP9uvb8P9a7ae6keZwopxEYUBmo6g/6nDOWKgPUwItjvgwr871o7qnjJQsO7dH11t2oLBU",
+	"Tw2sn8I0aDts8RQUmp9RX0qaDx/apO0Xg1Kpc8ytwqVGTC8tyslcr34x40cEh7urDd9DGo4j3l3W2tyW",
+	"sM1dbT+gVqibfBXxPqvc4hc8nmd2trPeVTRmsIljqnSnONObWpGxkIpsN5sN8jyVAPoNMZWK7DY7HIWB",
+	"DEh7G7Y/WJNbTRLqRWhssu6UqyjuNsj7SI3EVJGubYDeS5wwmsSRHkXdijG9ZbLDMwKIxIIPWZKf9Xaz",
+	"vVtvteqt3etm8xD+/88VAyr1wNRKDUF9OtX1p1Nj0FsE73TTF49o2kywtMC6sl13o+vL0ADsaxgUbXKX",
+	"9qm9tbRP8IJN+mQsysoDzMlIY+BVnFztNU8u87Z1z66P+mY8mOHwfU7DH2AgDv+o9QVXWgU//KNGJ5M4",
+	"QhP52a8S7WTT6lTf03/I6XhM9Z+6swnTUoULIqf9EXGnfC2ogajFb4S6PWfnPx6/Pntxc3n6w7vTq+ta",
+	"UAuZolEsa4e//FEbRCw2ekZPSD3sYyZxzdTgA/rghCakH0l9Z1ZVOSIxo3coAKeq9vGD/xrzarLx65za",
+	"o2dgmamiqJrK2uF2swkzsJogOk0SkVyaycKpKy4v0wjdjzGN9ZJlYUBAaUj7EkkySwQf1oKFftSyxpj7",
+	"n2VvLrH/Fj2cuRc68pyG5tKaC69nlMx03YFjZsISbemm/dxswbH7SZQweUNVZs2BP6fHrAE7mKppwnIL",
+	"Kn2UlN++8YIJvu62L2W36dVndleuB8GXucnAq7TmFuuLMQ6Xt9pmwjqhIk7Qi7TZIoO3FDeXXhUjEYeE",
+	"Evj8IQEfFOlkXVSdGuhVnVrCJiLxLkrnEDPtzC1AuEg+0ae+lKNAaENSHwSR7As+iIbThIHVQhW7Y4nn",
+	"7cWWo4YVKULlrQRLE6I6OCxfzjI+EXwQR/11Twp0GIUFsQkenkgS+3txJb86/enm8vTHi1enLzIrldpn",
+	"4BV9yvVS6jHSB5dNeET6CdPLAt1HuEs2WRkHuteK3jJebDyY1FoLhp+LbT8/fnN6c3386vQ80/TMY1p5",
+	"phxtLd0TJ3y15XNE+iOhZbW5A8RdYn1zVMETgyiRavPePe66z/QtcE68dIoD669AIxMWuVaX+FzfCP+I",
+	"FBnTORnROxYQKbTFRBVYU3Csh3o2vRln94rxkIVgQn0h2+SF8YydC/VSTHm45nZxjrXMkjs32oWxNvRA",
+	"eh64/OJ7cfr67MfTy59uzi+ub15evDvP7h9YZPZNGI9wb3OLEDxybsbgX0bNQbPValV0GkYKIwhxpBVg",
+	"Je3Loo1l8vZjrs3FY/eFrBroxZpLxYTAisJJq0d6svSXEyZlqXR9fvHip5vT85OLF6f55WHegKfQCTao",
+	"fmqcbAGOJpVk+Hs0OSKS8VDv2ynPfG6DaW/t6JEAxwOncd666E2HuchVqfJzfXp5fvw60yEpxkyNIj4k",
+	"M72KQTskWm8/IorFMYokUHjNavfavklHdtBaUKNEKBUXJkgIlHmYpjCL1IhQ0qOh8S7nu3R9cXHz5vj8",
+	"J6vQXWUnq/Jtx2/PzPk4ZmSQiDG68mgY6jk6IiqZp5kQLbLhVm3jISnEa5qgL6l8Kep2xnBLxUrU3Xx9",
+	"fPntaflatLacdd/tbpNX0fMN19mWbvOU0zsaxbQXlzRbq6A9Kt1ZQ7mcscT4tfLtf3d+/OPx2evj56+L",
+	"ja9+EcYX9OEOK5PKVH9Jp4YOtFXmpYzYfJUNF6bp+S0XsxKlBhvgTmDSY4yTMQ3LJu3i3fXJxZvTm3fn",
+	"r84v3p9Xd3xAo5iFJJwmup/KfUYrxFq/EVPVF6g5mIZp1Yf1b0ma/zIXU5KwCaPKe8HmQ/B4Z8sxn+P8",
+	"sViyQ7Ld2iJPYL0KrejjIn0akO3WDnmSikdY0vpy+4A8KdnBHe4EgrdzOVMzkdzimWwfkowm/RGTemMI",
+	"3mcoAeB+MDEgbwiXUYeXrKOnAdlpNskTWiJf4bct8sRb34ekZFF3+Eqr2mtK2YpukNySOkR/eeWitMuk",
+	"uEYi9TSvER73+2ySHmIlSWV63LZbOwHpRpA0oeZdVGIFj+cuxIS6NzVCybQp40q2Ty/J23iYspFLIlv0",
+	"rH/rg9WUlyLpRWGIFtEaqoqwKT6pwIEoQxpMgsEMBSifJeLm5cXl87MXL3LmFLz2EGeIYvaGnsbcW8Ew",
+	"sYaWMa4ewau1hXLEOHaKtm1M+7fS2vilusrVu5cvz07OTs+vb65OLt6eFrV0jLl5XVM2DQk7aTOENmz/",
+	"4xqAxtq7o3EUkt4UTTl96KXT+mjadlk246IXFO5/8Fb4LpJKJPNLSEEM13aKuKeyC8eZUxhxkxi7LFk9",
+	"351dXV9caq3wzcWPeQeJOszaZtYYiJky8gxCh8TG5ZqtNC4HgloPk+AmvzJMTUAb/TwiVN6apAiMrpq4",
+	"3J/uibgsNB5HwTQfxPdMTONQa5N6e4G18oVYgedCHYfjSKm1F5RR68slkd2HPUamWv0AnUJLwzKxdPzi",
+	"xeXp1RX4Do5fv754X2IeWtui9MXt5laj2Wi1thoHR/qylrLwAyRjoxIjQYsZoQyG6Dr8j5bN30hC41jM",
+	"WHjTj8LEKRAPkdKQw13pgQRdLZsyXzIul8fXpzevz96cXS8YkPK3ETEgrWYzTcDfbZK8Bba1qQWGPYSk",
+	"/aKhGUfaAvUyVr+x+f2RJDEblHX0h3cX18c3p/8+OT19saCrIyrJlkmx12/SH8mUD7Sa+j+EkrHgaoSK",
+	"ISh0NI5JX0glSXvnyOS43SsyYUkkQiIVTRTosyid2r50ajQxc+AveF5nohpf/JFdFBVBdoBgz3qr3Ux7",
+	"Asu+w2HdO/dhP46M/9A5RcgTfRjjIHkq6tPHdeW6cpKlWnKx7qSiOGelt9j7H6Sq//k6zrlQJxBLWfc4",
+	"+jtHTcDd9YbyYibAaoGNRT6+V6c/XRUk7orhEhsU03LWC5dgqL8vplyhFQ6DITjDcUgPYsoJ2kwJjSRL",
+	"AzXf6I/e3+hvfqGhpnXCSl+UsrdJgOiWVcSGyt3Hr06rw0C51BVwGNmUWBhb6ZKHE5t7m6u/AafTlxTl",
+	"gaoc0CdJj8WCD6GYLmP9f1FLAGshwv9eQfUk7bQX4jFzBPqhucOrvyjtyMX1cZk6but47Fu8IwPebvzI",
+	"Ui/tsRgzrtBSQednP2HK5WQMBYpIfBVkaWiV/UuRhCURdt3xX6dSVfX+y1n+mEe/mRgs8ShaEWA3eSFk",
+	"8f789HJVYWhci65iD86SondbMgVukEgd5USjTfj/koTjFyb+nLq8tvz7Oxv0GFL9atCvMk6fRJiW27Rk",
+	"qUkbmHInffdNjOv6X9vtgy6hUh+sA3g0kgS78NXSfaSg1DWaY+ayXFuVgrzSiiQN8yuqA2HkhP/miRr2",
+	"jWJgVA3nlE7Qo45nzWp5G+2HCJlH3Dxp53AOnFV+G/GwGMM+QnSL8ryGx9sSf+56NAVJ667HcZlnIWGE",
+	"JgzOHItPsWgFvj99/t3FxaurEhUn/xpTTYmCjEFyzREJmYkUsS8qxbR8FL4QZeYdp1M1Ekn0+9raTBhJ",
+	"2osXmHNyKieQ6Foy6SeXpy9Oz6/Pjl/fvDi7On7+esER78dZMu89srEYwjg0xYgYkYBd5Mznjc2+lh4i",
+	"45Uq76ZWP+wNC3t5+u+3Z5dL9BjzoiOTIQy6+KN2JeLgMy8YILYBeM7bsv0FvTHlGosUUJMWRZSwr4X0",
+	"HJv/Yi1VL8b7kJ6NIylNhky+Z4t78ubs6urs/Nts6iXDGnrbGyrJfd3AZx2Sq9OTy9NrPTPHZuvAHjkk",
+	"BlQIf39IZxb6ScBDUOko8XpW5i/x58h70dHjLbJHNf/ALaZmgoTRYMASrbqiQWs8e7icTYP/Rlka5hB+",
+	"4UnYRxHMNpk8ksTdVFxD5hyuFswlrzkyIhjC5l9SfUd5l7+Q09fM84bOJFsSvqjmYsH0Lncp2bEzMeFI",
+	"kig0BRNqxMZatEvGjCrmFLUvsHriS5lx10HM7gQIHAxVmmyYSLefxm+xJjnS8zygsWSFDF6Q4EoY/3Yt",
+	"qE28R/6oZXJRqmDqMKcFT2LlJd34UfQjNIMon89wYQzMoY3oYCIhXT6N426DnA06nPYQOoyCdyXiQ5dS",
+	"AFATHggHmVApmbSKHRE8hyjxS6110G40G+1G81l7uxbU2s1m6zDs7R8e7tU+BLVIsbFctk7OsY962sb0",
+	"/gwf2WoHNd1mzKFHyAOT6UqThIJTwOiTZSiOzKCMmNNYD+GRHpYuTFQ3MOPjlFSXjIAupSPS1Z/s6kdw",
+	"uPxeZ1rTEyJmlNecDgql5aWTCb+DpCAhxDt4iBAexuVmzvxDgEPc2to6MDUXnIjBQDIVmCTqDsd684Co",
+	"ZMr7GMwQZBzFcWQzngvIH1vNerNV32pdt9opSsYq+Bda7igaUrV0w7+x9320EBZLJl7f8zGoiZ5WO9n6",
+	"+0CObLad2wqHoCTBbLJYMtwPuIzRqxjJDkc/CQsLhWYphgskvBuEpgZ5KRKikjkgQOo9ktm53S9qU7jg",
+	"xQoAOJ4rmMbxxQDKuBc994O+/YopBSvjQ4Wj0/qNg1TyGO8TZxVYPxW9Er1fWV/phqaOz9Vb6xyJq7Q4",
+	"54d9rGazfjSJjKqwsK3uRptJJpc/AqcWCw2uJBolFiXml5pBn/Kk0oeSFuL55jKOzWldxG+yNlakwCYx",
+	"pbMeEFHxeKsQgyDyIk6g9fpyKZxP87qV8+OvJqz6gstIWu2s+lxIWF8kWvJjFFqSmNH0GACLeObLGlC2",
+	"ZvoEJVyogEgxZj0RzjvchLGz5SuRkiweeC590b8F1yUXIZPGVMrKjapjxWRlrLbmcTpTratqxXtTqbsL",
+	"EG3RwHPh6F/MAXuUKgcxlepGC9sbqromJpFe06PXtcVXEyqVRQOxgw0dLixB9GXcDBk3yCDlWJqmKMn6",
+	"ta1rJ4T/6wFQFz8kLYMTpXsCNg7GqiPBG+QYjnLdTzhF0xz2tPQ4YRRqnnq0f6vXgH4NqG+R4NnpagdF",
+	"bORxxKPxdAwQynmcZNdPhNYqW5zczxJApYDDRGBNEvWbT8paL+lcEinKQb/2r5sH6++onFAB2Bz013g7",
+	"rVqwnI31Ubum4vyKzSG1JsKH84IlTOY3yZQv2N9W5bYhFTz6sTqBznFj20x9qBC0UN+JmB1ZJZFETllu",
+	"EPtqanHsXNGYFF5CmFnv4D0zy32V/V2h9SRiJmsrKgw40Cx8xeZZpaHVbMLCtP/Mqwy5CYbWLJvP6nPi",
+	"PSK69Wl2UAtzCF0rgYdDmEx4zGjFxkz9RhqvEupsUUK0REnWHZ5LMSsZnoUjAk2tHpHXkVwwHq+gzZzN",
+	"mEx9LrnlbFTrUjmdhrsmiAq8Um/zp8CSDge1CR1G3MneRa9+m96ZHyjoSOZd1aO2RNMI3JGjBbBzdi+x",
+	"n1dQqCXoCJh4XGqoOTFsva/m5rxM3ak3d+vt7etW67C9f7i102jutVfXUipNVyt7ZqMoTtGKUZvIWKyH",
+	"xoRN2ECfvca4UZJ00VsD6J/Guxx0uD0UwSvgx2EaBFU7UzFdCN9YZ4MxiDFd3xpS5v1ECbGarFtkImdG",
+	"3ty4zIhdTzcciIRFQ35j1lNx8LGP2bFHqAo/dU+visjIE+t5Qae8C5/gsdHBy7NIMj3MVhEhCZvEtA+O",
+	"ldWGbZjQPrthPFwycpOE3UViancMkUpMJLg/Ij7MKRDWgchZmiQgy3Xx7Y00h6AWlSzwc8CpMkr3EeDy",
+	"3u0ZLoid3fZTrVmTKNRqTKK0Wme1r00YC1wzp1MA3Ci00NdnV5AFgOJqtptxFLSaBCsp3fDiVtO6WxVQ",
+	"aat5uLX+aGb17PITA1OHvpE2pwNPDwqNBh1/QBP9P1288cbc1g30sTujSXg8VSNikok63KxnK39uOZtB",
+	"OmK6kEwAsehuMnV6e1+EQ2nVg2E958kkYYPovnwi0PToj2hC+4oljtkBN2agVVRtFA15JBkWdR2B5uiO",
+	"unQw6e1N8/r69fd77d2ywXQunKWOm6IfZSXvSc0EOzHIcZMwKperCZfugUu8P42Ylm61t8gNgX43VZZt",
+	"nt9JbTh99zeRS6v5V6xbJY1/rKJ0XeG9ed0IxI/xyNhUWbN+XHu8jeG+maoKGbVlRbfOJbuL2GyJtk6d",
+	"eEMvqkjS/EtOk0TMsByqoH+NRcJurGe22hozboa05k8/l/Hocsi9uWWTzMI3pmHxNKz+5Ev9evT5+mJ7",
+	"irhRK6nOOGQsLHXA7m6XqM6JmAhJ49Ve/NbenVmGK/DBrNt+hAVd2voKZ4QdSE4E18MnscorcEjldFjm",
+	"ZWjWt5qF/NsNvAwp+rjZGG7Kg9yqW7D2oURhTc+D4anC8gbMN3ZwLD1mcpenRVMEFTSbaFjqvoqFwSgS",
+	"cZjqZ1EcE1O1bjWKPRhhPA709ozj8jDU/u62NuWKTih6j06o3eb2vjH+8UKzzCu1iYv6Y+WoXzlRmcNO",
+	"MJZCNKhCb8Q8qvIcsgCCOcSkZ0EgL5V/3Q7XOjoEeeydxyfXZz+eaqU7NWSsMs8F6aZHUddaM+YZm53G",
+	"+1iRw8MOTxul5ZQRyCbqw/XA/lLDh2tBLU0hs6k9H/x94u4rHEqG/AfIX9ZctSDGlTBa9RH6tyJp1TSp",
+	"qKtVBKiUPz0MfdzhS2PP+u2IvqPblzZB3xxxu1D+GgFpa9WbxShTki9jcpqLdLUDcFmgWavpcM8cRVgy",
+	"jfEssbYUoZNJPM+r7K2vEeL/DhHirzHfTxvz3Tx6W3Gmvo/U6AoUBl+T3yweGPyRk/6S0ZiFlS6xa89m",
+	"ZbyfzCcm2yTrmu86LaJ7CNX+iVbTQkKH2hSOmSNW6hoWT+PbnjDehaHXN9brIYMvdOEHmXMq1PV/np9+",
+	"e3ZOjr89JafnJ5c/vb0+fUFenr0+hR87/Kf3Yfz6/Y/Tn7a+3+l/dznptbenva3v+eutn+5PouY/z14O",
+	"5+fX7+4vrp7/+PP4++aP/OWr9zz+7v348qfeu+9ph8OLTs9fVH8DVazXQP1VO9xvHbTLTMwF4zmYxrFL",
+	"8DWa4BM46hKmpgmH0ndPVvPQuQ6f5px4WlIhO4gWpyGh/kzkxs/zI7TP9759cXL//bv+q1+bL5qt9tb2",
+	"zu7e/sHx85MXpy+//e7s+1ev35xfvP3h8ur63Y/t49ufYpnvdlCbUKVYonv1v36h9d8/6P9q1g9uPvzR",
+	"DFoHH29+adYPjus/65/+2G1+/I9StT+35j+UJ9FBIlQaCoAoUD9mNNGLB5ewV23CwccoR2LGTUm13kta",
+	"hB/3y+PL761fNwR/qECj2OBhpsQ+DdKNGb3tHnptMSnaeF7YRqDG6U55zALocDATbPFjagc0SFdMlYxC",
+	"1j0sA7gMAD8nb9HiGWYeRCW1mzkou0feYWWBti3rnF5VQOnWRb7BG1Bwcfe6DACX3GCrk+GRjOLrchvx",
+	"NTVbgV+z/p5aUNNj5u64se4P03Ln2LhJ80DNnekFfKd3AcuIvAuKSeX+mVG5XcOKKrdZEiJZTOwEGkBf",
+	"GXUVzwqL6tw9hFQQPcCYrdfvMymthLT5IA1yDRkH+ltIFaXHhOA/3OTbSqk05JPP43N+72Zrkd/b25lP",
+	"bEP/C7fjS1offPhj/+OTuv/v7Y9P/9j6mLnUan98WtyyQe2+bt5eL7LnKEc7nO4f+3034Eh/WaHGpYdT",
+	"hgvXcMclLtsZtDybefPEJ9/Sp9E0ibtoPOg3jARmooBAeBo49KwogT0IK5vNkCtQNkgX0lg8+ykaAFxs",
+	"wmDr2f2JaIVagxfdXEgFb+BidkR6Qq+JhLl3cQsXKAYdLoCQ9Y4lMhLc1cuZWlCTNePadWwFTlbCNUjX",
+	"BqOg0SMxQ2HjQlRpQgm1vPZwI5Uja8Y+ILAKc2qd6Di3eqptHv+K/mJ4yzW7V+kbPGtq6ZMvYzr0nnT8",
+	"t0sfRLJb79GMabW8xdGYpQ8XwnRrPm9nbIPBcjBKK83WdNxjiffwiuYbPGxtuPTxVSy5kiavFaWpWGUr",
+	"BT/gWTBj0gdXj4PA086s8N6wbkikZAiyEZE1V8tqdgY8iDZG+ug0iTdoreUjzEjtNd9SauW4jViWDWJA",
+	"utMzxSkoABFrGmUouxBph6pMIiOAswpyy4GQuyjt+iv3xKiPH4MatVrDKs/g4efhqJYEbmkcAx7a2Vsb",
+	"uzUHVaodQMcy8BxTyRJnEQwsVpk5cIMOB3eG9cKVh2qtJ6JVpiAtDIqbibH5iY8b7O6nSsLSEbYKRUXG",
+	"QSHF4MjgCpuDGLL4hqCCIpNrBX1n60GZBrdsfhOF1Sz1ed0mg29P45j8zhKBFF5Zjf2T5EWs5ZxbK2ju",
+	"V51VbYRvJPGLsipXeKbrCyvYCh28i0py7rojpSbdAI08Y9Ppf1pEAKvnkVxehNV19OpJIQNNI7/RVpQY",
+	"jykPD0kXjryuTSpD8khIFUBvMHhF8MeuC8LG0S1DDA/By7LMcztad2JphA2mHdzNRvy5FZrGp0242m5F",
+	"K/Rw8D4sFOSLkyJR6do4LdIp0JgYiQwRK6dGpofN8rRIzu7LchWolMipR7poBXQxn4PqFVBMs9LqPxcY",
+	"9jaq6eNLmLJczMVzZPWBcqJxYxgpG04A54F+m8xTHWenzeYmLZoDU1GLragB6umaj1SqEZ4hsFK/sO62",
+	"qhPZ559bimrmIm35qfYMxFXy+rDfOY0HMGsWfSRrY64QMaocrZwuv9KIeTkq68+8HwBaPunp3ZU9yJkE",
+	"K/XASyZYvwd+utjyHqR3V/fAN8ZWaz888ckXbassuaCYP/DYa7i9ymcrR9M381YaTLQgN1kJLqdu+TIw",
+	"t1a2Om9ertTyDALh+s3P5Pct74J3e2U3MmbmSn1wCT7rtz9Nz1ve+IUxtpyJulK7lVYMPvUGrPWj+iSa",
+	"sDjipTbSY+88/3v19irRGjt6qV9itdErKxd99NF7cLnAo49vSY7FmklyhfEHkI0XwMJdEdWypOXoTUDc",
+	"NRaHxfFH+u4FTvl5UCR1TwjCaGT6meHYL0kWMWGDFZobZVOhq2j3F+vCtr/2wx+qxnGhxZLMCdM3eWzb",
+	"EASEhLcGOYOmT2IacfL91cW5DZiB12F7Z08PYi9mYxKK/nTMOPIodbgc0QksGowFQDasGlGFETdqwAvJ",
+	"mIURBf3bFC7KSRxhTBBa5VTzDjd1tCw01QCyzMWPMDMLZyAwJEyTRAwTOm6QHP07ebLdbD49IkWcrqDD",
+	"vYvHb56fffvu4t1VQIrgZJlrJncu+7itYSIlaHS6Ca2nR6SEWCjo8CKrSkAc2VtAsti1AfFBe/WLt54e",
+	"dXgG4z4gOZzngBRwegJSpEgOyNvj6+/Sf+u3b+u3vzm9/u7ihd9s/dPO0yOS0lUEJEPhEBAPZt38A6HK",
+	"A5Ij7go6vADbmLbYH8ODp0ckS5VKnmy3tuxVQ+Wrr+3oZi8aOa+5FqyUPNlu6y9YBl3yZAcWjkf+GOQZ",
+	"GvU9W08bHe7dRMaMcpPgVUoDiQSQ+TchlN0Ms9EzxI/WdVnK89gg52xG+lCubzIdaRi6vE8nk3K7okzi",
+	"hSCfK+pdGVdapLLEyD0rrVbyZvjiP+POaJd4M1YUvFrujDAPehDdk0g5QcASmavDSiU9WVE2L/YAnv42",
+	"pTEGwX0PYNkhs56/T1bkJXsf/O76+i1Jyy7sh8qTrEsMkkwCu32NHfMAJW6m92Xn0HdUjq705LLyLPLu",
+	"iMpRN125mbKib6RXceTlaMgRbe/s1gL9x05LN380pv26uZxJlnC3FkbQLzDfBAdLDPJlkibAwSK42MU+",
+	"dDG9Arupl2IX1jrrfta85WK2/afN2fyE0FafEMtqvfTizQGo9GJYlJr4DSYzQFbYiN0HpEcl293WCwn/",
+	"miaxWWwicdnmE72E+bBBLvTK7PDv3hyfBM69zxKT/gl1tWyiBfSTbr2OMfo6XqkPoph1n2pReceSaDD3",
+	"NmPumDgY7O+Gzf3W/v52fy/c3Tmg7QGjtNnf2aFhs7VDt3qD7UGr1+41e/vtdj9s7YS7/dZOrzloNmlz",
+	"P5t+12rvQ12H/ff21p+Rlb0Z1NTqycYblSt6T0snSBc96YnczbN3F2d82sQdCwo0MJk+hl1YL169Z/MV",
+	"cLWYDWl/fhNHd+xme3DQb9O9sMV2e/vNrZ3sgthptTMLorWbzc/8/9X//x/+uW46V2tXr+ydVpscX52c",
+	"nfnlrHYTyQntb4w95YNyLEMSoaUwIisYrUaPyYyrad5KBetpungUBhkzHxFtHz/4ulhPw+6gTjZhQn86",
+	"k+Vr8YEHGZo1CCw69Gjd/zyfnelOoTWGRL8kWmqCmN3DdEhcghnSBZniiyPSZfeRVBJv9RNnbcpTh1v2",
+	"325f8EEc9ZW52aNey5Dy6T5g1odhZMuSsR11eNdAD5sXJWJGegmjQDSpzyxIysSafjUTLiZrTIuSLFcs",
+	"Q9YdQfgjaGYtRezOaFLpI0UNuGy9G8Cfb8CJ0Ac9GsLB3QDVk6Y/zRuopLh97GyWbkeuEiEnrI9l2yDh",
+	"SjxgnFwASkC70SRK3DJOIv9BWxWACRd7u7vtp0XvQwZ9oHwsMggGjhQFFDlwuGljzeWHUgn/lnQG9kr+",
+	"qKdEr7KjDgemiEFCxwzj6QlRyVTLcS0u7ueQIyTB+Hvv8GcC3DyYjJOt6wlsGumMdzjG/aPE7rnABH4V",
+	"5A7fsYrEm72sIPeKdH1PpOG8rDxaYFzQfu2z6A6sYT4nTsw/ZhlAefNu9OWbUVSWxXU25CLJVfFjovQN",
+	"dm2ZCw/vWmHRVqIKLV+1+OiiZYvzuFgpN++2xLeQBBwZzEDII4dsBVuIipLXHlW1Mk3c7JVlR9MmJ1ER",
+	"luh+siDhC7tmznRQtk3Bs6F8bx3sZYRUa/9gt3nQaucN6N3t0kBitA4c0yqf39tp7u1u77R2Vvq8o2+u",
+	"GmPUDAMi2YQmlv3O6D/+4OfZmIu+iGlv0Xds+o13lEylEmOW1LfbZe+bSpZYvb3qpU4hWym2lAf9w3Vf",
+	"tv1eM3p7yTbA+DsuSK4BoKvn95xBv1wu+ODxzyf1irB5S8anWjZdjygHI16RUBhSXYQpTMWKpzINhSgO",
+	"U6XOeBzP6Fw6TsrMoMCH9eABrCloVQYQNFMzACdspDycSfA6NJYOyqKAyxvPOC1fNn9k7BsvPct3rPpd",
+	"/Ukf7mIG6NqU0J5Ii6YOXSVUuwke10jvZL0pQMFoaa16u1li4HR4H1Hlvd8CU5IBo2Neu9NsGiS1b6RX",
+	"p2HQ2XI+4z9qfSHVTZ9x4I+qaRVgElPdh0kijHfIHwrPm5uO4Hnllue0ACoekCmPfpsyQseCD9P0aGsa",
+	"wDay+opH9wy5ixOagLRTiM6o/2jgmLV3dryBOdJLpGy8uNAGr2IdDvJSj5rx+jEeBvDNbgMLQRuNLl6I",
+	"OICD6S+O8YpFYct74LOizFs07Z2drFGcrYz6z8Nf/lej05Gdzn2zWe907lsvO537vZf6z4OXH+D3it/+",
+	"oX+pevDpf/5Xp9NY9vr/qnz5Pxe+fL2iLCTo5opGvGRmkH+BSqLHzhhHsLSMn7JMjTp7eweetbO3d7vW",
+	"waon6+TsxaX+HHgAj5DyGzV4GgvurEO8Xwy0udkgx7zD9QvrYzqZsDD3Uqnfgt/jBnWwe3j4rNm16hP8",
+	"Zj7TIM/1qu6xueAhoR1uXvONJDHMP3niVO5n7e2nsNrL92fe1estqe2DzIpqZ70srnyucfjhn0+e6X9/",
+	"+OfT/1zX7wK9TscqSSsC7Hz5DQxI6op+ttXW96e2RTqZsgyLTxnsGVsSZ4cKxAGgsI6oXNUN/qzV3s+4",
+	"wjdbO6UukYy3fAGarWH+XapfOZMRnSCHWDuSgI+HEsXoGP+XU67QT+C83Mhb3uHg5E5Lc52wgnWLZmJB",
+	"UmUUua+S6uGSCmb7VSmCssMMNwec50oKDF54lJiA3yGUWJQfggnzQIQAGxSDyBamqKyAssJQfJU5ah0W",
+	"kFsgWytlXHpcd4tenyIRpSbRSu/3mM0Wvd/lIKSjIziTJOL9eBpmrf32Sh9OuQiXfNoDhlIjNpYsvtN7",
+	"M8mU9ubNqNb6PjMzj+mQp4Pjt7ZMv4WFubgMAm5xiNaIZ23UtihB5XSNqgjo76ZVEdCUNfCiObtXN/1p",
+	"IstK5/36CLxn9foI7EVGaP609ePv4bcH6ud/n6nzF9+fnrbrv/7YO+fRcPMqiGx/y44qU2I4AOnxeNDT",
+	"KwV2M5o5ktr6AV4tqnCZjH0lZh2s+aVrAUTqagC5WrkrizZkAHP9WQfM4RmVj1sx6FdAr3YQOAj/VO4b",
+	"q8TKfi6SlO8zB7yCQeJvJAnZgE5jBUHviOVQa9qrJdFvEqr9VOFXd/eNVAuIFbMhW2UoFTfCl83tWie5",
+	"HfKpV3NSyU8APf2rwOdlNko+HyVAzTsLdNfhudjD6mh7FwNkyBYznlWB1YjNOxy0L6t5+YTgf2FsPdPB",
+	"jdD1PrEgAX4cdseSDkdfNrxpfOTDj6VJKKl8cegg1kXYi7SdG44jvorMcaigrab9T5avpmICHiikHh9s",
+	"Dt4Idhho7Lm9pMQQztEyQLc/GXMurdf5RK0vqw94myH2KJzeWvtCrtDIoB+azM8hUwbiraQ0tz9NEsbV",
+	"zaTU49wEZcUqfuCxju6yYPir2SEgUG4mLKn40LUhlTdYcpxQS5Ky7vG7rjrrOUwkHQPEHTo6vZHT74SW",
+	"FRTeDkeNl+dDwsc/s5Ec7x8PXrTZdWuSDM7a7EXzh+ve7vmPss1elcdeFY1hgGTFVNhU6TFV/RFDXubS",
+	"GQoQ8Rne5cxgwH3OKpdb6xtSfiuD7PopzHPZ4f6DEyPrYTmDtJ4CNlqfxjGetVMJ2RVwyE5YEgmt3MHv",
+	"pC+kgsQeMuUxw3kHUi1tnBT2gZMTxXWJ30SUqgUfztZbolAuxCpLRHdBehfXtPnAKtrbW7wV06QTJW9E",
+	"RbJBCJi85iCipg9ImSoPrREwY+zW5Ky0yJM3god0DimSe4EBPFOwcbkaBR1u7lOCbLUCg91OiRyJROmT",
+	"Vd+FAOR6PMGcCOn8iLRALoZ0njv7WouOvq3W4kHLLVpXW2mnKh2dyjX61o16AceGxoyHNDGjZo9zfCfE",
+	"kaKQR8ORIu+uT7zUo5DOa0FNDyqAn3M1yuYZ4aUSyZA5S9fbOhuCukIY0Qg7D8EysIV/HW4xuJVB+jCQ",
+	"evZDDeLwfm4Zm0jD1GYAD1EfzR+CX7fkF7clG6SVZpt/tv1ZuSevrBlbXvWCoP4DQitqwRM2phE3m6hq",
+	"WcFLwJEXyZKFdHBwsLdaGkrCJFNLaJ5AtcjMdCk/SrP1GFwMaff9xpUNdmrRb3hQ47Y0mfRaGTWkRHU6",
+	"VSODA//k25PL46eHpAuz39WCU/A+C5AsE3BOKQANzyIeipnlZOiSZ/aRsnLIBWIDG2Vs7/RzUJ0JVAFW",
+	"fOAHc+JjBUtsmdTIdqS8kSZsh8gshXbsLmyG4ZHYYOPlWrZwTTz0IFofq7vqNMLojQXCLD+N4EMPPG++",
+	"LpwHLRyflqQku3/ai6O+S/6lQ1a/ZfOhNl+SiCtQ3J/oqwa0PBK8IZLhs7vWU1N/IbCEG6ABjfMGvLoI",
+	"yHydTdXsZmDSuyTiUkE4Y+DVrUlBuAC6mIiTHlMzxjjpU46Rj6iQt0KHrDUczn/bbf8m7/a3fw3394bh",
+	"1v3udPz7eP/X8f6sP9/ebo+mzfnO5La507w7+PXXIfv9t9Gvs9kwB0PeOtg5yMSM9ct/abbrB7RfH/1a",
+	"55P67+sXgKjMSBv3Vn6oA6KVmJgpBpyUPTaMuEmX1o3AycyWyxSmFK+D+ZxQDkwwZt0gMzUnXbylC/F2",
+	"m9cNuGryEIrsd/e2D3C3oUMt6PAeMDEEvS7hjCZAJQLJcKaOeCZMTqflwIT+6enGYDP+ajTRyBD7IdC2",
+	"oWfC6Avk64cFbymIIpMDms0J9Z2lbnvBK+s2HXpBrVcOeb3TuW+39H9t1fV/P9f/9UL/uaP/3IE/907X",
+	"n3uYXC34TPFPtuInMGMfgNKkh4KHQJotYypHWBG1gHkqqGE6mvldS1ZYJhmKrIrctpSRDNaG42gSA4LA",
+	"iMh5kI04mWpxywbi3gIA76LD40ipGJKUUpDMB/r587xngfXoK6Badb5ie0IogaZelcPdXzVLEmQKLF/L",
+	"mcYQdBJUfXlraeCiAYCbm+s8xHx1cD9nG1q9vhe0tMhH9rH0IMgSspWY1jaTKFPlmxn7osLn4pqLDKsn",
+	"765PnlrzCCwdqPVHXxGYSeDQKw9k7uf17VKgzWWZdl7GnDmr29tY9sSzaVTpDdv7i5LZFmv7tj1BdoQ+",
+	"LJiYq/LE+WMjPjMUdiWTAMutchaseWmnIrV0vZlwKzZHTgqB5jAKy+fnYJX5WVAVgD+tkfmfxwiA5ytG",
+	"NkueWWIKzj3eRhNlOgT190afxokYR5Khfuy4jGJGb2VAulMuJ6wfDSJAjB9YpUXSSB9ix04tjpSjQUu5",
+	"2rLsD96rDIJo+nVIkZmwRDJMBuLiBtPHb0y2AoQ+brTlrFeGiKP+PAdG4D9emJoqXeJ9vtY/FGn69+62",
+	"WZZw0Eqs9tGqQ0CkqQTaamw9bRhLQk9kN+hw/NcsiRTrGpjWQ7RTDUiBz1wGiYHIABHJFOwAFH8+Rxlq",
+	"X/l///f/6XqJ4gj1a6RsjyFnoMCo7PHbsw11jE2ViU+sQTyi5nA1HY9psoBVvhC6xbyjNOYFP2ojkuj+",
+	"cJOI+jhpfa0Vw1CbJ/btrf7+iA9vpCgTKoYAMa0HwPZYtcVQf/qf3fmz8gm3VsxkhJTiMs+d31ekvi9y",
+	"pztuzs+TySiSHAn/EURmUZuVZBDZ5Ab9fZaQ3px0TVbEvzAHorNBkHXKQRovHCCXxYU5eoBRdpASwR6Z",
+	"o8jhliM7CTwA4UMJuhJaTtYNk2vrp0vO9FZBfge43pcdwu+0NDvRza/QD1k/AtoWEqHfUbczuaNxKdaa",
+	"XFTnVCGq0i+MaIiHiQERWsGPvKjBeuXoN0H9srNFDJpiTp/9wzGa6qXvI33BCgMtrHa43S4WLXmGiJdf",
+	"YXIVS+rU7Lm3INRcVbqpaFKFvKF/sjqonaGAUL3VYkbGEZ8qFiAlFkYvoPAII3CPl5yI+ACFFr5wU4I7",
+	"H2cF9hAOrI9D1V5hLIowVIlWrvDz6egHZk1Wrvszu5aXOA39UZVHRiKAiABBNsjFMnG4a0FNjzeoLH7V",
+	"ZDpc0IbqwzwdNizy00IKUvq9Ceahy+OzAR6VyR4iMuLDuNwwKc+yzqK1pd8Scehg7I9SMltwFyFEAEpQ",
+	"UwXFhSJCC8g5EP2vlDbnCaOMerRdlpxtW7YCHzX4n+394M3UXe9CNtBuMyBbu82m3hfg6l3qGS7uzDVA",
+	"f2wGaQUj+RXUeM9MCMxkjZvTRQzQY+dW4iHeCD8jV9eQ8pSZAearw5VZH7dsohrklCZx5M0rLuQmQNBM",
+	"JXM+JOsisinYea+uJyuaB4/GhF6Y06A6uf1HMExOShE+UwxKS2UB39W9GtMYNIuQQFBFEUpMok7KABpL",
+	"5nFWiIFT2jo8xZPM6jQ+o/fTwCqvQRlmJ3nSzSKD+CxsIkm5DnOpsJ6PIfPFpwEpwwDNwleCqMhgf6Jy",
+	"htnc2OcOB3GcMX2tgHYj6lF+BzU7GhlG8JIu14JasYm1oJZtYy138masZNuQghTFdeABuWxUnm+hzf47",
+	"g7iUTNwD0Fz6QqoFbgsvES3iJr0gw/oEQvXIz7HIGCg764UOm2Vye2XUhT8DbmZzguVVEBvsrqlSPmyh",
+	"jq1G99P3DYG4gnTeI/AKZYkkrYYXSeLLjXJs5kW982R8Ol1rEUFvcjYnTCXzG4DZrVYu3iYMegt7LSNY",
+	"9eBkBZtLvJxpY3tCpTQgvmDtgBVkvpPdb6sVSlZo3XYG07nIiVCfOMVfMlaNhgkqWzuGpeYEOXHXlbic",
+	"zVKi4fcQP+WkiyxfJFJkyCA3NZ7nGZDwePWWHmBzTKptzJW4dl54T6xMqlmg9lmvSmkFYkLzhXdJXJgf",
+	"/fSCaXnB4uiOJfPlWIOGpJUILL+Z0XmGBrroGFSKjSdqkTFvb8FYWp4wr2w9L5bQgPpeHhhwBof5JhnQ",
+	"KNYiemaPGCO1E5PiwEJrlxQQKLmwaRDGC9hqlspkGK9KkCo6DSOFY/qNBFplj60bGM3M1OhfzSDXo7CC",
+	"225v60HwioOIR3K0qKLRRG5No1Ahhgx5Mp24+BJUguOtkVpWy9haz10A9Qhm9lZIBbTzHEkSTssYMrRw",
+	"7TFbRvKIfo0KY801z616sMCOyF4bXC3SMDBibiqyHurGGx69R27jKlWMORGRWqMVuOHXWcDwTIwYN0wV",
+	"UUl2Cnaaqx1leGV12Xut78/LR7dJzfvs2ASpALNTuoIYXVzcbu5CnCXk+UOZui7bX+hetGFte176/xm0",
+	"f2knPoFIW7XovXSNF+sptTyL+LBrAurSGvtJRtgcka6Tj91DQkn7/t4eFX2Al+3isdM97HArPAPnTdHv",
+	"xfWAAeyxuDOpGig34MCIRRaF1bQM6f/x03p04DNZmzi9syAOSrSbalvME06DHN/oNYsNcYAciUkJnEvV",
+	"l9P9Wf7dEZ1MGGdhg3TpJLq5ZfOGMaNvDGU2DnghycX6R/Tgdng3w6/d9d4WM3oL74BMthRYziYKIPMF",
+	"EsqUMF+YybBvS3Fu7RXMwvKvQAQmc8WPz7i7mJyOc1dsPCfbdu9CfmhsXoHXCqtTpy21V4r3pC21V0IW",
+	"s+wVxaTKLrdiexdOfmnSgtaGjF5PU4lhUwKy1d0NcoHI4U6RMxWl5gV9yskkEXeM9OaQ7hwlRGp7mPeZ",
+	"oQ90PCrolB5HUkZ8WEgwqBx329UP60lh73DyxfBOc6Uwv3nJ4pPnWJuThrE365xf49SxL1jzkFkZQmVN",
+	"mb2gt5VGiVnui/VHK+A8aNXH1b4ebHdapbC0H15UALeHvbuopuu9wxeol7ubdtC2L1mQq5Vt3CFEYFH4",
+	"mE53/aMxNcu2W01wotvfqLOUOhzPPTilrVq9qNcZ4W0wumtBbYgKqX6Z7lBGrNmLZfbeMhybMlG2EvHI",
+	"Zm4G09SbRQYJ5TmL2Gg2CB+sBaGc9vuMhQW0lzR+5+543F2yEm99herYfpA1LGJb1XADAcuSdujLuMc8",
+	"XRySV6IhZ2FaCy/iMA0biNwYzm1JefnIbW84cp/TvwQjqF+RFWtu0fqQNZ70XSTXhVrfU/gdQjSgqlIQ",
+	"+8OE9tkKod+15jJwCZR7hSQwUwZUHXPYbW7vLws55EY624kFA/gnAP483JP6UNlZCV2zofBcf1dUTkcS",
+	"V+GMeJ2aCIjWKdEg3ZFSE9kNLN4CLL0JS6gSia3mQVJN8LaAFzbNeLe6rZjxBrlkYZSwvkqxKwaiHIYT",
+	"vnn47BloeA1zvdEX42d0Et2yeZiz5prbhaTZKv3+faRGV7BtfJVtNRyZog75R27pVXEMwYJesKGfQNQg",
+	"YWqacEir9Ki6eIiSJBI8e8LMRpL1b94MXv1wkOx/++qn35Lr2a/v3r7YP3v99ucz0X5NX9OrWa5WSe9z",
+	"L6EY3/HLcf1nWv+9WT/457MP//zXH82g/fE/lqc+YGeLm/9DUKUDW9JY6TIWnJcZcxLlSMw4ll/C9yTr",
+	"T5NIzZH/CcYYA2XHUzUqU7Z9gG9Iy9DLyZITIgh/7b5OJ1Ed84qs1g8v1evkOZVRv/zt1xZOxjbeVDdN",
+	"qJQzkYTItgYwtYDwHUkSOWINy3VV6+kPpF/Wax2+y2jCktU/TEkPniC2Ii39AFzPf+EjJB4NBAYwuaJ9",
+	"WKdmSK79bW3deCGbxGI+ZpjUlG0ShtACyIANjKAOzJEXmFoEWLumWtzAnMtGh3f4P/6h+8m4irCKovGP",
+	"f5ArxkPMo79lwBXUddN0SK5OTy5Pr7tEJB3e1c+KJPodHj0kOHD2FqwMNTVTfo0AWVAi0OGFGoGQ9aOQ",
+	"4clDvUoFomXlEeZl4YDpTYpA9cp+mUSqw7HgOeK6I3bb1OHnLnkCXoJDiMkjD8ktmz9tkGPuvRTtf3gL",
+	"F/qGDgeom9lobl6LpZ9dM6bANSr1WHpsyHoRdiFXBof62a9S8K7Js0DfuB4NUxyg/8SgK0DLd1MyzG6w",
+	"lDC5kb6GmIZmj3EXz+1wiXUHFJiTKVfIloVExnaNvKRRPE2YTVhMhFIxC3X/3pWcRcZ2k4acWQnhYxZg",
+	"tSvp0RAHEt1x3JUEAirUdvvADAw2tEiUC8vkkqlkXgeicb/QuMO3m60GOU4n1JazavnAbK/eccxOi/hk",
+	"mqEggH6FrB9TE9EKpzhrjioNfPVT/54ORzpcFuaZvw1a2JSz+wnrAxmKCPXRAx1tNk1r3jA1EiEsmmMy",
+	"hn+Y9CoyoWpEYtq/lQH57vT4hcvzDzDQvd3cISX8yHoA9SbVJ3u3QS7eXp9dnF/hI+3mthlg/Dnwcocw",
+	"wwiX2MnF5ZWhlJUN8tIDmehwRW8ZuKaTuWmw6cp1NGbyH//AUoWXJ2Rra+tA7yhtqeMawsRhbME4iuPI",
+	"6K/I1WYO1g7vVhHTG2SKOOozozcY6Xk8of0Rq7cbTWN/pCrMbDZrUPgZytvNs/LZ67OT0/OrU3hG62uR",
+	"QoSxt2cEqgneUE6HTG8rLTprQe2OJRJFb6thHhITxukkqh3WthrNxlYNTvYRHJLP7lrPjPREo6NMK7kE",
+	"fcNA24mBGVQUCi4oBCZ4OlF4ArmKbCglAuAyrQx2uAFaa5CfxJRIxmxWFLy/DOTyyCwIX/a65GR4pTAo",
+	"zCkODuxbOmYhiEHMv4BFcG2iPTZ7HA8nyFoBgY1um28k6XqAct0FwHGuQwEWl4OLwieI4qxhpK0rsDAw",
+	"biYNE55O4yYwmnrXIgUb1KAZ7wWIAqMAsnvaV/HcIFI4PnsUpFgfDx6kBnlLh85j3OGhAL16OKUJ5Yph",
+	"4cChNvAxFwxOZTclLkkMAAb9I+FfWF2CqXe6uXqWxR0j0wnsUUgDvI0mUH2s18JEN2MCTH0jRvRR7lzh",
+	"sGfcqXYW1g5rXtkMLForsyo18PQWdBVcDFBbK2aAx3OvbwY2IpI2CswBPgOUQpCXqU7oCKFR2V8tW+sK",
+	"H/pYbMh7W2ojmXKIoXqJIMVow4JFH2K+UFpRhYCEiItqfoQlD5UXphykwyGh2hVhIbC4Fc9ZW8qYomVd",
+	"Tn0haZ+LCVZLhhiyZSyKKnYUFjLNM5EXak/LmpS4wtob94rVJqRQkruw6VjNAUq6AdY1xJuK3asj0qeS",
+	"1SXjMnIVTCmXTUXT9f/c2Jdlmr2YRqJgYy1rdVd/Cbl4TOpZsQsBGh4RH0JfvNq17iRhg+i+C5m03Sjs",
+	"OnkVqQY5odI3W0jMtKVIenPzF2Dh4zFB48mI9rQxIgXp/r//TxeAbztcyx88ELpXV12QDfBF/drsuB5C",
+	"zg5ag4omKtDSRQlCFYmZFSVGYDqiCZd+aKRm96ZLnnTp7U27+9QUECSM6T8Qrh5PDAa4fR5bBbwFgYa8",
+	"17TjX7uohUehGxfkAJb2UGmQa3ZvEmzdwNOUUkpLy1LOGt3G+Nf2RevkeZUMYjTpjz7p2kkJfyGvEtMk",
+	"zLqJxiwwUkQvHFO1BzWeeZfwXglVeKmIMZ/D72R6tlqtxSrSJ61+zHcngxtTWvhoLAG/8LG0XqS5v0p3",
+	"U0iGR+tw5iRYqyj2KHfGwEmO50i2hxjpKRXHaWHmOkdEps0ee5nbJIZT2AKkI8mmqcM3XdC6rdeFDs8d",
+	"hat2QU9DNOQ3ziO0TkeuRyynKprkU1OKhKogoAprURDxKTPyySEv3rI5gGbC87j+OtxsCyyCA0AatE/5",
+	"nHSzYLtd5C+CzjvN1GqVYpCCz6OqazD5TNI2A6Gv1fCUX9BoC9+gM4acKcLuQW+QpAsfbKyPeVw27gas",
+	"uUKWtUy4YR1ZBqhiqbZr4TI9FyKNpTDZqoDIfuT1zUxgrv66rOUG9Lhk426G81beE+yE5S+BgkX94SPS",
+	"blaUjTTLm5sDZ1654Usa/QHAJMHPDQZku9m0nkOD+ZZ3KulrprXwhMUElwj9YJ2MeiXDNEKNp162WP86",
+	"ZWnCxy/Z5AgtgnfqzV0IQrYO2/uHWzuN5l77Zy+gZ0SAR2ivHyu342sYz12VhTdLsbIoluwB8H9Md0KG",
+	"/dCEQ3NMY6giZatxamkhTRZHJPVj1j6kCbAGEAC875MMqHwWDb5VxG0H9kofprz1EdzF65hCmZQfeLpY",
+	"m2un3TD2GAePfv8J+E9OkFWs6oPm/mfZmz8GtX/XTS1R/Sxc9nDmXmjnNq7ssofcDnj2nIY/TE1y6naz",
+	"tfyBd5waNzUL8aGt5Q+9FEkvCkOGeTUoxJY/BX7fTLQEdpAfJ/nlg5ZCfojhlw96oaR7U8+fc9JrxYQO",
+	"YeFZh5Reank/Nlp1Zl1+DGqT0rq5E0OigV50CGcZv1MaB2qQK4Wam41xHDqODa0TIMQfauIdPqJyBC/q",
+	"UzA35EjMICtnSCNuKnO6icWn7Ab4YFrn6iAf088BgWlHH89AsQLeJFuc2MVt2HUw2dARcGh6AQYPZsjG",
+	"GKgkA5qYKFGHewimFtV0jI4y3SCDqwjeAA/xLQd9qh88sthExl2WPg3lWBCAAEeqPu6tdpW6yQreGBS1",
+	"uFxqgU09ei7C+ZoSX4610oFrIF1Z59iMEA2KuS/tl0nrn2ulUlQvdYjcRCzUBkH2e6jyay3I+RuP354Z",
+	"xx4XJNG2oCQGF861JQcfuIxMZ5Wm+3wsWfpg06mx6EUxq9PJpPJkcEWABsjWIp5bqHIDL19gRklvL+LM",
+	"7jY/+mdLDpdqbdFvquk+ZuPDJiM0p0S01lxSNuWxoEeYbYgqr7KKhQQ73+jFTuV3c/wFKRV/iqpgshMe",
+	"oea3oHWsu2hK8jBKtAZzINnMV8zuk3IwjeP5Y2oQr43vcNmD7r6HaR1BLY74rQ3MvKouDobbnn2L93wM",
+	"zN3vLJP8skfwRofwtfRDl+42i821wjPuto9BDVNmlz7zzt1mJfl86TM/utvW0tosusLn09u2mwfLnzgX",
+	"6sSIts+u6uGHIU9rZlW+NTU+FCm6HX6g8dkft2x+o2XZR1QDY1ZWwISrTLqQyIQlY6p7GkPdRN848KDs",
+	"3KiKQRo/cQFzV0+NbM+RJIOEMVQCj+CHRMwwV7BB4Jtah6IuWAFyxQTUDHYM0tiDEmjiXlQKHmSUVudI",
+	"6YlwnnlxJohDHNUdXpaQ0SFEo8OvIYLNBb4ho2l6al2QJsNAkBViWXpIjHboQap4YA+6a2U6Hv7idLz1",
+	"Qm6v2FwrcRBve0h0ztY+u3mEiTgqAp4WvR9ZqNHy0NFD40UPd3l4QIpZbSW3csFzxcWMQIMfWz1p/aV9",
+	"HsUQYG7yzSD7DWvDKO1nu7uW88QCA62txyzSXoBUMJU2aRJFRjv96gZZcpxur3ScvhRT/iccppc20/Fh",
+	"J2lQnqHzEjBF0XPSm2O8VkA8Vm+0BjlGIz+FHs2wJERKCxmIilpgsA6HIoGE9eG8zRyG5rmUCSN7hAyZ",
+	"+rznx8PlcYoHnHcPWGg5g7b4JVqIfzG3cxZH2B9vb419Heq/92n39ZT7e55y3zK1+RHnwgNU9UuKG06M",
+	"DeYC/Gm2cwrDPUHMsiPS/eNjN2+2ZdigIolpPZgBCgsSDLpsWDxjcIH/vkHeiDttyOmHM3kyEPO3QXs8",
+	"KiNuMjcHUzUFuKhbyKCyGRomEnGcNTYxWtFjpv1hhz/Zbh48BRPQIoUfkjK6dCiCEBWmceSnkWN2FnBC",
+	"Nvy35ojWXf4udcmHJjUREw7ADoZnzWXTpce0Vm3RCJQaePe6G2gYlikiPonQZ9VFNo2LsHvFeOFYRISl",
+	"5UGRViGygGctHj7Zd3I2A43Qf1/xkKq3UR7gvGffcWUWQ0oJkzbMHsSwQj8CNj2EGfJH/rnw2AAt81+6",
+	"WPx3+kELPo3jtU8kU1+6UvChudG8ldnzVXP31YJ/gPqY4WTwV3XGsfag4TbZ0P+N1fVPqfq5kmw0O79Y",
+	"PXDD8MuXHnZYU4NcKU5xIvggjvrqT4hSIM34Qx0r1SGKZ6NIKoFoo0OmlvBUzShwwHvJnyoas0ObvQ4V",
+	"U7gRAzz3MLsTMJ9iy+DR13qkp/aY1MVMvFrCpyDtw4C7Q5ERlBvqz0e8H4UI0h1JW2fJkLLKYPWissXh",
+	"RWMaMlv9OBQixITUM4WIaVMekt6cTHkorOprdWuXfQJQbx0eiyFJWF8kWg4DIgtk/keKJIxConyP9m+z",
+	"OS9EPxQKJu0XkQ7CjimNBWeHHW7rUOFWUD0lndteebjamL0DVTXuRNAdtSmgGWC6b2SHGwifG1MnYRAO",
+	"QrHQvfWdWRYP0SyL4lGvFhJxAmIBOPcR1SbtXabiXw9CxD0T4wjiBeWxEXfWNPVZszBDnaqNctI/q9fO",
+	"2ExXFimo1HenVwGsZ4XIQSF4PHuMcWdzWWqGNMVHlQ+WPZj7gstIYjNRMTO43Xk9A17Q2i3wRyxW69p7",
+	"9eZOvbVTeMyoGbTFtg526pTtazVjZ6u+P2izelPrHv2tcJvtLMgb2VxnKLDSFVQzmzhyM2Tc7BjgGjJX",
+	"DaJTOi77uQ6urWqYHbi6xjGjX/NJ/yQFwc0VAIT+2Z6pzHpY30e1QFlIgEx1ga5gDvJUnhtvRkqDKn0e",
+	"VJ6WsBnePl8jgDqRI8PKZi857mLwJY3Zkct9wzPbCEagUI6ZYUxHzhV0rVEVQN7r3KWkWl5mSt4eX598",
+	"1yAnSNiDzRUDg96BUwJl8jOahHomMPtCbxk5YX11LW6ZSZQw6CEdbpN3rV8JOJW0fsJFqNUki1jVahLE",
+	"mwbv0vfTcMhsJRd4gYCtM1KHxeRYo+9gLTgUdEGhXsqPrI9RUzJrvUqYEdoXIQNadJowmVbWOGRo3Q/9",
+	"NRwI5EOhkZ4ehmnKOAVmhgq0OEgAnKU9eYp5yg4eqUGuk3k6rVSSHCIs1j4u1FWQ4vevE5BTQryZohO4",
+	"9FTvU05C4bEYRgqUQv8U1z/e2GFzJn164Zc8eXSW8dkROmcTfKFswiM2X5wO/GFR/qz3W4FCOctubEVQ",
+	"9g16Vgq/GHPmg4N0N29q1rea183mg85bXEWLjtv35cTdUOD19dj9i+cvRGxmcI7ScxR8to9+hjowxfJK",
+	"kUsvxY6zWQ4jzIhJ5LzGkI+HgSiVmEiX7oD3DoS2iW0BRAay0NRVYj0w4Fb4IZ8jQm0ZahyyBIFF7Qca",
+	"5CwMOlx3KbC17VDecMeSOVLQgcUvFZ1Xh4AMjjXBCBC5GBA1Ex3eF9ya/Rb0TVpeQhvhgUfA+DYI0Tb0",
+	"pc8XrxYdfk2L8uHMedRsQ+iCiSR1+JjOzSULclGWhwg3/IViNyEtlJeEyDaD6Gi5xeofVDmgT4DhxN1K",
+	"4xIntzdpaa0zeDwsHhvCfdmFRIyjN42l2Ionbe0NWWs4nP+22/5N3u1v/xru7w3Drfvd6fj38f6v4/1Z",
+	"f7693R5Nm/OdyW1zp3l38OuvQ/b7b6NfZ7Mh3+AIwa390cRhHqQkwLiVVI6mm91tb1feFNLPmVuCM8t4",
+	"KHPO/u2/cwhhafXIzz/9+/2P766vLn94e3H+5vWr78+++/bl6YuT58cH+3u7O9tbx7P7+dXnqx6xTgIH",
+	"OpnZp3/hSMRmBR2fttDi7+HOOBfq0jBMfH5XRnTHMr6M7Hp93ODH1NYQlbozns8thkLqpmhvI4Y9EDnr",
+	"v3ywmEK8YsgUVB8RfHFPayEzxMyZcmWcHSOLdR15PL9dKHkEeJoygmiPYjNA1g0oCIavLjKVsRbq85U+",
+	"LLkbvNsXA1uhtfR+AHlf435LEO4eebjxDrOfO5dnwvCFIWM3S+4gYkMV+VWrkYDrlM2wTREeLOv+yvz1",
+	"jpt+y1HKL2JzNuyS+lHva/aFTf+FzdIX5uMD9oVNPZhFEu+t3WbTK9hN2JhGPOLD2uHBwcHeDow/UzKb",
+	"ytls5a33vIVv+waaxdoWfpapveKQBGHgbbCvVv3fIF9T+RNbGkZHybCyRT8NI1VPEewr/OCChFHooH/R",
+	"dIcsTB9PFDDWkF4siyBKHIDotcfR1uEe8I9MmVhsiHmYaMMXOVWwDo6Gh4j7qSyEk8VuMrYylR1ewhJn",
+	"cT6RIS4yEJ9VEJZ6RE4ttUTuYCnBLfNZYT3NFGw7y7lpkD5tXaMJZZTQiiw2Jcpivzj5JcHfKta6pZ2w",
+	"1LbfSAsb4gElZuyOsvaghbKqIDMUIRWtslkLvXnl2GLdDKwHCxrdrYqS95VYvWWwDI7hkRUH7TbiYfWn",
+	"ozXKGO23owWIl5bYASgCPfZmE+4v5hF4Z1JVHoGNrT8Knp9pYB69r6Rt7VXahjQ5j9s29ANCSMIiEBf3",
+	"rhZ1YzpH55lJRUDeRDtcZfRArXX38SJswVW3sj71Ifhm+hfxVDb+jTDIMEs6LIs3DYVy3iP05ZpoqpX7",
+	"Zs5hgEoVWLNVbUJ6LTByw5vc5sLJNdFCLxTVAqrXCp/Vzv42ZKmgqEtTu/+oDRIxLjiAlCjN+s46pBav",
+	"Pm0uruPAKk01r3JFpdwCtcPa9quf2//+YefHvTdb52+vdy+/b7//6fnWyYvTl3roI+poLNaCp3Hn8zro",
+	"ZI4r6gtzEMFyPF1IIIQOnAvvxq8IZ1mEM4/oPBPe0pcXacJYuGBV4YHHSFCpCr8UCeHDiN+Trr7vxqz3",
+	"bkCuE8oG0S3pevkU3YCc0DCcu4s3FK+e8jsx7/AuMI5P1ej3rkv7iKNbdkikLdfAHATMkyQWYd6sK4C7",
+	"QhFn1eIUhV5wg5A28JIgtBBsN5sYaHOvdkAG1KAYpCwti9hZulrht3wNkAja77OJAh4/PgcgDENXgeQY",
+	"eTKLDgf+BkSlDgi7108DJ+qEATYa6FYI1NZtkG5+kp793//9f7qWyx6B/Z06DzGxY91Xy9cxohI5XUPG",
+	"VaTmdhDTmBs1I2IDejQMLb5cg5wDGQxUNRlodqhgY0mfcVVnvC9CFpJ31y/r+4ckZJCKokZsjIFN3Zoz",
+	"nIghVWxGYcBzuSQlFD0wfhIKvADN2M6YOWRIxDu8+++6IdNgof6rG6Q9wRwXeN6wpEgcMMO7cki2m1uG",
+	"JMBnQDHcORWMKaB2b7cP9NrqpsU+LDQUMVI0yIU+dGeRsedswzvctVzadYELGOGPoSGZLA0E6EO2MUQC",
+	"N//QBkpgiE+2Ovz4xYvL06srn7WkzMLzNucy6+4qB9iXCaMGRDL9NHCwzImc0D6Tun1Iui21vUdj0Hgl",
+	"2sXjiZoDPvuYxlp/0gok0gqlQWC99wm1tMCgkD7Zbm49xSGSAtZcboN0OIYRbVcOPWjDLvRB/wGXfvmQ",
+	"/tn8ADDu2ASTSt4X4zEFDMQO3242rfab40ECvdKiCXikxYWcU3Y/iUW4EMgZxbF/9Dve3wLXW8rsu7td",
+	"ZI+Xah4baOhxRba2oYvAmlHIoLNGObj39OylFW4e6rLbLWYZw6YJbAqfkT/m2HNbQz9qtrpZQxPDZC84",
+	"eYJHiM2Mf5pDZ9aHbgUejrfZMsNmKWbx0e32gcfgVm0wvPfBKElfSDQapjzKeDSsa/6ItFITokHOLDt2",
+	"Zs13OCx6AMoE+lLqRB5QrOdFGfQQoaBG0XCkjy6MJhzpnWD3SocX8yW2nubWYAX2s+7Xo2I/V5gwZTgx",
+	"eBZr+1FP/5EFiHpMRfSSKvbaIkQuetLdeOmc2P7j9bcijvrzld9i7wdd+HgS1V+x+Uq6sHdv5tlzY/is",
+	"9rSJ4HjPXywipS2+wNHTppeuTMR81VeY+z+bQxy+92l1+XOhjsNxpEywVEuSpc+4JfFnBFhfM+WJmP6I",
+	"9W8BD85SbVtrACLgxq1QYRQ4UwC5DGR1UpuFP/ZIG2yhV575IJJyqtVbxxZlb3TKzIjKEUPn+LzDDbWi",
+	"SYkzSd1A46wFos0fA5nr4JdtCo1VIM23GwS8XfjGoMPTzG5bkeSr00Z9B63VJllHEiIMLvWrw09pfwQY",
+	"fJFMKR96c5cPDvVxlkgdr5NJTPtQJwXJaah3WGYV9xIt4fvsEObOsN8B1J8+P7vsPpJK+r70HoNUbVNl",
+	"B7EIp8dz81JXVARdZ0ky1dYJpFn1WPoZnwbmGM0Wl2VHUuYbBGnQcpf2fXCGDk9foI+lplHXuiFTNIpl",
+	"F33+euoTMZNlWik2NyXPekBmWzK/nPKsa+x9WkHQY30xNij9Bn6qHFQ3TOY3iX6RK5lCFXkNcOcUB3mB",
+	"v8jlH8VsSPvzmzi6Yzfbg4N+m+6FLbbb229u7YCDKKjpfVLm9DOduPruuN7e2YXt5HdlrbbjN2oHg/3d",
+	"sLnf2t/f7u+FuzsHtD1glDb7Ozs0bLZ26FZvsD1o9dq9Zm+/3e6HrZ1wt9/a6TUHzSZt7tfWQYN2HK9y",
+	"RNs7Cwu5Pq4P5HwGa+vTYCkkDN5dglcBG1KrbK6uLxUW4Ok2ZSWc+bRdWpemSHybJkCKGU7fOj5LMVV6",
+	"oTscdABdErPaYVMfJ4U3tVZ5E8og+6KWftEgYnFoaMIggU9iAk7NHgKW29CLpxmU+AhDgUekPxK6/+4J",
+	"zPNL229rtc132xsvgaWlAKlIZUbI//VSBj5/if7n1XZwKh35Zk7ZWDOhLOv/TLWDBcn8L0/I3u5uG0mx",
+	"gaQaHVk+QzdyrXFkzMV7kFfhj44B7+vUDCLSx662ox1dLKKlAX2C4xQlQwEuByVIhRsy8P2V2gAPwDGK",
+	"7FIBUtgDAXie2jtIGZocv3eDWC5fbSV63kqtgXW481ZSSS6gZM4MrXRldqANTKWfepPCLwHgkkT4jNTZ",
+	"UKoTZMvwVtYK7uuz2ayuG1+fJrFxTBZLtvQrM3L7zDINwoTB5P2nL4fNIw+GmV9Dep35+qrb2Z/iICvD",
+	"lLz2Vzhmifll5+YJ1I9MpeA6RxS7n9QOW/sHu82DVrvZDGqR1ktaezvNvd3tndZOWkjmsnaIlwaqhUKv",
+	"oEroZVzBrRHxpZ3UC7SyowYfatPJW3T2pJAQqUSBrwYODvxr/tqXcBTpK1qQlp9NPxrL1SrlKB/bjaad",
+	"Vn9FrGeZe7z+7ryKGb1loSPDLj+wXorEFZP1KcfADZioc6N7Gpxda0MfpeT8/YRBrIjGlhn7G2nzoTvc",
+	"vDWpxr1HvPrycjaaorEhmv1Rh1PuV5pZ67MEC9GGtGzcq0EuQRGX1m510Pfa8LXZ3GncQXDwz/oE/IA+",
+	"bEqYS5Hm9ftfw4g/lFAIAGrK2X2mUH5OqC2K0p+VkQFu8Q26z3sO6X7jCK92+rTXPn0wblpGrGenPVMs",
+	"7eyM6xHlt8BtRc6M78cCDaUuIUPDD8DRkJnPTC1lY7NBWMjtYrvyFxbWq7g8r4V4Q/ncfEw+XPrm6ndB",
+	"y6fZ0kzcOKnc1DNi9HvcL7VDLQUlk8BLYdTP1NNmYFjFwIlQjGRXJjvY0l0T8DYA5QHpzRWDAJf+wyPX",
+	"x7iN+XCUGDbSY24qHtGA9sh5IWsYI3GJdwEzry6wSpI3yLVIid3Qy4a8qBBQ06aqFp16j3wjc8SuNOUI",
+	"9ZopEV0dUpJtanCaQ6zNc5MffG1Yz0PMHLBGl7PojbwFtCwYqaqc4gsc51XSic2LF3KZ54jAC4TeyGZt",
+	"0DHK6KxJBZu1VSY/G5V1FWE+jkIlZf4n5cJ/BH5gaH7KENzhWJJuHJBoDWK56zIOYFjq+Wn6aevH38Nv",
+	"D9TP/z5T5y++Pz1t13/9sXfOo+FmvL3bGxL3pnS3ZtV+JbzNZZPmSpGtrmptqi1bnRxC8x3UfjuDm9r6",
+	"uFYVMb2/we/osa5mK1yHmbBITWhKqyTgn+gGwoM30mJBZOukWropqxVKreXeBLm6ThqosIL4qyX5pSVx",
+	"uqmx6o05NFf2X+ILnv0B//txqVIzs4EJyZRBHcA2pMZZqs8YF4S2mhCK0+T+KFQPGh3+k5gSyVgKRuWh",
+	"Wx6ZxDaf3xWARcxBUV7hemEqadarbYWnMDfi4cJP2IwK31SzAsNmjWHyFIxgHLuR2pCF9VmrvQ+5Y18F",
+	"57qCc02xuax81BZyfZWUD68ZxU35ZxN92BldXcB+BpIPZx1agqsO5wJNrTnDzLmUW4MoIdJYSm+O73yy",
+	"3dxehW8DvnNo0mEwseTF2dXx89enL3IyHuU/AvL0aRwD1hJySQpuRDcXIcMER7DLIunSXsBbFyXEISBH",
+	"khiEdjJmlENJ61GayZy2u4u+QAe57jVFmwsYPbIftUBCkTSkHgt4NR7nLNnU44fys0C3gIDaoEDDHb6H",
+	"a0VZvKrUXcCkXU6lXUmlcQmWs1UD7K76pnjo5Yk11pPOn5IBw2ymEqsG1pMtJrW77utJ/nc4yT0vHeLK",
+	"jmnIvuZ3/D0O+JRWYf0zPmtEuXdWWE8mx8GErkB6l1k8UBNjCBTwCBOWLoEzFhKqtLCKBEfTqMMzthHe",
+	"rcWrlrLQA6irsL5Xzgw6cMRJF2kAGuCDMRmU8LfscEhjGiZiOrE5gh4QRdG1a525aPYdYlGENvFowlwh",
+	"XcKwbA10gDHl8wrr7coM5EZn7qNB82JXipI+tWzTIS4L+oPUcvJ5z/wd8eGNFPprO57E3moZenkQeTn5",
+	"HdSmHFF5Wq015JsZxWUSznTzq7HyRbl1QFZYhBq5MUTNYlCz78SMiIFi3OTiM9ybQDsOoGYW8swHZ99t",
+	"knHEp4oh7hn+7SGfIdmgB312mMqkMnGH8LQFH09me0EhbbX4urA2VIrukz6KDWOSnF9c37y8eHf+wtbm",
+	"9Vgs+FB2uBIE7SYwhDwxHbJ+JBFxdk3k9yMLlC5Ksd9NngFuvgb5DhDD9GtCMGESQNfFXDkemmwDT647",
+	"vHjDXuwA448IJf2EyhGJhWTSIcojw6H5TMIAWA7cTvvmi/bT+tp2sxl0+JTHzMAFWXQY0sdG2PLUBnlj",
+	"V4I5XmCFIBSe+0xvjjmxYPRFvMPHbCyS+SEUTepVbuxUSF7A5USmEz1yrlvGr0hJwkBvJD02hLCcIk3g",
+	"fBYh6/BbxibYYLNAdatazaDZbNrFoN+yAxdSa5XdRX2Yb4gaCuWgvCHeX3FEbQae97dHxDMDX8TE82Zk",
+	"U1S89XDq2gelOHXBJ4DZy5tQKcxeKSrebrMU0A7bvPWZAO2+Hvhf2IFfAKh78NlvUv4q0/uuPKa0TIID",
+	"Jp9Dqp0RzSgRAd2iwOthsSEc3ITsBgiBECEoAVS82zpxfT3N3dYnsYDwvphxSSKFqBgYOfdRMRoWT8Gk",
+	"4mCyC/pJtUhiWM3vHfHGaRg4N2VAzH4PSAneQUDOzq/evXx5dnJ2en59c3Vy8fY06PAf3l1cH9+c/vvk",
+	"9PSFvskXE9AXEBNGA6GG2sYkw/QXpLTDaeals5cNTtnJ4+sgD0ok7Aup4hyQ+xs6N2hswIMMcApgx5lc",
+	"GKkkae+kFe6u4Zlcd6gYP2zvBI+Wa+goSvJ+t0yDM8sUrpo1mm1dZvl6QFN7tcdsMGyERa2FpCxboPaf",
+	"j5+huagO7qM7ospqGHTrihUMnz1vFBOiP2nhQhhJ417Nm/gG1Cc1wjPrO9Ty1oqVWiUn3lfu3dW5d92K",
+	"dEzaLJYMuKXKZ0cfTIY4pHzXl0xZidhPZ28D7/wn5lT4G3Nbl0y39ZOVTbZWMewNxWm1avzmG7GcnNKN",
+	"4N9/XuwQlkxMxOV0MIj6+thECI3SKYpp/xbSZA0oUX6SitrVY8/X130EmpKNoxRmKVWqEZ4i9dHlqh1K",
+	"Zs/p1bXiF0EDPL3vM1Ygqr8WgsSRUjErAURyNAYDYeB3ta5Z8vGsDv512WSWTXnAdXm8dcPlVoblv7U6",
+	"jn/CVDK/gSC57w/Z3tdNzi+sxEPGqdLQHApZajaVrKCMc+fr+vHXT1VmR2lix8bLpnTet0qm3MbDyqZ7",
+	"RqWljiubY6NKfp3ezPSyO4EW0A3iA9QOa3I6YYlkaNaYAc1uXT1K+9nuPpZaX2J4etu5UEBtJhedsV+n",
+	"9vEUBrCg17fGFzuZbbjsq2/5y/ItZ4rLU7ZK1mfRHQsfXk0+Y72RELfLiyFpHBN7cwBw8pb/5MgAzVP9",
+	"f44Gu1lVFPjefvHBTiAoPyqvUTItLY9K5URQ1a7PbRKG5NmMyJGYlEgoA2b+S41OoptbNm9goX4tcBfs",
+	"CfihAFzfXiSnpklsEOPl4bNnMHYNMwyNvhg/o5Pols3D9eDkzSwsKyI69mb9q2j4AsuHvMmxksBtsOXZ",
+	"b0FFfAkB99Ezx8WMCA67O2RxdAcIh0qQ7jSJuwGR0ZAjmKDeG1eK8pAmIbGNIHLC+k4wdbikc9kgVwrJ",
+	"UWyZ9qFB1NXmrRyJGccIS4Mco0eQYeoDoFxCGh2mJZj2zA8RAt7mOhjUeBN5sO9N9CMsJCY5oguRbFKv",
+	"mxGsgxexa1Cfy0M4KDneO9myeQwnhhr2Ilwh+EYZC4kUY4ZI8giImZFkSwTTWpJoZemytmxBsNDV/P+t",
+	"dWNgBt6uIP05m9k9kRa0YZV1NBwpG/sqIj/+1U4FhyA5G0nWv3kzePXDQbL/7auffkuuZ7++e/ti/+z1",
+	"25/PRPs1fU2vZrVPOdOrM9iaqUlZbB+fwfa1sZqWPWhPQHv73zqXe3VoD3d6fP68SdiBhHrK2wZHWk6v",
+	"ffaH+esmCj+i8IyZKhGjpzyU9kCJGGbTDYUwaXzIfSVN8RKAExCf4d+ua6xgmtFSSAz8dHp8rJeAZp7T",
+	"q+3hyV7YlLAMMJfCMLBcTtffVmleW9itKuJUcTS/qs8PLzkxs/DnFZ28gOl8qJgKlljbmZNSTJV3WFak",
+	"tX4RcsWOSbZ2nttKzTK7/KtkWVOyfBUkfw9BAuXpD5Uin7BEPa0qBzQqh/oE5PcsdQfod0olJhN96wzL",
+	"2ScTxlmYln2TSKbeA0ARHtDEOg2Qxy4WQyJVFMdIgR+phq0SscRk2MJD0jeKogGBNiNYXQX+WJJxU2Nf",
+	"DAZZgfgCR8IONeiaHGDHH15GbRr92Qupj0sUH5uk9/jS3r46957d4nvsjS6GllKkFLL5/sba6Ncy6L/z",
+	"UWILoT+d6fwsFfYL+PIzbApYVKaYI2bO0uYf+tXRMxqp1F8HpWgtLP4aAMEa7/DQMcphAV6DvF3MiU8e",
+	"Solvhu5F2vMHnCDljNzeERoZRBUEUqhAojS/rSUiTPvnVwpPhIdxg1cQf2//qcTf2WH8O5J/F/EYL7jT",
+	"wOa2LFZvI1nO760UG0/06dY0B10OtX9vayEZNjD24juWnt3lFXLZWxAtpKYbrCfXjZlV5hSI+Q0imna1",
+	"rwOPGPo7/Ktt9Tc4ECE2mpnWT3cePvvD7qePzyBbrrpu7w21mPl255JwyrBer5TizTDgQgIouID22lCj",
+	"LU2AtBSzXiXz3GZ44MG15GaIFpf7j9aFhLfyIFvepMgsimPSY8SIIBba8kQofhQ8S93xl5R1G0u66pSu",
+	"8sPhq4B7uICzY+9LuJWibHburGn8Z7ivwfdAOap8KEg+gYAETBxWt3HqSmqtkiiaQVjlbOaotVIlHCE2",
+	"MOsEbuwJNXLsok697/BhQvuMMB4aJnKDY+4RkwBEIhezUjEKzTeDcWWj1H+OAymk87yzJaRzg8Q+iIZT",
+	"k0xj0gIzpBkwCmnm9v7udrO5gZtBqE/mTsKRrsjlwJkKTFYQWCH5dJi/WgBBxOENdusGVqvf6u3i6ZHN",
+	"8zhpv/xRPv/hbJTI/sko/uHszY//7O3Iq5/kRPT2xIsvNc8jncuvXqe/i5J9yZDhOE+78+mcUKApVR4l",
+	"75NIATl019esuvac46FViSBJw8A7pdliTgHPIOa9hrQO1QHkhFx+yCzr8CpPGtRt+CSx2a+69Vfd+r+J",
+	"8+CvoVpfMQA6Sz3eG0pAaEVyV86WhKtvEov5WEs1cIjD3QYDJBT96RiiugmLqYruGEo65n4x6dHvLl87",
+	"ZaEB8sW0tRBLBv0qMOxTGD8KCGptJjlO60EW8ch4Uh0Rb9Fte8WQgXBEfeRxKGAkIrHQHRnuKerg0sUQ",
+	"UI/SDxmo1+JnXjOFqIXHb88AqVAPwpAqNgNkpIFIGHhYIKs8hXZNua1Amfa6lCmxKX4PcR/TDo0cRCMg",
+	"mWuzBaDI3PtStLdCKmIK6uSiqUgTiJH3CNLkp3FogDTSdyI5WvWYh1GIx5YSRnRh2bidtWkYqZLHv6N3",
+	"zIYIMlUA1BkdFiTSG7A0l/TDx/8vAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -99,7 +99,7 @@ func (r response) checkSecrets() {
 	r.k.Helper()
 	text := string(r.raw)
 	path, _, _ := strings.Cut(r.request.path, "?")
-	rotated := r.status == http.StatusOK && r.request.method == http.MethodPost && strings.HasSuffix(path, "/rotate")
+	rotated := r.status == http.StatusOK && r.request.method == http.MethodPost && (strings.HasSuffix(path, "/rotate") || strings.HasSuffix(path, "/rotate-secret"))
 	if r.status == http.StatusCreated || rotated {
 		secret, sealed := r.key().Secret, r.key().Sealed
 		if (secret == "") == (sealed == "") {

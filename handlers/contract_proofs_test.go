@@ -19,7 +19,7 @@ type proof func(k *kit) (without, with response)
 
 // proofs are by operation and part: "?" is a query parameter, "." a property of the body, "=" one of
 // its fixed values. They share the keys that prepareProofs makes.
-var proofs = map[string]proof{
+var proofs = withWebhookProofs(map[string]proof{
 	"listApiKeys ?owner":                            asking(keysPath, "", "owner=team"),
 	"listApiKeys ?status":                           asking(keysPath, "", "status=ACTIVE"),
 	"listApiKeys ?status=ACTIVE":                    asking(keysPath, "status=EXPIRED", "status=ACTIVE"),
@@ -275,7 +275,7 @@ var proofs = map[string]proof{
 		next := decode[struct{ Next string }](without).Next
 		return without, k.get(k.admin, auditPath+"?items_per_page=1&before="+next)
 	},
-}
+})
 
 // quota is a body with a quota.
 func quota(limit int, period string, startsOn int) fields {
@@ -436,10 +436,12 @@ func prepareProofs(k *kit) {
 	k.ask(k.admin, expired.Secret).want(200)
 	k.patch(k.admin, ownerPath("suspended"), fields{"enabled": false}).want(200)
 	k.importOne(fields{"name": "foreign"})
+	prepareWebhooks(k)
 }
 
 // concludeProofs asks for what else answers can have.
 func concludeProofs(k *kit) {
+	concludeWebhooks(k)
 	all := fields{"max_keys": 1, "allowed_cidrs": []string{"127.0.0.0/8"}, "rate_limit": fields{"limit": 9, "window_seconds": 60}, "quota": fields{"limit": 9, "period": "day"}}
 	k.patch(k.admin, ownerPath("full"), all).want(200)
 	k.ask(k.admin, k.mustCreate(k.admin, fields{"name": "one", "owner": "full"}).Secret).want(200)

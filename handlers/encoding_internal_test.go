@@ -227,7 +227,7 @@ func TestAnswersHaveEveryField(t *testing.T) {
 
 	var changes gen.AuditChanges
 	decode(t, []byte(k.Difference(nil, now).Imported(apikey.SchemeSHA256).String()), &changes)
-	wantFull(t, changes, "GraceEndsAt", "MaxKeys")
+	wantFull(t, changes, "GraceEndsAt", "MaxKeys", "Url", "WebhookDescription", "Events", "DisabledReason")
 
 	o := shownOwner{quota: quota.State{Remaining: 1, ResetsAt: now}}
 	o.Owner = apikey.Owner{Name: "o"}.Apply(ownerChangeOf(fullOwnerUpdate(t)))
@@ -239,6 +239,11 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	decode(t, []byte(o.Difference(apikey.Owner{}).String()), &changes)
 	if changes.MaxKeys == nil || changes.Enabled == nil {
 		t.Errorf("the changes of an owner are %+v", changes)
+	}
+	w := store.Webhook{ID: apikey.NewID(), URL: "https://a.example", Description: "d", Events: []string{"webhook.test"}, DisabledAt: now, DisabledReason: "gone"}
+	decode(t, []byte(w.Difference(store.Webhook{}).String()), &changes)
+	if changes.Url == nil || changes.WebhookDescription == nil || changes.Events == nil || changes.DisabledReason == nil {
+		t.Errorf("the changes of a webhook are %+v", changes)
 	}
 }
 

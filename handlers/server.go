@@ -16,6 +16,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/gen"
 	"apikeyd/internal/telemetry/logging"
+	"apikeyd/internal/webhook"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -35,6 +36,15 @@ type Store interface {
 	Owner(ctx context.Context, name string, at time.Time) (store.OwnerState, error)
 	Owners(ctx context.Context, q store.OwnerQuery) (store.OwnerPage, error)
 	UpdateOwner(ctx context.Context, actor store.Actor, name string, change apikey.OwnerChange) (apikey.Owner, error)
+	CreateWebhook(ctx context.Context, actor store.Actor, w store.Webhook) error
+	Webhook(ctx context.Context, id apikey.ID) (store.Webhook, error)
+	Webhooks(ctx context.Context) ([]store.Webhook, error)
+	UpdateWebhook(ctx context.Context, actor store.Actor, id apikey.ID, change store.WebhookChange) (store.Webhook, error)
+	RotateWebhook(ctx context.Context, actor store.Actor, id apikey.ID, secret store.WebhookSecret, grace time.Duration) (store.Webhook, error)
+	DeleteWebhook(ctx context.Context, actor store.Actor, id apikey.ID) (store.Webhook, error)
+	TestWebhook(ctx context.Context, actor store.Actor, id apikey.ID) (store.Delivery, error)
+	Deliveries(ctx context.Context, q store.DeliveryQuery) ([]store.Delivery, error)
+	RetryDelivery(ctx context.Context, actor store.Actor, id, event apikey.ID) (store.Delivery, error)
 	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)
 	AuditedSince(ctx context.Context) (time.Time, error)
 	Ping(ctx context.Context) error
@@ -51,6 +61,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
 	AuthFailures   apikey.RateLimit // for each address; the zero RateLimit is unlimited
 
+	// CheckWebhookURL returns an *apikey.InvalidError if nothing may be delivered to a URL. Nil takes public receivers
+	// over TLS.
+	CheckWebhookURL func(url string) error
 	// Notices returns the details that /readyz lists, such as an unreconciled restore. It may be nil.
 	Notices func() []string
 	// Observers see every request, in this order.
@@ -104,6 +117,9 @@ func newServer(c Config) *Server {
 		pages:        newPages(),
 		authFailures: newFailureLimiter(c.AuthFailures, "calls with a bad API key"),
 		leakReports:  newFailureLimiter(leakRate, "reports of secrets that work for no key"),
+	}
+	if s.CheckWebhookURL == nil {
+		s.CheckWebhookURL = (&webhook.Guard{}).CheckURL
 	}
 	if c.RefusalLines > 0 {
 		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)

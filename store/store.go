@@ -24,6 +24,14 @@ var (
 	ErrRevoked = errors.New("key is revoked")
 	// ErrRotated says that the key no longer has the secret to replace.
 	ErrRotated = errors.New("key was rotated meanwhile")
+	// ErrNoWebhook says that there is no such webhook.
+	ErrNoWebhook = errors.New("no such webhook")
+	// ErrTooManyWebhooks says that there are MaxWebhooks.
+	ErrTooManyWebhooks = errors.New("there are as many webhooks as there may be")
+	// ErrWebhookDisabled says that nothing is delivered to a disabled webhook.
+	ErrWebhookDisabled = errors.New("the webhook is disabled")
+	// ErrNoDelivery says that a webhook has no delivery of an event, or that the event was removed.
+	ErrNoDelivery = errors.New("no such delivery")
 	// ErrActorGone says that the acting key was revoked, suspended with its owner or expired, or its secret was
 	// replaced, before the change could be made.
 	ErrActorGone = errors.New("the acting key is no longer good")
@@ -54,6 +62,7 @@ var (
 func IsRefusal(err error) bool {
 	for _, refusal := range []error{
 		ErrNotFound, ErrNameTaken, ErrNoOwner, ErrTooManyKeys, ErrRevoked, ErrRotated, ErrActorGone, ErrTooManyScans,
+		ErrNoWebhook, ErrTooManyWebhooks, ErrWebhookDisabled, ErrNoDelivery,
 	} {
 		if errors.Is(err, refusal) {
 			return true
@@ -125,6 +134,7 @@ type Store interface {
 	Foreign
 	Owners
 	Quotas
+	Webhooks
 	Usage
 
 	// Watch tells a watcher of every change from now on. There can be only one.

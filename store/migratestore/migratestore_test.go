@@ -48,6 +48,7 @@ func furnish(t *testing.T, path string, keys int) map[apikey.ID]apikey.Secret {
 	must(t, f.add(t.Context(), before, 0, half))
 	now.Store(&after)
 	must(t, f.add(t.Context(), after, half, keys))
+	must(t, f.addWebhook(t.Context(), after))
 	must(t, db.NoteRestored(t.Context(), sqlstore.Restored{At: before.UTC()}))
 	removed, err := db.PruneEvents(t.Context(), time.Now().Add(-24*time.Hour))
 	must(t, err)
@@ -84,6 +85,25 @@ func (f *furnishing) add(ctx context.Context, now time.Time, from, to int) error
 	}
 	f.users = nil
 	return errors.Join(errs...)
+}
+
+// addWebhook creates a webhook with a delivery that waits and one that is finished. It is disabled, or retention would
+// leave what it has not heard.
+func (f *furnishing) addWebhook(ctx context.Context, now time.Time) error {
+	w := store.Webhook{
+		ID: apikey.NewID(), URL: "https://hooks.example.com", Description: oddTexts[6], Events: []string{"webhook.updated"}, CreatedAt: now,
+		Secret: store.NewWebhookSecret(),
+	}
+	err := f.db.CreateWebhook(ctx, databasetest.Operator, w)
+	for range 2 {
+		err = errors.Join(err, second(f.db.TestWebhook(ctx, databasetest.Operator, w.ID)))
+	}
+	_, due, failed := f.db.TakeDeliveries(ctx, w.ID, 1)
+	for _, d := range due {
+		err = errors.Join(err, f.db.RecordAttempts(ctx, w.ID, []store.Attempt{{Event: d.Event, OK: true, Status: 204}}))
+	}
+	return errors.Join(err, failed, second(f.db.RotateWebhook(ctx, databasetest.Operator, w.ID, store.NewWebhookSecret(), time.Hour)),
+		second(f.db.UpdateWebhook(ctx, databasetest.Operator, w.ID, store.WebhookChange{Enabled: new(false)})))
 }
 
 // addKey creates the key with a number, and changes it as the number says.
@@ -266,7 +286,8 @@ func dump(t *testing.T, path string) string {
 	t.Helper()
 	db := databasetest.Raw(t, path)
 	var b strings.Builder
-	for _, table := range []string{"api_keys", "key_uses", "owners", "quota_uses", "usage_hours", "usage_days", "key_seen", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes"} {
+	for _, table := range []string{"api_keys", "key_uses", "owners", "quota_uses", "usage_hours", "usage_days", "key_seen", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes",
+		"webhooks", "webhook_cursors", "webhook_deliveries"} {
 		dumpTable(t, db, table, &b)
 	}
 	return b.String()

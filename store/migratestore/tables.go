@@ -47,8 +47,13 @@ var (
 
 	noteTable = newNoteTable()
 
+	webhookTable  = newTable("webhooks", sqlstore.WebhookColumns, []byte{})
+	cursorTable   = newTable("webhook_cursors", sqlstore.WebhookCursorColumns, []byte{})
+	deliveryTable = newTable("webhook_deliveries", sqlstore.WebhookDeliveryColumns, []byte{})
+
 	// bulk are the tables of which there may be any number of rows.
-	bulk = []table{keyTable, foreignTable, useTable, ownerTable, quotaTable, hourTable, dayTable, seenTable, eventTable, noteTable}
+	bulk = []table{keyTable, foreignTable, useTable, ownerTable, quotaTable, hourTable, dayTable, seenTable, eventTable, noteTable,
+		webhookTable, cursorTable, deliveryTable}
 	// marks say where the chains begin and end.
 	marks = []table{anchorTable, headTable}
 	// everything is all that a move copies. Keys are counted again instead of copying key_counts.

@@ -215,6 +215,7 @@ func TestCountsOfAllAreKept(t *testing.T) {
 		DROP TABLE quota_uses, usage_hours, usage_days, key_seen;
 		ALTER TABLE key_uses DROP COLUMN last_used_from;
 		DROP TABLE owners;
+		DROP TABLE webhooks, webhook_cursors, webhook_deliveries, webhook_turn;
 		DELETE FROM apikeyd_schema WHERE version_id >= 5`)
 	for i, name := range []string{"a", "main", "b"} {
 		db := open(name)
