@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net/http"
@@ -106,6 +107,8 @@ func (s *session) accepts(r request) {
 	switch r.operation {
 	case "createApiKey":
 		s.remember(a)
+	case "importApiKeys":
+		s.rememberImported(a)
 	case "createWebhook":
 		s.keepSecret(text(a.body["secret"]))
 		s.want(http.StatusOK, request{operation: "deleteWebhook", key: text(a.body["id"])})
@@ -138,8 +141,27 @@ func (s *session) ownValues(example map[string]any) fields {
 			value = nowhere
 		case "expires_at":
 			value = time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		case "keys":
+			value = s.ownRows(value)
 		}
 		own[name] = value
+	}
+	return own
+}
+
+// ownRows replaces the secrets of an import's rows, too: a secret is imported once.
+func (s *session) ownRows(rows any) (own []any) {
+	list, _ := rows.([]any)
+	for _, row := range list {
+		values := s.ownValues(object(row))
+		secret := s.foreignSecret()
+		if values["hash"] == nil {
+			values["secret"] = secret
+		} else {
+			digest := sha256.Sum256([]byte(secret))
+			values["hash"] = fmt.Sprintf("%x", digest)
+		}
+		own = append(own, values)
 	}
 	return own
 }

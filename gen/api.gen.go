@@ -94,6 +94,51 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for HashScheme.
+const (
+	HashSchemeHmacSha256 HashScheme = "hmac-sha256"
+	HashSchemeSha256     HashScheme = "sha256"
+	HashSchemeSha512     HashScheme = "sha512"
+)
+
+// Valid indicates whether the value is a known member of the HashScheme enum.
+func (e HashScheme) Valid() bool {
+	switch e {
+	case HashSchemeHmacSha256:
+		return true
+	case HashSchemeSha256:
+		return true
+	case HashSchemeSha512:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportedRowOutcome.
+const (
+	ImportedRowOutcomeConflict ImportedRowOutcome = "conflict"
+	ImportedRowOutcomeCreated  ImportedRowOutcome = "created"
+	ImportedRowOutcomeExists   ImportedRowOutcome = "exists"
+	ImportedRowOutcomeInvalid  ImportedRowOutcome = "invalid"
+)
+
+// Valid indicates whether the value is a known member of the ImportedRowOutcome enum.
+func (e ImportedRowOutcome) Valid() bool {
+	switch e {
+	case ImportedRowOutcomeConflict:
+		return true
+	case ImportedRowOutcomeCreated:
+		return true
+	case ImportedRowOutcomeExists:
+		return true
+	case ImportedRowOutcomeInvalid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for QuotaPeriod.
 const (
 	QuotaPeriodDay   QuotaPeriod = "day"
@@ -443,6 +488,25 @@ type ApiKeyHistoryResponse struct {
 	SecretSince *apikey.Timestamp `json:"secret_since,omitempty"`
 }
 
+// ApiKeyImport Keys to import
+type ApiKeyImport struct {
+	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
+	// absent. Whether an owner may have so many keys is not checked
+	//
+	//
+	// Example: true
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// Keys The rows
+	Keys []ImportedKey `json:"keys"`
+}
+
+// ApiKeyImportResponse What became of each row
+type ApiKeyImportResponse struct {
+	// Rows One for each of the request's keys, in their order
+	Rows []ImportedRow `json:"rows"`
+}
+
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
 	// Data The keys of this page
@@ -476,6 +540,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
@@ -693,6 +764,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
+
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
 	// Example: 2026-11-24T09:00:00.000Z
@@ -815,7 +893,8 @@ type AuditActor = string
 
 // AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
-// older versions, which did not record values. A secret is never shown.
+// older versions, which did not record values. A secret is never shown. `imported` is how the
+// imported secret of a new key is hashed.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
@@ -834,6 +913,9 @@ type AuditChanges struct {
 
 	// GraceEndsAt The old and the new time
 	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// Imported The old and the new text
+	Imported *AuditTextChange `json:"imported,omitempty"`
 
 	// MaxKeys The old and the new number
 	MaxKeys *AuditNumberChange `json:"max_keys,omitempty"`
@@ -901,7 +983,8 @@ type AuditEvent struct {
 
 	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
-	// older versions, which did not record values. A secret is never shown.
+	// older versions, which did not record values. A secret is never shown. `imported` is how the
+	// imported secret of a new key is hashed.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -1141,6 +1224,122 @@ type ErrorResponse struct {
 	// Example: 400
 	Status int `json:"status"`
 }
+
+// HashScheme How `hash` was made of the secret's characters
+//
+// Example: sha256
+type HashScheme string
+
+// ImportedKey A key of another service, with either `secret`, or `hash` and `scheme`
+type ImportedKey struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if absent
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
+	// Enabled Whether the key works; if `false`, it is suspended; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExpiresAt The expiry; the rules of creation apply
+	//
+	// Example: 2030-01-31T12:00:00Z
+	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// Hash The secret's hash, in hex, base64 or base64url, with or without padding. Of an
+	// HMAC, the server needs the pepper (`--import-pepper-file`) to verify the secret
+	//
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+	Hash *string `json:"hash,omitempty"`
+
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name Name `json:"name"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+	// key has the calling key's quota. A change keeps what was used.
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+	// the new key has the calling key's limit.
+	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
+
+	// Scheme How `hash` was made of the secret's characters
+	//
+	// Example: sha256
+	Scheme *HashScheme `json:"scheme,omitempty"`
+
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
+
+	// Secret The secret itself, of which only a hash is kept
+	//
+	// Example: legacy_live_4f9c2a7d1e6b8035
+	Secret *string `json:"secret,omitempty"`
+}
+
+// ImportedRow What became of a row
+type ImportedRow struct {
+	// Field The property to fix
+	//
+	// Example: name
+	Field *string `json:"field,omitempty"`
+
+	// Id The key's id, if there is one
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	Id *openapi_types.UUID `json:"id,omitempty"`
+
+	// Message What to fix, for people
+	//
+	// Example: another of the owner's keys has this name; choose another one
+	Message *string `json:"message,omitempty"`
+
+	// Outcome `created`: there is a new key, or would be; `exists`: the secret was imported
+	// before; `conflict`: the owner has a key of this name, or as many as it may have;
+	// `invalid`: the row breaks a rule. The last two created nothing
+	//
+	//
+	// Example: created
+	Outcome ImportedRowOutcome `json:"outcome"`
+
+	// Row The row's place in `keys`, from 0
+	//
+	// Example: 0
+	Row int `json:"row"`
+}
+
+// ImportedRowOutcome `created`: there is a new key, or would be; `exists`: the secret was imported
+// before; `conflict`: the owner has a key of this name, or as many as it may have;
+// `invalid`: the row breaks a rule. The last two created nothing
+//
+// Example: created
+type ImportedRowOutcome string
 
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
@@ -2170,6 +2369,10 @@ type ListApiKeysParams struct {
 	// others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
+	// ForeignSecret `true`: only keys that a secret imported from another service still opens; `false`:
+	// only the others
+	ForeignSecret *bool `form:"foreign_secret,omitempty" json:"foreign_secret,omitempty"`
+
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2350,6 +2553,9 @@ type UpdateApiKeyJSONRequestBody = ApiKeyUpdate
 // RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
 type RotateApiKeyJSONRequestBody = ApiKeyRotate
 
+// ImportApiKeysJSONRequestBody defines body for ImportApiKeys for application/json ContentType.
+type ImportApiKeysJSONRequestBody = ApiKeyImport
+
 // IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
 type IntrospectTokenFormdataRequestBody = IntrospectionRequest
 
@@ -2406,6 +2612,9 @@ type ServerInterface interface {
 	// ForwardAuth Let a gateway check a request
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx echo.Context, params ForwardAuthParams) error
+	// ImportApiKeys Import keys of another service
+	// (POST /v1/imports)
+	ImportApiKeys(ctx echo.Context) error
 	// IntrospectToken Verify a key by OAuth 2.0 token introspection
 	// (POST /v1/introspect)
 	IntrospectToken(ctx echo.Context) error
@@ -2531,6 +2740,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rotating", ctx.QueryParams(), &params.Rotating, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rotating: %s", err))
+	}
+
+	// ------------- Optional query parameter "foreign_secret" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "foreign_secret", ctx.QueryParams(), &params.ForeignSecret, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter foreign_secret: %s", err))
 	}
 
 	// ------------- Optional query parameter "cursor" -------------
@@ -2874,6 +3090,15 @@ func (w *ServerInterfaceWrapper) ForwardAuth(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ForwardAuth(ctx, params)
+	return err
+}
+
+// ImportApiKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ImportApiKeys(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImportApiKeys(ctx)
 	return err
 }
 
@@ -3250,6 +3475,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:key_name", wrapper.UpdateApiKey, options.OperationMiddlewares["updateApiKey"]...)
 	router.GET(options.BaseURL+"/v1/owners", wrapper.ListOwners, options.OperationMiddlewares["listOwners"]...)
+	router.POST(options.BaseURL+"/v1/imports", wrapper.ImportApiKeys, options.OperationMiddlewares["importApiKeys"]...)
 	router.GET(options.BaseURL+"/v1/owners/:owner", wrapper.GetOwner, options.OperationMiddlewares["getOwner"]...)
 	router.PATCH(options.BaseURL+"/v1/owners/:owner", wrapper.UpdateOwner, options.OperationMiddlewares["updateOwner"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
@@ -5189,6 +5415,138 @@ type ForwardAuthdefaultJSONResponse struct {
 }
 
 func (response ForwardAuthdefaultJSONResponse) VisitForwardAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeysRequestObject struct {
+	Body *ImportApiKeysJSONRequestBody
+}
+
+type ImportApiKeysResponseObject interface {
+	VisitImportApiKeysResponse(w http.ResponseWriter) error
+}
+
+type ImportApiKeys200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ImportApiKeys200JSONResponse struct {
+	Body    ApiKeyImportResponse
+	Headers ImportApiKeys200ResponseHeaders
+}
+
+func (response ImportApiKeys200JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeys400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ImportApiKeys400JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeys401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ImportApiKeys401JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeys403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImportApiKeys403JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeysdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ImportApiKeysdefaultJSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7716,6 +8074,9 @@ type StrictServerInterface interface {
 	// ForwardAuth Let a gateway check a request
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx context.Context, request ForwardAuthRequestObject) (ForwardAuthResponseObject, error)
+	// ImportApiKeys Import keys of another service
+	// (POST /v1/imports)
+	ImportApiKeys(ctx context.Context, request ImportApiKeysRequestObject) (ImportApiKeysResponseObject, error)
 	// IntrospectToken Verify a key by OAuth 2.0 token introspection
 	// (POST /v1/introspect)
 	IntrospectToken(ctx context.Context, request IntrospectTokenRequestObject) (IntrospectTokenResponseObject, error)
@@ -8127,6 +8488,52 @@ func (sh *strictHandler) ForwardAuth(ctx echo.Context, params ForwardAuthParams)
 		return err
 	} else if validResponse, ok := response.(ForwardAuthResponseObject); ok {
 		return validResponse.VisitForwardAuthResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ImportApiKeys operation middleware
+func (sh *strictHandler) ImportApiKeys(ctx echo.Context) error {
+	var request ImportApiKeysRequestObject
+
+	var body ImportApiKeysJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImportApiKeys(ctx.Request().Context(), request.(ImportApiKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImportApiKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ImportApiKeysResponseObject); ok {
+		return validResponse.VisitImportApiKeysResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -8703,403 +9110,428 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chu3tif8KijOmYq9d4smqTtVu07JkpwotiVHku2dhB4RYoNkW02AaYCiGB9XzZt8/82LfG8yTzKF",
-	"tQA0+sab5MTJ8Z45e8vNvuCysO7rtz7VemI0FpxxJWvtT7UhoyFL4M8j2huyjSPBVSJifSFkspdEYxUJ",
-	"XmvXDuMpnUnS5WJDKpGwbi2osXs6Gses1q7Zq7WgJntDNqL6BWo21r9JlUR8UPv8Oai9Ej2K78u//mrI",
-	"CGdTcstm30kypmoYkJsZicI6OSTjRNzPiBpSRRI2EndMEjVk5IYNIs4jPiCiD49IMppIRcYTRSJFIt7h",
-	"/URwpX9Ww0gSwVm9wzMDf3bXfEbH0cYtm8lnjeb+Lm3etDZ2+o3Gxm5vM9zYZ1v9jW26c7Pb2wv3WaO/",
-	"YIYXVLFX0ShSG29EHPVm5TON9R0Sx8X0nAMS9fWYh1QSymdt0u3UbtmsU+uSSBJ9b0KVeU4/1v2tS3o0",
-	"jiWJOOlOux0uWU/wUAb6yd8mQlF4VkkC/7DPTHikZIc/CRPaVxsRU/2NoVJjvQL6A/D+DUMUG83G09xq",
-	"mUEd/PavZqNxMP3XTmPZ5bhgIxrpvSouyHuzrzTisCSM9oY40zbpJnaeIsHBEy6mAaE8JDSOYU50QCMO",
-	"66C6xCzDw6eY/GurdaD+tbm9aIZMJbONw75iSXFqlzgaogSZ0kiRG9YXCSOUJPop/7tN/yt9kYyoqrVr",
-	"EVebrVpgPxtxxQYsge++f/9+43CihoyrqEcVK378BzHVH6beTeTJxYsjst9sNgKi/9rZ3W48zUz/OaMJ",
-	"S0jCaDz6V6dGx9Etm4Wd2oJVeM9uhkLcLj7fU7zRnPGHHG4CZ7vDFxxu80HvcO+21j3c/944HEcbL9ls",
-	"4zQsn2IUeof6gFBkmuOEScZVZmyPwGvS4ZzREatYczpiGT4zZkmPcbXBeE+ELJw7xl70P1uNcTRmccTZ",
-	"0oM5n/Kys6BHI/RP6w9nIpUYsWRjq7X0YC57Ysxk+Wgk/JYZjmRjqrlEqIWPHNMek/khBYSNxmrmMWwu",
-	"YHXSgYZUUcmUbCeMhsT9a5pEavEyXrDfJkyqUhI7DfVJ7kdwRiIJrFEfBT1+yZK7qMe+kyQWg7nruPXy",
-	"l9a/f9p+t/t68+zN1c7Fj633Pz/fPDo+eTF3cJ+DWhzxW1jM75l6ySqE2y2bgehWkkRhLaiJMUuAK+gZ",
-	"1QZMHY4j/XBQ02s9YsooIMAQbtnsmgM11/4jYXIsuGT1GxHO/sezKIQVwk+/lXRQwfNEXzFut5RMqSR3",
-	"LNGLNmcw+Lo1R3Qehyw5ubM6VXZE8CNh+Gv++3Ek1eEkjNSJ/T07gN8mLJnVUWqUfJ+ze2WE0J24ZaU7",
-	"gj/Z5SiMIIGfH7YjF0JRVf7176M7921CQQJI1kuYKg4EXvKwgbwdh1UDORpSPqhehgk8+bCvv9NUNiv9",
-	"Ov4EX5+zBECmMzeIBBnBcxHCG/Wwi982r4LTmR01kFSVnOoCQV5HYVezP0pCFkd3LKuSpCJqd3OeiIr0",
-	"S/Ua1YKaWSH7djOLKGFhra2SCZvP/E65Yskdjc/7FccbdGfGB2pouXZkHpEHmueErE8nsSKUjCI+UYz0",
-	"RYJCRxqdkZOhmCRwnRpKSCesf7ITgqOXzsh+J8Mh/yNh/Vq79j+epUbVM/xVPoMZ2AnB7F6y2SI5ncCc",
-	"um5bbtmsTt5kRKQ+RXAv77GAdJ91iRKiTbr02Q3YCl36P1svbroBoZLczDq8i4+9vTg9soN8ol/wtKsF",
-	"x4/0jl7CUALS1ZYCgx8DImmf/atT69TwvjczNRRcL2GHdydJXH9D1fBE9uiYeW/7XmiF7o7GE70x5O3b",
-	"02O90iPyZG9jC/5fs/VUD9IIJ8pJFAZkOox6ww7njIVamBIYccQHeXWuF214ykgJ2bkzuhrZgcJSvTVA",
-	"P4Vt0HbY/C0oDD+jvpQMHz60ztjP+6Vc55BbhUsNmSYtyslMU7+Y8gOCy93Vhm+bhqOIdxeNNnck7HCX",
-	"Ow+oFeohX0a8xyqP+DmPZ5mT7ax3FY0YHOKYKj0pzvShVmQkpCJbjUadPE85gH5DTKUiO40OR2YgA9La",
-	"guMP1uRmg4SaCI1N1p1wFcXdOnkfqaGYKNK1A9BniRNGkzjSq6hHMaK3THZ4hgGRWPABS/K73mq0djaa",
-	"zY3mzlWj0Yb//0vFgkq9MLVSQ1BLpw396dQY9IjgrR76/BVNhwmWFlhXdupudX0eGoB9DYuiTe7SObU2",
-	"F84JXrDOnIxFWSnAHI80Bl6F5GqtKLnM21aVXZ/1zSiYQfg+p+FPsBDtT7We4Eqr4O1PNToexxGayM8+",
-	"SrSTzahTfU//ISejEdV/6skmTHMVLoic9IbESflaUANWi98I9XhOz94dvjo9vr44+entyeVVLaiFTNEo",
-	"lrX2r59q/YjFRs+4EVIv+4hJpJkafEALThhC+pHUd2ZVlQMSM3qHDHCiap8/+K8xryZrv86pPXoHFpkq",
-	"iqqJrLW3Gg3YgeUY0UmSiOTCbBZuXZG8zCD0PEY01iTLwoCA0pDOJZJkmgg+qAVz/ahlgzH3P8veXGL/",
-	"zXs4cy9M5DkNzaUVCe/GKJkp3YFjZswSbemm81yP4Nj9OEqYvKYqQ3Pgz7lh1oDtT9QkYTmCSh8l5bev",
-	"TTDBt9P2tZw2TX3mdOVmEHydhwy8SisesZ4Y4XJ51DYV1gkVcYJepPWIDN5SPFyaKoYiDgkl8Pk2AR8U",
-	"6WRdVJ0a6FWdWsLGIvEuSucQM+PMESBcJF/oU1+LKBDakNSCIJI9wfvRYJIwsFqoYncs8by9OHLUsCJF",
-	"qLyVYGlCVAeX5esh4yPB+3HUW1VSoMMoLLBN8PBEktjfi5T88uTn64uTd+cvT44zlErtM/CKHuWalG4Y",
-	"6YHLJjwgvYRpskD3EZ6SdShjX89a0VvGi4MHk1prwfBzcexnh69Prq8OX56cZYaeeUwrz5SjraVn4piv",
-	"tnwOSG8oNK82dwC7S6xvjip4oh8lUq0/u8el+8zcAufES7c4sP4KNDKByLW6xGf6RvhHpMiIzsiQ3rGA",
-	"SKEtJqrAmgKxHurd9Hac3SvGQxaCCfWVHJNj4xk7E+qFmPBwxePiHGsZkjsz2oWxNvRCeh64PPEdn7w6",
-	"fXdy8fP12fnV9Yvzt2fZ8wNEZt+E8Qj3NkeE4JFzOwb/MmoOmq1Wq6KTMFIYQYgjrQAraV8Wrc2Ttx6T",
-	"Nuev3VdCNTCLFUnFhMCKzEmrR3qz9JcTJmUpd31+fvzz9cnZ0fnxSZ48zBtQCh3hgDZOjJMtwNWkkgx+",
-	"j8YHRDIe6nM74ZnPrbHtzW29EuB44DTOWxc3k0EuclWq/FydXJwdvspMSIoRU8OID8hUUzFoh0Tr7QdE",
-	"sThGlgQKr6F2b+zrTGQbrQU1TIRScWGDhECeh2kK00gNCSU3NDTe5fyUrs7Pr18fnv1sFbrL7GZVvu3w",
-	"zamRjyNG+okYoSuPhqHeowOiklmaCdEkax7VFgpJIV7RBH1J5aSoxxnDLRWUqKf56vDi+5NyWrS2nHXf",
-	"7WyRl9HzNelsU495wukdjWJ6E5cMW6ugN1Q6WUO5nLLE+LXy4397dvju8PTV4fNXxcFXvwjjC1q4A2VS",
-	"meov6dbQvrbKvJQRm6+yJmGamd9yMS1RanAATgKTG8Y4GdGwbNPO314dnb8+uX579vLs/P1Z9cT7NIpZ",
-	"SMJJouep3Ge0Qqz1GzFRPYGagxmYVn1Y75ak+S8zMSEJGzOqvBesvwSPJ1sO+Qz3j8WStclWc5M8AXoV",
-	"WtFHIn0akK3mNnmSskcgaX25tU+elJzgDncMwTu5nKmpSG5RJtuHJKNJb8ikPhiC9xhyALgfTAzIG0Iy",
-	"6vASOnoakO1GgzyhJfwVftskTzz6bpMSou7wpajaG0oZRddJjqTa6C+vJEpLJkUaidTTvEZ42OuxcSrE",
-	"SpLK9LptNbcD0o0gaULNuqjECh7PXIgJdW9qmJIZU8aVbJ9ekLfxMGUjl0Q271n/1gerKS9EchOFIVpE",
-	"K6gqwqb4pAwHogxpMAkWMxSgfJawmxfnF89Pj49z5hS8to07RDF7Q29j7q1gmFhDyxhXj+DV2kQ+Yhw7",
-	"Rds2pr1baW38Ul3l8u2LF6dHpydnV9eXR+dvTopaOsbcvKkpm4aEk7QZQmuO/3ENQGPt3dE4CsnNBE05",
-	"LfTSbX00bbssm3HeCwr3P/go/BBJJZLZBaQghis7RdxTWcJx5hRG3CTGLkuo54fTy6vzC60Vvj5/l3eQ",
-	"qHbWNrPGQMyU4WcQOiQ2LtdopnE5YNR6mQQ3+ZVhagLa6OcBofLWJEVgdNXE5f50T8RFYfC4Cmb4wL6n",
-	"YhKHWpvUxwusla/ECjwT6jAcRUqtTFBGrS/nRPYc3jAy0eoH6BSaG5axpcPj44uTy0vwHRy+enX+vsQ8",
-	"tLZF6Ytbjc16o95sbtb3D/RlzWXhB0jGRiVGghYzRB4M0XX4H82bv5OExrGYsvC6F4WJUyAewqUhh7vS",
-	"Awm6WjZlvmRdLg6vTq5fnb4+vZqzIOVvI6JPmo1GmoC/0yB5C2xzXQsMZwhJ+0VDM460BeplrH5n8/sj",
-	"SWLWL5voT2/Prw6vT/59dHJyPGeqQyrJpkmx12/SH8mUDzQb+j+EkpHgaoiKISh0NI5JT0glSWv7wOS4",
-	"3SsyZkkkQiIVTRTos8idWj53qjcwc+AvKK8zUY2vXmQXWUWQXSA4sx61m21PgOw7HOjeuQ97cWT8h84p",
-	"Qp5oYYyL5KmoTx/XlevKSRZqycW6k4rinKXeYu9/kKr+5+s4Z0IdQSxlVXH0d46agLvrNeXFTIDlAhvz",
-	"fHwvT36+LHDcJcMlNiim+awXLsFQf09MuEIrHBZDcIbrkApiygnaTAmNJEsDNd/pj95f629+paGmVcJK",
-	"X5Wyt06A6JZVxIbK3ccvT6rDQLnUFXAY2ZRYWFvpkocTm3ubq78Bp9PXFOWBqhzQJ8kNiwUfQDFdxvr/",
-	"qkgAayHC/15B9SSdtBfiMXsE+qG5w6u/KJ3I+dVhmTpu63jsWzyRAW83fmSpSXskRowrtFTQ+dlLmHI5",
-	"GQOBLBJfBVkaWmX/WjhhSYRdT/zjRKqq2X895I959OuxwRKPomUB9pAXQhbvz04ulmWGxrXoKvZAlhS9",
-	"25IpcINE6iDHGm3C/9fEHL8y9ufU5ZX539/ZoMeQ6jeDfpl1+iLMtNymJQtN2sCUO+m7r2Ok639ttfa7",
-	"hEotWPvwaCQJTuGbpftIQakrNMfMZbmyKgV5pRVJGuZXVAfCyDH/9RM17BtF36gazimdoEcdZc1yeRut",
-	"hzCZRzw86eRwD5xVfhvxsBjDPkB0i/K8hsc7En8uPZqCpFXpcVTmWUgYoQkDmWPxKeZR4PuT5z+cn7+8",
-	"LFFx8q8x1ZTIyBgk1xyQkJlIEfuqUkzLV+ErUWbecjpRQ5FEv6+szYSRpDfxHHNOTuQYEl1LNv3o4uT4",
-	"5Ozq9PDV9fHp5eHzV3NEvB9nybz3wMZiCOMwFMNiRAJ2kTOf1zb7mnqJjFeqfJpa/bA3zJ3lyb/fnF4s",
-	"0GPMiw5MhjDo4o86lYiDz7xggNgBoJy3ZftzZmPKNeYpoCYtiihhXwvpOTb/xVqqXoz3ITMbRVKaDJn8",
-	"zObP5PXp5eXp2ffZ1EuGNfR2NlSS+w0Dn9UmlydHFydXemcOzdGBM9ImBlQIf3/IZOb6ScBDUOko8WZW",
-	"5i/x98h70cHjEdmjmn/gFlNTQcKo32eJVl3RoDWePSRnM+C/UZaGEcLHHod9FMZsk8kjSdxNRRoycria",
-	"MZe85sCwYAibf031HeVT/kqkr9nnNZ1JtiR8Xs3FnO1d7FKya2diwpEkUWgKJtSQjTRrl4wZVcwpal9h",
-	"9cTXsuNugpjdCRA4GKo02TCRHj+N32BNcqT3uU9jyQoZvMDBlTD+7VpQG3uPfKplclGqYOowpwUlsfKS",
-	"bvwo+gGaQZTPpkgYfSO0ER1MJKTLJ3HcrZPTfofTG4QOo+BdifjApRQA1IQHwkHGVEomrWJHBM8hSvxa",
-	"a+636o16q9541tqqBbVWo9Fshzd77fZu7UNQixQbyUV0coZz1Ns2oven+MhmK6jpMWMOPUIemExXmiQU",
-	"nAJGnyxDcWQGZcRIY72EB3pZurBR3cCsj1NSXTICupQOSFd/sqsfweXyZ50ZzY0QMaO85nRQKC0v3Uz4",
-	"HTgFCSHewUOE8DAuNyPz2wCHuLm5uW9qLjgR/b5kKjBJ1B2O9eYBUcmE9zCYIcgoiuPIZjwXkD82GxuN",
-	"5sZm86rZSlEylsG/0HxH0ZCqhQf+tb3vs4WwWLDx+p7PQU3caLWTrX4O5NBm27mj0AYlCXaTxZLheUAy",
-	"Rq9iJDsc/SQsLBSapRgukPBuEJrq5IVIiEpmgACpz0jm5Ha/qkPhghdLAOB4rmAax+d9KOOe99xP+vZL",
-	"phRQxocKR6f1Gwcp5zHeJ84qsH4qZiVuPrKe0gNNHZ/Lj9Y5EpcZcc4P+1jDZr1oHBlVYe5Y3Y02k0wu",
-	"fgSkFgsNriQaJRYl5teaQZ/yuNKHkhGifHMZx0ZaF/GbrI0VKbBJTOmsB0RUFG8VbBBYXsQJjF5fLoXz",
-	"aVw1c3785ZhVT3AZSaudVcuFhPVEojk/RqEliRlNxQBYxFOf14CyNdUSlHChAiLFiN2IcNbhJoydLV+J",
-	"lGRx33Ppi94tuC65CJk0plKWb1SJFZOVsRzN43amWlcVxXtbqacLEG1R33Ph6F+MgD1IlYOYSnWtme01",
-	"VV0Tk0iv6dXr2uKrMZXKooHYxYYJF0gQfRnXA8YNMkg5lqYpSrJ+bevaCeH/bgCoi7dJ0+BE6ZmAjYOx",
-	"6kjwOjkEUa7nCVI0zWFPS48TRqHm6Yb2bjUN6NeA+hYJnt2uVlDERh5FPBpNRgChnMdJdvNEaK0y4uR+",
-	"lgAqBRw2AmuSqD98UjZ6SWeSSFEO+rV31dhf/UTlmArA5qC/xjtp1YzlVSRVNVd5CX4CzqZMphZplotY",
-	"xaOUitNgwBgxU5eSrfkz4ovYZqNRlKljOoi4o8x5r36T3plfOZhI5l3Vq7aADwfuQGrydK7ABdbFEuqG",
-	"BA6KaZmlaqwjUuubMjfnKW57o7Gz0dq6ajbbrb325na9sdtanodXKvZGfdfGbJxiuSKvzejzbaPgJ6yv",
-	"OZNR/ZQkXbRlARvR+N6CDrcsA2wm30tdJyj4TD1pwbltTTFjLmAys1UzzfuJEmI5Tj/PgMisvLlxkYq/",
-	"muQcJLTHrhkPFwxgnLC7SEws4RGpxFiCjRXxQY5LWS8FZ2kkUpYL/K212FNQi0ro5AzAcIxkPwDwz7td",
-	"Azi/vdN6qsU3iULNKxOlZYdl8evAorthTiZQ1V8YoS80lzhSABVpqNZYI80GwXItt7xIsVpAVKEhNhvt",
-	"zdVXMyvMyxkv5id8J23gGJkwhUGDItGnif6fLt54bW7rBlqdntIkPJyoITEZCx1uYg72GN9yNoWcp5SQ",
-	"TJSiaNOaYqDdr8JqXZa/rmahjRPWj+7LNwL1m96QJrSnWOLg4/FgBlp/0ZrXgEeSYeXIAahjTmKki0lv",
-	"rxtXV69+3G3tlC2msxMXWodFY20pE61mIiroSb1OGJWLpe2Fe+AC70/DMqVH7Q0C0KNxr8pSWvMnqQVC",
-	"bG8dvrScEWdtt9TJuozucon35lUMYD/G7LP5eIZ+3Hi8g+G+mUrcjPRf0na8YHcRm1arLO+xrN2yN3TV",
-	"iCRN8uI0ScQUay4KasxIJOzaun+qTTpjy6SFRfq5jNuIQ4D/lo0zhG8ct0VZXP3JF/r16Fjy2fYEwWmW",
-	"0kBxyVhY6uXZ2SrRQBMxFpLGy734jb07Q4ZLNJ1YdfyIPbhw9BUWj11ITgTXyyexlCRwcMh0UGbKNDY2",
-	"G4UkvzVMmRTi2BwMt+VBjurm0D7kQa8YFzDNcDCHGpMaHebDDTMJkpOiRo8Kms1mKrWRtR2IBStxmOpn",
-	"URwTUxprNYpdWGEUB/p4xnG5r3tvZ0tbREVLl96jpbvT2NrTdzjTt1Fm+q7jB/tcueqXjlXmCrSNwh31",
-	"qyDiMFmjPFElAI8xMTkgEC1I+V+3w4dUoifZ3nl4dHX67kSbCKk9YJM0uCDdVBR1rVFgnrEpMLyHaf88",
-	"7PB0UJpPGYZsXMtcL+yvNXy4FtTSPBWbP/DBPyfuvoJQMh1GoMPEilQLbFwJo1UfoHcsklZNk4q6gijA",
-	"Y/jTY12HHb4wwKXfjhAfenzpEPTNEbeE8teIelnj2BCjTDsJGevUXKTLCcBF0SytpsM9M2RhySRGWWJt",
-	"KULH43iWV9mb38JQ/x3CUN8CS182sLR+iKhCpr6P1PASFAZfk18v6BB8ynF/yWjMwmtjd5brosZmZbyX",
-	"zMYmpO0hJn4ntUA1ykG3DSXFiVbTQkIH2hSOmeve0jWtAo2LeMx4F5Ze37ixETL4Qhd+kDmnwob+z/OT",
-	"70/PyOH3J+Tk7Oji5zdXJ8fkxemrE/ixw39+H8av3r+b/Lz543bvh4vxTWtrcrP5I3+1+fP9UdT45+mL",
-	"wezs6u39+eXzd7+Mfmy84y9evufxD+9HFz/fvP2Rdji86OTsuPobqGK9gv5CtfZec79VZmLOWc/+JI5d",
-	"FqHRBJ+AqEuYmiQc6ms9Xs1DFyh5mnPiaU6FLQg0Ow0J9Xcit36eH6F1tvv98dH9j297Lz82jhvN1ubW",
-	"9s7u3v7h86Pjkxff/3D648tXr8/O3/x0cXn19l3r8PbnWOanHdTGVCmW6Fn9r1/pxu8f9H81NvavP3xq",
-	"BM39z9e/Njb2Dzd+0T992ml8/o9StT9H8x/KM3Ug2yL1qEO6RS9mNNHEgyTspbRz8DHKoZhyU7epz5Jm",
-	"4Ye98iAWaFDaVAzBHyrQKDage2n3kDrpxozedtveWEweKMoLOwjUOJ2Ux1Bjh4OZYCusUjugTrpiomQU",
-	"sm67DEUvAJCOvEWLMsw8iEpqNyMouweesLJovra1laYq6BvVxaZm16Dg4ul1YUYXQbUlkPBIRvF1CVT4",
-	"mpot861Zf08tqOk1c3dcW/eHGblzbFynyWbmzvQCvtO7gLUK3gXFpHL/zKjcbmBFlduQhEjmd48BDaCn",
-	"jLqKssJCx3bbEG/WC4wpQb0ek9JySBt0rpMrCGvqb2E/Gr0mBP/hNt+WY6SRk3yykPN7N5rz/N7eyXxi",
-	"B/pfeBxf0I3+h097n59s+P/e+vz00+bnzKVm6/PT4pENavcb5u0bxRYdyvU2Tc+P/b5bcOyxV6HGpcIp",
-	"03DTNKhKXEolaHk2vP/E7/CjpdEkibtoPOg3DAWGu4EhPA0cRE+UwBkEymZTbEgm66QLsXLPfor6gEmZ",
-	"MDh69nwiJJrW4EU3F1LBG7iYHpAboWkiYe5d3GKSiX6HC+j6eMcSGQnuinJMwZkJzbtxHVqGk+VwSCIP",
-	"CDDCplgvOG6O3iub7bukwxfecsXuVfoGzxxa+OSLmA68J12XzIUPYktM79GMbbR4xNGIpQ8X4mwrPu8Q",
-	"U5Za8snohiXew0saUfCwtaTSx5exp0o2aaVYSQWpLBWCgGfBmEgfXD4aAU875d57w6qBiZIlyMYlVtzy",
-	"5bR9eBA1/fTRSRKvMVrbeizDO1d8S6mt4U5TWWqDweNNObtTEwAN0gzKdOdBUA2qMjlLgMMoyC2H3rtF",
-	"ltVbeiZGifsc1KiV3cs8gyLIg0wsCZ/SOAboo9M3NoJqxEUqo2FimUr8iWSJ08v7FpbIiL2gw8GpYH1h",
-	"5QFT6w9olqkpc0PTZmNsKtLjhpx7qaheuMJWrFfE/QuB/gMDIWrEIVQiDkARxKaNFZ36mg+K99+y2XUU",
-	"VjekzmsYGShrGsfkd5YI7NaT1Zu/SHbCSi6ylULXfoFJ1UH4ThK//qKSwpdvGl6Y4F1UkkDWHSo17gZo",
-	"ahnLSv/TFv9abYvkshOswqKpJ0UHM4P8TtsyYjSiPGyTLoi8rs2Qwj5xELBHnyz4JvDHrguFxtEtw3J9",
-	"wcsSSnMnWk9iYZwLth2cvob9OQpNo8QmaGyPomV6uHgf5jLy+Rl+qDmtnePn1FjM8kMw+KXz/FJhszjH",
-	"D/qXFzMGqJTYPot0URfvYlYF1RRQTHbSSjgXGHx2fdYfm8OUJRbO3yOrD5T3FDbmie0Ijia8fpvMdzXN",
-	"bpvNEJq3B6Z4zvSUB4DDFR+pVCM8bX6peWGJXdUkss8/t91omYt35bfaM9OWye3Deec0HoCnmPeRrKW3",
-	"RNymcrVyuvxSK+Zliqy+834YZvGmp3dXziBnEiw1Ay+kv/oM/KStxTNI766egW+MLTd+eOKLE22zLMRf",
-	"jOI/Ng23lvls5Wr6Zt5Si4kW5DqU4DLbFpOBubVy1HnzcqmRZ8DGVh9+Jstu8RS82yunkTEzl5qDS7NZ",
-	"ffxpktziwc+NdOVM1KXGrbRi8KUPYK0XbYyjMYsjXmojPfbJ87+30VomZmJXL/VLLLd6ZZVhj756D859",
-	"f/T1Lcl0WDFVrbD+UE9/DA13K2JLtj8xehMQYonFYXH9sVPvHNf4LCj2b04IVsxn5plpp12SsmGc90sM",
-	"N8omJFd12J6vC9v52g9/qFrHuRZLMiNM3+Q11oVQHKSd1ckpDH0c04iTHy/Pz2zYCrwOW9u7ehFvYjYi",
-	"oehNRoxjy5QOl0M6BqJBjzzkpKohVRj3oganjIxYGFHQv003ETmOI4zMwaicat7hpmSOhSYnX5b56RFR",
-	"Yu4OBKbfyjgRg4SO6iTX6Zk82Wo0nh6QIiRP0OHexcPXz0+/f3v+9jIgRRyizDWTwZZ93BbkkBLgKT2E",
-	"5tMDUtJDJOjwYgOFgLi+TgHJwlQGxMfn1C/efHrQ4Rk464DkIF0DUoDkCEixG2pA3hxe/ZD+W799S7/9",
-	"9cnVD+fH/rD1T9tPD0iKTB+QDFp7QDxEZfMPRCUOSK5HT9DhBYS2dMT+Gu4/PSDZrojkyVZz0141XTv1",
-	"tW097Hkr5w3X4hKSJ1st/QXbLJM82QbC8fq8BflmbPqezaf1DvduIiNGuUmzKu34hr3e8m9C1Kop5oRn",
-	"erxZ12VpS7c6OWNT0oPKXJNvSMPQZV86nlTsf17geK4hev68nXNGGFeapbLE8D3LrZbyZvjsP+POaJV4",
-	"M5ZkvJrvDDEbuR/dk0g5RsASmauGSjk9WZI3z/cAnvw2oTGGon0PYJmQWc3fJyuyg70P/nB19YakxQ/2",
-	"Q+WpziUGSSaN3L7GrnmAHDcz+zI5dMpVIuSY9bCABe4t0UI4OYd6qVa9QZS4ZZxE/oM2Pwqd3rs7O62n",
-	"RQmQqcMqF/yZWi6HQQsHEJQefWBcpJxK+LekU6AZVDcSl2JLyVgk6qDDAZizrzUI9GkmRCUTqeXVOBH3",
-	"M4jTSDiA711Ba4BZWxgQyWY4BjagPuUdjr7XKLGdJALjfFOQRXHHKoIfu9kUI69cwdcGTYuRqjQ1XBfk",
-	"IT0W3QFH4jPi8hceMyGqfHjX+vL1MCqLpJ0OuEhy9UyYMnKNU1ukRuFdSxBtZZnyYqrFR+eRLe7jfBgH",
-	"827bZwjSISID0QAZNdg+1KTkI3Se1XFrZX46c1bmxG++kyQK1wnFFOuc78dzgm44NcN2IRnNlH6YDnvN",
-	"/d1Gxomzt7/T2G+28kxsZ6vUmROtUt+9zOd3txu7O1vbze2lPu+6ZVWtMfoLAiKZtkFMswE5pr1c1C7f",
-	"/KooDyY3875jQyCebTyRSoxYsrHVKnvfRLLEBs2qXuqwV5ay7/MYC0j3ZcfvFaO3FxCsWhmLLM+5+gBm",
-	"lz9zBmxkMeODx/84rpdbIj3M+etTzZuuhpQDHJgioTA9jCSdWbXRx+DQJ2AgRHGZKvWrw3hKZ9K1AMks",
-	"CnxYLx6gyEBAy+CveJgfJvMhUh6sB/iV6wsXZZ7R+9rL+yknm0++WNz2QmS+cutP9Wct3MUUwMwooTci",
-	"TR9tu5zQVgO03kifZH0oQMFoaoVzq+FXLhvVocN7COLn/RaY5DRYHfPa7UbDQDN8J72MNQP3kNPbtQks",
-	"1XWPcYDrrmkVYBxTPYdxIowy7S+Fp1GnK3hWeeSxjVEGwy0gEx79NmGEjrSe7XegBO0GWz0bfcXrrgXx",
-	"4zFNgNspBtq4/qOOa9ba3vYW5kCTSNl6cUGmw0ixDgd+qVeNRUDbjIcBfLNbx5T4er2LFyIOMAn6iyO8",
-	"Qm3icE6TyrIyj2ha29tQB2j/nc3efvKf7V//V73TkZ3OfaOx0encN190Ove7L/Sf+y8+wO8Vv/1D/1L1",
-	"4NP//K9Op77o9f9V+fJ/zn35aump2A+NKxrxkp1BuEsqiV47cpMwisElW2VTpkadvrnb0jt1+uZux4az",
-	"9GYdnR5f6M9BWtoBdlhDDZ7GgoObibr7RZ8IzurkkHe4fuHGiI7HLMy9VOq34Pe4gTHpttvPGl2rPsFv",
-	"5jN18jyCnr0zwUNCO9y85jtJYth/8sSp3M9aW0+B2svPZ75QySOprf0MRbWy9QAukbje/vDPJ8/0vz/8",
-	"8+l/rppQDLNO1ypJs7LsfvkDDEhaSPVss6XvT22LdDNlGSqJbVDr+neapQJ2wGhvqFd62SKuZ83WXqaQ",
-	"az3aKfXbZmq9RhG3mRNFT8O5TQmaq185kxF7KLYxfy+Btm+UKEZH+L+ccgVp7Gk5IbaJ63CoJkyLFByz",
-	"ArpFM7HAqTKK3DdO9XBOBbv90iQfV0C0GQHnNU0MDDxblBinSxvS3MqFYMK8cmoAekJHni3YLstErzAU",
-	"X2ZErauKdgSyuVTU22stMO/1aU12ahIt9X4PSH7e+50fOF0daMEZ8V48CbPWfmupD6etHxZ82iuRV0M2",
-	"kiy+Y9I6fHwvzKqTLzd80iVPF8cfbZl+C4Q5PxUNbpEWRJeIJGSJUduiBJXTFTLTYL7rZqbBUFYAoOPs",
-	"Xl33JoksKyLyc9TwnuVz1HAWGab58+a738Pv99Uv/z5VZ8c/npy0Nj6+uznj0WD9TLTsfMtElUnz7hPT",
-	"C/aRsOyWgojOaObYQ8iHitasCslk5CsxS0J3LkcLwFKXgwrTyp0xNrID96HD/F0H9LUplY+bte1XoSwn",
-	"CGybXI/vG6vE8n4ukrS9Sq4EFbJp9WRD1qeTWAG6QMRy9but5RKZ1oESWBNYeam0Irj7Wqo5fSyylfLK",
-	"dLBYC2krd2od53YYUF7eH2xx5ZH+qwCJZA5KHlEkQM07C/nR4bnYw/K4I+d9bEgmpjyrAqshm3U4aF9W",
-	"8/L7r/2FUUbMBNfCGfnCjATgiNkdSzocfdnwptGBD8Rg8/x9/uLqJK2L8CbSdm44ivgyPMfhI2FnS/2f",
-	"LDxwxQY8kEk9PuyGa9GJGnvuLCkxYK4Zfg7a4k9G38i2VP0Coy/L0XqTQQouSG+tfWFrlsjgwJjo+4Ap",
-	"A3ZRUh7RmyQJ4+p6XOpxboCyYhU/8FhHd1lY0OXsEGAo12OWVHzoyvTwM6ganFCLuryq+F1VnfUcJtBX",
-	"ux/F6Oj0Vg7awuqRFRTeDkeNl+dDwoe/sKEc7R32j1vsqjlO+qctdtz46epm5+ydbLGX5bFXRWNYIFmx",
-	"FTZdZURVb8iwDVbpDgWIfQfvcmYwIOBllcvN1Q0pf5RBln4K+1wm3H9ybGQ1VDvg1tjmF/sXa1Y9kZAp",
-	"AkIW+/YemN4zprOv1k8nPGa474Bhro2TwjlwfKJIl/hNrNef8+Fszjsy5UKssoR1F7h3kabNB5bR3t7g",
-	"rZiqkih5LSqSDUJAJzOCiGabHretETBl7DZA5aRJnrwWPKSzp/pk7AYG+gGbb3I1DDrc3KcE2WwGBsWS",
-	"EjkUidKSVd+FUIzQqlmbEyGdHZAm8MWQznKyrzlP9G025y9ajmhdfrvdqnR1Kmn0jVv1Qi0xjRkPaWJW",
-	"zYrztGP0KAp5NBgq8vbqyIMaCemsFtT0ogIMJFfDLNAHXirhDBlZutrRWRPeCsKIhtl5WD6BTb7u8LRl",
-	"JPObPdkP1Ymrub5lbCxRFbfQL6iP5oXgtyP51R3JOmmm4J1/2PmsPJOX1owtzzy0/d9pRT1O4nqHzyEr",
-	"eAk48iJZQkj7+/u7y6WhJEwytQDwvthxvhQpuqT1/BqotOn0/cGVLXamLfs6ghqP5R1Lov4MlFEDz75B",
-	"J2poEDGffH90cfi0Tbqw+13NOAXvsQB7kwDiEwXItWnEQzG16LRd8sw+UpaSPodt4KCM7Z1+DjLkbWty",
-	"Y6/rD+bYxxKW2CKukZ1I+SBN2A6rYwvj2Jk7DIOou8bBy41sLk08VBCtjlpYJY0wesPZlFRLI/jQA+XN",
-	"N8J5EOH4AM0lZUGTmzjqueRfOmAbt2w20OZLEnEFivsTfdXAN0aC10UyeHbXfBro2RofDGCPCeu8Aa8u",
-	"QtNdZVM1uxnAyC6JuFQQzujrn+AatPDgAoCzI05umJoyxkmPcox8RIW8FTpgzcFg9ttO6zd5t7f1Mdzb",
-	"HYSb9zuT0e+jvY+jvWlvtrXVGk4as+3xbWO7cbf/8eOA/f7b8ON0OsgBMjb3t/czMWP98l8brY192tsY",
-	"ftzg443fP/xzHWSzdKWNeyu/1IFrxQ1Nbm7YIOImXVoPAjczC/tZ2FK8DuZzQjlgYhu6wUZgnHTxli7E",
-	"221eN2BbSOxPubO7tY+nDR1qQYffACZtcNMlnNEEQJUhGc7UckyFyem0TXVgfnq7MdiMvxpNNDItThBy",
-	"0ADVY/RlHNNeIdYPKYEuBzSbE+o7S93xgldu2HRof2tbe3NyA37tdO5bTf1fmxv6v5/r/zrWf27rP7fh",
-	"z92T1fceNheaMx9eHp2eujXHjNfArH0ASpNeCh5CjzIZUznE2tg5GPxBDdPRzO+aswKZZJoFVOS2pb0Z",
-	"gDYcWr3oEwSnQfTXbMTJVOxYXGT3FoC6FB0eR0rFkKSUAhU90M+f7wARWI++gt5NzldsJYQSaOpVOdx9",
-	"qlmQIFPod7C45wIC/4CqL29tQ4yoDzCP5joPMV8d3M/ZgVbT95yRFjszfC4VBNnWFCWmtc0kyoBgZ9a+",
-	"qPC5uOY8w+rJ26ujp9Y8AksH6q3QV2RbMyYV8FN7eX27FOxoUaadlzFnZHVry3ayz6RRpTds7c1LZpuv",
-	"7dvxBNkV+jBnYy7LE+cPDfvMNPMo2QQgt8pdsOal3YrU0vV2wlFsrk0TBJrDKCzfn/1l9mdOVQD+tELm",
-	"f75OC56vWNlsG6ESU3DmdbAxUaY2qL/XWhonYhRJhvqxQ3WPGb2VAelOuByzXtSPWNjFZQL+KWmkhdih",
-	"U4sj5RpCpF0rsji43qsMilP6dUiRGbNEMkwG4uIa08evTbYChD6uteWsKUPEUW+WdW1lHi9sTZUu8T7f",
-	"rSEUafr3zpYhSxC0Eqt9tOoQEGkqgTbrm0/rxpLQG9kNOhz/NU0ixboGKquNdipCZWV6OEBiIGLhRtLi",
-	"dRnFn8+Qh9pX/t///X+6XqI4wq0ZLnvDsHuKwKjs4ZvTNXWMdZWJL6xBPKLmcDkZjei8dsGF0C3mHaUx",
-	"L/hRG5FEz4ebRNTHSetrLhmGWj+xb3f590d8cC1FGVMxrWDSegAcj1VbTBMk/7Pbf1Y+4eaSmYyQUlzm",
-	"ufPnatoDF7pIui5Ff0wmo0hyXT0PIDKL2qwk/cgmN+jvs4TczEjXZEX8C3MgOmsEWSccuPHcBXJZXJij",
-	"BzgR+2lLrAMjihx2JOI0wwMQPpSgK6HlVN67uPnlkjM9KsifADf7MiH8VnOzIz38Cv2Q9SIAsCYR+h31",
-	"OJM7GpfiXch5dU4VrCr9wpCGKExMIfcSfuR5A9aUo98E9cvOFjGINjl99pPr7aRJ30dbAAoDLazW3moV",
-	"i5Y8Q8TvP9+voDcn9+aEmqtKNxVNqrp46J+sDmp3KCBUH7WYkVHEJ4oF2BwAoxdQeIQRuMdLToRi4OII",
-	"j92W4MnHXYEzhAvrYwG0lliLIhRAopUr/Hy6+oGhyUq6P7W0vMBp6K+qPDAcAVgEMLJ+LpaJy10Lanq9",
-	"QWXxqybT5YIxVAvzdNmwyO8WunbfzPwN5qHL47MBHpXJHiIy4oO43DApz7LOImak3xJx6KBEvdb04C5C",
-	"iADkoKYKigtFhGaQM2h5ulTanMeMMurRVllyth3ZEp35wP9s7wdvpp56F7KBdhoB2dxpNPS5AFfvQs9w",
-	"8WQun3XqMkgrejNeQo331ITATNa4kS6ijx47R4ltvBF+xq4FA8pTdFzYrw5Xhj5u2VjVyQlN4sjbVyTk",
-	"BrlhPTqRzPmQrIvIpmDXO5Udjx+hvb3tCVnY06A6uf0dGCZHpShLKQ6QhROG7+pZjWgMmkVIIKiiCCUm",
-	"USfthRRL5uEGi77XsjzF9MnqNH5vw6eBVV6DMtwk8iTfodlLwxVJ2vUllwrr+RgyX3wakDIcpiyEELCK",
-	"DP4SKmeYzY1z7nBgxxnT1zJot6Je88OgZlcj0xuxZMq1oFYcYi2oZcdYy0nejJVsB1LgokgHHpDLWuX5",
-	"wgRk/zuDuJRs3APQXHpCqjluCy8RLeImvSCDvA9M9cDPscgYKNurhQ5L26MujbrwZ8DNrN9qbhnEBntq",
-	"qrtHY6GOrUb30/dNK0UlsbV595bNsi11rIYXSeLzjXJ8vHmz83h8ul0rtcRbRzYnTCWza4A6q1YubFNz",
-	"OGsZxqoXJ8vYXOLlVBvbYyqlAVIDawesIPOd7HlbrlCyQuu2O5juRY6F+uDVPslYNRo2qIx2DFL4EXYH",
-	"W5XjcjZNW669h/gpJ13stEAiRQYMclPjWR6F3nTpTUkPsDnG1TbmUnjnx94TS3cnKsCrr1altERzGPOF",
-	"t0lc2B/99JxtOWZxdMeSWQXv1Yoe4mZQ066KCCy/mdJZpiFe0TGoFBuN1Txj3t6CsbR805Iyep7PoQF5",
-	"szww4AwO803Sp1GsWfTUihjDtROT4sBCa5fku9HXuLBpEMYL2GyU8mRYr0qQKmwkC/d8J6HBnNe3ELpK",
-	"mK3Rv5pF3ojCiv4iu5sP6i/Sj3gkh/MqGk3k1gwKFWLIkCeTsYsvQSU43hqpRbWMzdXcBVCPYHZviVRA",
-	"u8+RJOGkDKVYM9cbZstIHtGvUWGsueE5qgcL7IDstsDVIk0XHMxNxc4zevCml8kjj3GZKsYci0it0Qrs",
-	"xqssaGMmRowHpgosOrsF243lRBleWZ73Xun78/zRHVLzPrs2QcrA7JYuwUbnF7ebuxBnCXutIE9dteNK",
-	"6F60Zm17nvv/Ga1X0kl8AZa2bNF7KY0X6yk1P4v4oGsC6tIa+0mG2RyQruOP3TahpHV/b0WFlqMHpIti",
-	"p9vucMs8A+dN0e9FesAA9kjc2d6umc7jGZPbjAwboeKn9erAZ7I2cXpngR2UaDfVtpjHnPq5nk9XLDbg",
-	"rXIoxiVwLlVfTs9n+XeHdDxmnIV10qXj6PqWzerGjL42bQtxwSu74urF7fBcV1zvbTGjt/COina+iD6M",
-	"oN4l6MNmM+zbDCCjZiLmCmZh+Vewka1/xY/PuLuYnIxyV2w8Jzt270J+aWxegTcKq1OnI7VXivekI7VX",
-	"sOeuf0UxqbLkVhzv3M0vTVqABsqo19OUY9iUgGx1d52cazOApoqcqSg1L+hRTsaJuGPkZgbpzlFCpLaH",
-	"eY+ZFi4Oyxqd0qNIyogPCgkGletup/phNS7sCSefDW83lgrzm5fMlzyH2pw0XdOyzvkVpI59wYpCZmkI",
-	"lRV59pzZVholhtzn64+WwXnQqo+rfT3Y7nQdecvm4UUF8HjYu4tquj47fI56ubPuBIsdg4smWXZwbYjA",
-	"IvMxk+76ojE1y7aaDXCi29+os5Q6HOUeSGmrVs+bdYZ5G4zuWlAboEKqX6YnlGFr9mKZvbcIx6aMlS2D",
-	"ULOmm8EM9XqeQUJ5ziI2mg3CB2tGKCe9HmNhAe0ljd+5Ox73lCzVO7RCdWw9yBoWsa1quIaAZck49GU8",
-	"Y54uDskr0YCzMK2FT3v7EyVEbg1ntqS8fOW21ly5P9K/BCuoX5Fla45ofcgaj/vO4+tCre4p/AEhGlBV",
-	"KbB97Oa9OPS70l4GLoFyt5AEZsqAqmMOO42tvUUhh9xKZycxZwH/BMCfh3tSH8o7K6Fr1mSeq5+Kyu1I",
-	"4iqcEW9SYwHROiXqBNreym5g8Rb87rW2mgcbG4G3Bbywaca71W3FlNfJBQujhPVUil3RF+UwnPDN9rNn",
-	"oOHVzfV6T4ye0XF0y2ZhzpprbBWSZqv0+/eRGl7CsfFVtuVwZIo65Kcc6eGBrLAb5xzoJxA1SJiaJBzS",
-	"Kl0aHkQNEoO8mpUw06FkvevX/Zc/7Sd737/8+bfkavrx7ZvjvdNXb345Fa1X9BW9nOZqlfQ59xKK8R2/",
-	"Hm78Qjd+b2zs//PZh3/+61MjaH3+j8WpDzjZ4uH/EFTpwLZxl3QZC87LjDmJciimHMsv4XuS9SZJpGaX",
-	"egtwjTFQdjjR0ykq2z7AN6RlaHKyDWIQhL92v0HH0QbmFVmtH16q6eQ5lVGv/O1XFk7GDt5UN42plFOR",
-	"hAfwL4CpBYTvSJLINdYAIgJ2oD+Qfhk6MuvvMpqwZPkPU3IDTxBbkZZ+AK7nv/AZEo/6AgOYXNEe0KlZ",
-	"kiv/WFs3XsjGsZiNTDvk7JAwhBZABmxgGHVgRF5gahGAdk21uIE5l/UO7/B//EPPk3EVYRVF/R//IJeM",
-	"h5hHf6tVEUm6bpva5PLk6OLkqktE0uFd/axIot/h0TbBhbO3YGWoqZnyawTInBIBbIafqREIWS8KGUoe",
-	"6lUqEM0rDzAvCxdMH1IEqlf2yyRSHY4FzxHXE7HHZgN+7pIn4CVoQ0we+5DcstnTOjnk3kvR/oe3cKFv",
-	"6HCAupkOZ+a1WPrZNWsK/Z6kXkuvI50mwi7kyuBSP/soBe+aPAv0jevVMMUB+k8MugK0fDdtSNQNFjat",
-	"q6evIWagWTHu4rkdLrHugEL3Omrat5tmcpZGXtAoniTMJiwmQqmYhXp+b0tkkbHdpGmQp4TwMQuw2pXc",
-	"0BAXEt1x3JUEAirUVmvfLAwOtNisDMjkgqlktgHNHv1C4w7fajTr5DDdUFvOqvkDs7N6yzE7LeLjSaYF",
-	"AcwrZL2YmohWOMFdcz0WwVc/8e/pcGxJxsJ890WDFjbh7H7MetAMRYRa9MBEGw0zmtdMDUUIRHNIRvAP",
-	"k15FxlQNSUx7tzIgP5wcHrs8/wAD3VuNbVLSo04voD6kWrJ36+T8zdXp+dklPtJqbJkFxp8DL3cIM4yQ",
-	"xI7OLy5NWy9ZJy88kIkOV/SWgWs6mZkBm6lcRSMm//EPLFV4cUQ2Nzf39YnSljrSECYO4whGURxHRn/F",
-	"HmZGsHZ4t6o5qEGmiKMeM3qD4Z6HY9obso1WvWHsj1SFmU6ndQo/Q3m7eVY+e3V6dHJ2eQLPaH0tUogw",
-	"9uaUQDXBa8rpgOljpVlnLajdsUQi623WzUNizDgdR7V2bbPeqG/WQLIPQUg+u2s+M9wTjY4yreQC9A0D",
-	"bSf6ZlGRKWQb8KcbhRLIVWRDKREAl2llsMMN0Fqd/CwmRDJms6Lg/WUglweGIHze65KT4ZXCoDCnODhw",
-	"bumIhcAGMf8CiODKRHts9jgKJ8haAYaNbpvvJOl6gHLdOcBxbkIBFpeDi8JvEMVZ3XBbV2BhYNxMGiY8",
-	"ncZNYDX1qcUWbFCDZrwXwAqMAsjuaU/FM4NI4XqKIiPF+njwINXJGzpwHuMODwXo1YMJTShXDAsH2trA",
-	"x1wwkMpuS1ySGAAM+iLhX1hdgql3erh6l8UdI5MxnFFIA7yNxlB9rGlhrIcx1tOArqM8TF3hcGacVDsN",
-	"a+2aVzYDRGt5VqUGnt6CroLzPmprxQzweObNzcBGRLYTq2m6C0oh8MtUJ3RN+VDZXy5b6xIf+lwcyHtb",
-	"aiOZcoihmkQiJVncr1uw6DbmC6UVVQhIiLio5kcgeai8MOUgHQ4J1a4IC4HFLXvO2lLGFC2bcuoLSedc",
-	"TLBasMSQLWNRVHGiQMg03w2yUHtaNqTEFdZeu1cstyGFkty5Q8dqDlDSDbCuxIErdq8OSI9KtiEZl5Gr",
-	"YEp72VQMXf/PtX1ZZtjz20gUbKxFo+7qL2EvHpN6VpxCgIZHxAcwF692rTtOWD+670ImbTcKu45fRapO",
-	"jqj0zRYSM20pkpuZ+Quw8FFM0Hg8pDfaGJGCdP///68LwLcdrvkPCoTu5WUXeAN8Ub82u65tyNmxjZIT",
-	"FWjuogShisTMshLDMF2jCZd+aLhm97pLnnTp7XWr+9QUECSM6T8Qrh4lBgPcPq9bBbwFgYa817Tij13U",
-	"wqPQrQucQTC4QKjUyRW7Nwm2buFp2lJKc8vSnjV6jPHH1nnz6HkVD2I06Q2/KO2kPVkhr/LGdlDXdBON",
-	"WGC4iCYcU7UHNZ55l/BuTj36pWJG9nP4nczMlqu1WIb7pNWP+elkcGNKCx+NJeAXPpbWizT2lpluCsnw",
-	"aBPOSIKVimIPcjIGJDnKkewMMdJTyo7TwsxVRIS2wLMalsnZNBU8qEEBGK8+QRGfMHOsHWDhLZsB1iQ8",
-	"j9vW4YaasHYMcFzQrOMz0s1i1Hax7Q/M2yl0VhkT/RSzHTVEA2Vncp0Z8EqtvaZt+YyQ/Q59GORUEXYP",
-	"4laSLnywvjpUcNmKG4zjChbQNF76VVgAgHGlSqJFmfQ8bzSWwiR5ApD5gTc3s4G5suWykRus4BJ6Xw8e",
-	"rXwmOAnb9gPq/PSHD0irUVFt0Sgfbg7TeOmBLxj0B8BgBPcw2F2tRsM63AxUWt4Xo6+Z0cITFkpbImKC",
-	"9c1pSoZthNJITbZYNjphaZ7Er9mcAs25tjcaOxC7a7Zbe+3N7Xpjt/WLFwczhz8VC/BYuflbwzDoss1r",
-	"s51J5oVgPdz6z+lJyDQNNFHEXIMu1CyyRSy1tP4kC7+Ruv9qH9K8UVNHD07rcQaLPQui3izCnUPTRx/d",
-	"u/kZvKyrWBCZTBl4uljSarfdNLoxfhH9/iNwOxxhM66qD5r7n2Vv/hzU/Cbqix7O3Avj3ELKLnvInYBn",
-	"z2n408TkdG41mosfeMup8e6yEB/aXPzQC5HcRGHIMB0Fmdjip8BdmgkywAnywwu/ftBcyPfM//pBE0p6",
-	"NvX+Od+2lud0AIRn/Tia1PLuXzSGDF1+Dmrj0nKzI9N7Ap3PEAUy7po0fFInlwoVHhsaaLvWFFHPIuOh",
-	"AtvhQyqH8KIeBS1dDsUUklkGNOKmoKWbWFjHboAPpuWhDikx/Rz0/exo8QydScAJY2v6ungMuw5dGiYC",
-	"fkDPL++h81jXPJWkTxMTXOlwD/jTgoGO0L+kB2TgCMGI9oDScoih+sEDC+ljvEzp01DFBH578D9qcU9R",
-	"U/K8SwUnBrJaJJe0d/9zEc5W5PhypJUOpIGUss5wGCHq4TOf2y/i1r/USrmoJnUIeEQs1Hp09nuoKWst",
-	"yLnpDt+cGn8YFyTRJpQkBk7NjSWHureoB80yQ/fbmGS77ppJjcRNFLMNOh5XSgZXO2fwXy1QuEX4Nqjs",
-	"hYYi6e1FeNadxmdftuTgnFZm/aYI7XM2rGoSKXNKRHNFkrKZggU9whxDVHmVVSwkmMdGL3axU7fHX5FS",
-	"8aeoCiao/wilsgWtY1WiKUlfKNEajECyCaOYFCdlfxLHs8fUIF4Zl9uiB919D9M6gloc8Vsbz3hZXVML",
-	"tz37Hu/5HJi739oG7IsewRsdMNbCD1242yyk1RLPuNs+BzXMNF34zFt3m+Xks4XPvHO3raS1WVCCP05v",
-	"22rsL37iTKgjw9r+cFUPPwzpTVOr8q2o8SFL0ePw43PPPt2y2bXmZZ9RDYxZWd0PUpl0kYQxS0ZUzzSG",
-	"coOe8XtBtbZRFYM07ODizK4MGZskR5L0E8ZQCTyAHxIxxRS7OoFvah2KOh8/8BUThzKQK9j9HZRAEy6i",
-	"UvAgo7Q6R8qNCGeZF2diH8R1iMPLEhIhhKh3+BUEfrnAN2Q0TU+tC9IcEohNQghIL4nRDj0kEg8jQU+t",
-	"TMfDX5yOt1qk6iWbaSUOwlQPCWrZkmG3j7ARB0Wc0KL3I4vQWR5xeWiY5eEuDw9/MKut5CgXPFdcTAkM",
-	"+LHVk+Zf2udRjJzlNt8ssj+wFqzSXna6KzlPLJ7OynrMPO0FevGl3CbNPchop9/cIAvE6dZS4vSFmPA/",
-	"QZhe2ATBh0nSoDyx5QVAcaLn5GaGYU4BYUx90OrkEI38FLEz01wgUprJQDDR4ml1OOTWJ6wH8jYjDM1z",
-	"aQOJrAgZMPXHyo+H8+MURjfvHrCIbAak8Gu0EP9ibucs/K6/3h6NfVvqv7e0+ybl/p5S7num1hdxLjxA",
-	"Va+kJuDI2GAuRSxNEk7Rq8cI9XVAup8+d/NmW6aJUiQxGwYTJ4EgwaDLhsUzBhf47+vktbjThpx+OJNe",
-	"AjF/G7RHURlxk/DYn6gJoCzdQuKRTWwwkYjDrLGJ0YobZsYfdviTrcb+UzABLcB2m5R1GYfaAVFhGkd+",
-	"9jUmNUErxbr/1lx/cpf2Sl3Onsnow4QDsIPhWXPZTOkxrVVbawEZ+t697gYahmWKiN975w/VRdaNi7B7",
-	"xXhBLCIw0eKgSLMQWUBZi8In+07OpqAR+u8rCqmNFvID3PfsOy4NMaSdVNKBWUEMFPoZIN0hzJAX+WfC",
-	"a6JnG+alxOK/0w9a8EkcryyRTFnmUsGHxlr7VmbPV+3dNwv+AepjppWBT9UZx9qDltskEf83Vte/pOrn",
-	"KpnR7Pxq9cA1wy9fe9hhRQ1yqTjFkeD9OOqpPyFKgd25H+pYqQ5RPBtGUgkE6RwwtaC905RC63Qv+VNF",
-	"I9a2Sd9QaIQHMUC5h9mdAJUU28YXPa1HemqPSV3MxKslfArSPgwmOtTmQJWe/nzEe1GI2NaRtOWJDDs9",
-	"GYhbVLY4vGhEQ2aLBgdChJiQeqoQaGzCQ3IzIxMeCqv6Wt3aZZ8AQlqHx2JAEtYTiebDAGQCCfORIgmj",
-	"kF9+Q3u32ZwXoh8KBZP2i9hFwa4pjQVn7Q635ZtwK6ieks7srDw4aszegWIUJxH0RG0KaAbP7TvZ4Qb5",
-	"5tqUFxhggFDMdW/9YMjiIZplkT1qaiERJ8AWoFU9gsGks8sUyutFiLhnYhxAvKA8NuJkTUPLmrmJ3VSt",
-	"lcr9h3rtjM10aQF2Sn13mgqAnhUC7oTg8bxhjDuby3Y0SFN8VPliWcHcE1xGEoeJipmBu87rGfCC5k6h",
-	"7cJ8ta61u9HY3mhuFx4zagZtss397Q3K9rSasb25sddvsY2G1j16m+EW256TN7K+zlBo5lZQzWziyPWA",
-	"cXNioEWPuWqAkNJ12ctNcGVVw5zA5TWOKf2WT/onKQhurwBX88/2TGXoYXUf1RxlIYEepHN0BSPIU35u",
-	"vBlp91Dptw/laeWXaXfnawRQJ3JgmpnZS67lL/iSRuzA5b6hzDaMEToPx8w0GsdWJehaoyqAvNeZS0m1",
-	"7YwpeXN4dfRDnRxhnxscrugb0AvcEqgun9Ik1DuB2Rf6yMgx66krcctMooQB3ehwm7xr/UrQikjrJ1yE",
-	"Wk2yQE/NBkGYZvAu/TgJB8wWQIEXCJpcRqpdTI41+g6WUEMdFNS3pW2FtRg1labWq4QZoT0RMugmThMm",
-	"08oaB6is56G/hguBbURopLeHYZoyboHZoUI3Geybm+0W8hTzlB2qUJ1cJbN0W6kkOSBVLBmcq6tgZ9y/",
-	"TkBOCfF6gk7gUqneo5yEwmv+FylQCn0prn+8tsvmTPr0wq/5nsvZRsmuD3I2wRfKJrx+4PPTgT/My5/1",
-	"fit0Hs42BbYsKPsGvSuFX4w588EhoZs3NTY2G1eNxoPkLVLRPHH7vrzfNRR4fRO7f/H8hYhNDTxQKkfB",
-	"Z/voMtRhEJZXilx4KXacTXPQWoZNYqtoDPl40IFSibF06Q54b19om9gWQGSQ/kxdJZbRAtyDH/I5INQU",
-	"oIo4ZAnicdoP1MlpGHS4nlJgS8KhvOGOJTPs3AYWv1R0Vh0CMvDPBCNA5LxP1FR0eE9wa/ZbrDRp2/nZ",
-	"CA88Asa3AVa2oS8tX7wSbvg1rWUHmfOo2YYwBRNJ6vARnZlLFhuiLA8RbvgLxW5CWigvCbFJC4KK5YjV",
-	"F1Q5fExAr8TTSuMSJ7e3aSlaBng8LIwZomRZQiLG0ZvGUmzFk7b2Bqw5GMx+22n9Ju/2tj6Ge7uDcPN+",
-	"ZzL6fbT3cbQ37c22tlrDSWO2Pb5tbDfu9j9+HLDffxt+nE4HfA0Rgkf7s4nDPEhJgHUrqRxND7s73q68",
-	"KaR/ZG4J7izjocw5+7f+ziGEhdUjv/z87/fv3l5dXvz05vzs9auXP57+8P2Lk+Oj54f7e7s721ubh9P7",
-	"2eUfVz1inQQOqzFzTv/CkYj1Cjq+bKHF38OdcSbUhWnM8Me7MqI7lvFlZOn1cYMfE1tDVOrOeD6zGAqp",
-	"m6K1hdDv0P9Y/+VjrBTiFQOmoPqI4ItvtBYyRaiZCVfG2TG0ENGR1x63CyWPgOpS1lfZ60wZYLMKKAiG",
-	"r84zlbEW6o8rfVhwN3i3z/u2Qmvh/YCNvsL9tq+2e+Thxjvsfk4uT4Vps4WNrllyBxEbqshHrUYCHFI2",
-	"wzZFeLDN6pdu++5aum+6TuzzmiCbpoz6Ue9r9oUN/4WN0hfm4wP2hQ29mMXe15s7jYZXsJuwEY14xAe1",
-	"9v7+/u42rD9TMpvK2Wjmrfe8hW/nBprFyhZ+tsF5hZAEZuAdsG9W/d8gX1P5G1saRkfOsLRFPwkjtZEC",
-	"v1f4wQUJo9Ah5qLpDlmYPgwnQJNhV64s8CZxuJtXXmuzDveAf2TawMSGmAeJNnyxFQnWwdGwjXCZykI4",
-	"WewmYytT2eElzdUsPCY2VosMMmYV8qNekRPbkSEnWErgvvxmqp5mCradbVVpADJtXaMJZZR045hvSpTF",
-	"fnHzS4K/Vc3eFk7CdoT9TlrYEA9fMGN3lI0HLZRlGZnprFExKpu1cDOrXFusmwF6sFjL3aooeU+J5UcG",
-	"ZHAIjyy5aLcRD6s/Ha1Qxmi/Hc0BirT9EKCzntf02IT7i3kEnkyqyiOwsfVHgcEzA8yD3pWMrbXM2LC7",
-	"zOOODf2AEJKwwL3Fs6tZ3YjO0HlmUhGw3aBdrrKuOs1Vz/E8SL5lj7KW+hB8M/OLeMob/0YYZJglHZbF",
-	"mwZCOe8R+nJNNNXyfbPnsEClCqw5qjYhvRYYvuFtbmPu5ppooReKakKH1Aqf1fbeFmSpIKtLU7s/1fqJ",
-	"GBUcQEqUZn1nHVLzqU+bi6s4sEpTzatcUSkkf61d23r5S+vfP22/2329efbmaufix9b7n59vHh2fvNBL",
-	"H1HX/WEleBonn1dBJ3Mtlr4yBxGQ48ncvjvowDn3bvyGcJZFOPP6g2fCW/ryPE0YCxesKtz3gPwrVeEX",
-	"IiF8EPF70tX3XRt67wbkKqGsH92SrpdP0Q3IEQ3Dmbt4TfHqCb8Tsw7vQqPuiRr+3nVpH3F0y9pE2nIN",
-	"zEHAPEligdkNXQHcFbI4qxan4O2CG4S0vpcEoZlgq9HAQJt7tQMyoAbFIG1uMq+pSVcr/LbNASSC9nps",
-	"rKD9HZ8BEIbp8oA9JfI9IDoc2h4gmHNA2L1+GlqJjhlgo4FuhUBt3Trp5jfp2f/93/+na1vAIx6+U+ch",
-	"Jnao52rbXAypxFaoIeMqUjO7iGnMjZoVsQE9GoYWX65OzqCHClQ1GURzqGBjSY9xtcF4T4QsJG+vXmzs",
-	"tUnIIBVFDdkIA5t6NKe4EQOq2JTCgudySUo628D6SSjwAhBgu2NGyJCId3j33xumBwUL9V/dIJ0J5rjA",
-	"86a5iMQFM+1K2mSrsWmw9f3GIablTEWjEVC7t1r7mra6abEPC01nFSnq5FwL3Wlk7Dk78A53I5eWLpCA",
-	"ETUYBpLJ0kCAPmzShQDa5h/aQAlMv5DNDj88Pr44ubz0m32UWXje4Vxk3V3mAPsyYdSASKafhtYlMyLH",
-	"tMdk2uhfanuPxqDxSrSLR2M1A1jzEY21/qQVSOzGkwaB9dkn1HbTBYX0yVZj8ykukRRAc7kD0uEYRrRT",
-	"aXvQhl2Yg/4DLv36If2z8QHQz3EIJpW8J0YjChiIHb7VaFjtN9c+CPRKiybg9fot5Jyy+3EswrkQzsiO",
-	"fdHv2uUWWqSlDXF3topN16WaYdNRkYwqsrVNlwWsGYUMOmuUg3tP715a4eahLrvTYsgYDk1gU/gM/zFi",
-	"zx0N/ag56oaGxqYBvODkCYoQmxn/NIfOrIVuBR6Od9gyy2Y7s+KjW619r/FZtcHw3gejJD0h0WiY8Cjj",
-	"0bCu+QPSTE2IOjm1TaUzNN/hQPQAlAldP6ljedCZPM/KYIYIBTWMBkMtujCacKBPgj0rHV7Ml9h8mqPB",
-	"CuxnPa9HxX6uMGHKcGJQFmv7UW//gQWIekxF9IIq9soiRM570t144ZzY/uMbb0Qc9WZLv8XeD7rw4Tja",
-	"eMlmS+nC3r2ZZ8+M4bPc0yaC4z1/Pq+Xa/EFrqtreunSRMyXfYW5/w9ziMP3vqwufybUYTiKlAmWak6y",
-	"8BlHEn9GgPUVUx6L6Q1Z7xbw4GyHamsNQATcuBUqjAJnCqQp0HPy2l4ckd2dnRa2VYQ2h6jT+T0esVsH",
-	"x55reA9CDH/qGBybTs2AA3zuapHiGo4hcAggCbuuVGQgQPoqQSo08sBX3bUsCsBG0NwzngXYBBVaSOab",
-	"QwZpswLXIbJObDc4zTA9xV2rIR3uFHcqyTlkj5sFlS7jHPqSTKQfhUqRCAB7QGIlaSp3y5S2XEb60nDG",
-	"9xvT6XRDD35jksRGRy9mL+tXZnxJp7ZXDWwYbN5/+s4i88iDEVdX8HqcuiUAcDtTh/ol6uPL4JWufArH",
-	"gKlfgWWeQDXPJM2v4mFi9+Nau7m3v9PYb7a09I20dG7ubjd2d7a2m9tpTrULYBEvI0Jzg5uCJ0qTcQXM",
-	"dMQXTlITaOVEDVTCups3LyM7rY5MOQp8NXDImN9CuV+DF0pfSXvx5oUSplulGG/IH1v1ht1WnyJWE1Je",
-	"Z1gnr2JGb1no2imWC6wXInF51T3K0YfBQ83zIfIxFAZyzuYaH6TtXXsJA7cJjW1vxe+kTQ3qcPPWpBoC",
-	"FqFbyzO7aQpMgsCuBx1OuZ90be2kElgg692xLqA6uWBjkShpE6UdCmyHp4lNqQkuOJgqfgtXAOIz1Tyl",
-	"oKv6/a9gxR+KrQ+12uVA9xOoxCLU5gfrz8rI1DA7jgSlrH+kHNLzxhVeTvq0VpY+6EIs6zFjtz1TN4Qt",
-	"feEeym+hzQM5NX40W3NvaA6ymUAFAQxFSFJjpqygvt4izIU5t1P5CzPrZbT/KyFeUz4zH5MP5765Uha9",
-	"zoaTuioFPDgp39Q7YnIn8bzU2poLSiYBotmon64LnkUkE33HQtGpu7AZrfH9GqzOgNzMFANfj/7Da8+K",
-	"Lgzz4SgxjbkOuUn+Z/eRzLR3gwQadEol3gUMQp5jwQCvE9tCNsVCyzWR1axzxS6yZHET2Q6/Mn0zQ3Si",
-	"2565rpzB8FsAjoCVqkqvOcd1Xiazxrx4bjfMXCvJQktI7IdoCkXLGiKSin6IVpn8w5ohVrVcxVWobLr6",
-	"RbupPkKrPBh+2iyvw7E6yxRloDWIlR+L2uEBqee36efNd7+H3++rX/59qs6Ofzw5aW18fHdzxqPBei3s",
-	"ttbsYZd2fjNU+633Wy6xIleVY3VVa1Nt2kKdEIbvUGdbGQix5ueVCmro/TV+R691deOeVZr0FLv0mCxj",
-	"CaXAeoDw4LW0ZZHZlOGmHspyOcMrpUUAX10lI0JYRvzNkvza8hnc1lj1xgjNpVMZ8AXPPsH/fl6o1Ezz",
-	"7cCp0VNS4yzVZ4wLQltNiEplwmAK1YN6h9vm+ss21MeOzSgoyos9zk1S6Rq92DFM8HDmJ2xwwTfVLMOw",
-	"AVSMI8IKxrFbqTUbkj1rtvYgjPqNca7KOFdkm4sqKWxO8zdO+fDyCTyUfzbmtd3R5RnsH4B37axD2+uh",
-	"w7lAU2vGMIicwkwTJUQaS7mZ4TufbDW2loGehu+0DRAQJu0cn14ePn91cpzj8cj/sTa9R+MYYAewrZKw",
-	"zfa5CBnG+sEui6QxDFgI3rooIQ4MMJLEgJWSEaMcqjsO0qSedNxd9AU69FFvKNpcwOiR/aitqY+kwbee",
-	"AzH9OLJkXY8f8s8C8jBiS4ICDXf4Hq4lefGyXHdOU8nyrpKVqNIXYDlbNcCequ+KQi+PMb0ad/6SYNDm",
-	"MJVYNUBPtq7CnrpvkvzvIMk9Lx1CrI1oyP564v0rRSP+kwV8ijC8uozPGlHunRXWk8lxMKEr4N5lFg+k",
-	"hxosYRRhwiIHc8ZCQpVmVpHgaBrl2kDj3Zq9ai4LM4AUQ+t75cwA5UXcdYMGHwyumoS/ZYcz2huSQSIm",
-	"Yz0edDC7msyia9c6c9Hsa2N+oDbxaMJcTnnCMIMbdIAR5bMK6+3SLORaMvfRUOpwKkVOn1q26RKXBf2B",
-	"azn+vGv+jvjgWgr9tW2PY282TadVYHk5/h3UJhwL1JvNFfibWcVFHM5M85ux8lW5dYBXlHXiX61aez6+",
-	"xw9iSkRfMW6S6RmeTejACfgeFv3DxyndaZBRxCeKIQQI/u2BgGDfHQ8FpJ3ypDJ2h0htBR9P5nhBTUk1",
-	"+zq3NlRa6J4+igNjkpydX12/OH97dmzT1G9YLPhAdrgSBO0mMIQ8Nh2yXiQRfG1FENQDixkqSmFQTZ4B",
-	"Hr46+QHAM/RrQjBhEgCaw1w5HppsA4+vO+hU08jPYaceEEp6CZVDEgvJpANXxWY/5jMJA4wVcDvtmS/a",
-	"T+trW41G0OETHjNTOW8LpUkPB2ErNerktaUEI16AQhAVxn3mZgaBRjT6It7hIzYSyawN9QOayo2dCskL",
-	"SE5kMtYr56Zl/IqUJAz0RnLDBhCWU6QB7Q9FyDr8lrExDtgQqB5VsxE0Gg1LDPot23AhtVbZXdSD/Yao",
-	"oVAO1RLi/RUiaj0cmb89OIxZ+CI8jLcj6wLErAbZ0tovhWwJvgDiTN6EShFnSgFidhql2C445s0/CNvl",
-	"m8D/ygR+AavlwbLfpPxVpvddek1DMgkOmHwOqXaGNaftqosQ17ZM0lVeym6A1YAR1udB8ZctmYIe6i53",
-	"W0tiAeF9MeWSRAoLRDFy7heI1m1poUnFwWQX9JNqlsSwsM0T8cZpGDg3ZUDMeQ9ISelfQE7PLt++eHF6",
-	"dHpydnV9eXT+5iTo8J/enl8dXp/8++jk5Fjf5LMJmAuwCaOBUIPybpJhenNS2kGaeensZYtTJnl8HeRB",
-	"iYQ9IVWcwzR9TWcGmARaAkJlIdhxJhdGKkla22mxlxt4Jtcdiqfare3g0XINHVp33u+WGXCGTOGqodHs",
-	"6DLk62Eu7NYec8BwEOaNFpKybAHkfz5+huY8ZPLPTkSV1TDo0RUrGP7wvFFMiP6ihQthJI17taJRf2qE",
-	"Z+g71PzWspVaZXuYb23olm9D5yjSNZVksWTQZqF8d7RgMhja5ae+ZMtK2H66e2t457+1rl63zWPJdls/",
-	"WdlmaxXD3lDcVqvGr38Qy/s0uRX8+++LXcKSjYm4nPT7UU+LTawmLd2imPZuIU3W1OfnN6moXT32fn07",
-	"R6Ap2ThKYZdSpRrb4aQ+uly1Q8nuOb26VvwiaIAn9z3Gij1yhSBxpFTMSrABHKJvXyRpP+uSj2d18G9k",
-	"kyGb8oDr4njrmuRWBmu7uTykbcJUMruGILnvD9na00POE1biFYlXaWgOkCM1m0ooKOPc+UY/Pv1UZXaU",
-	"JnasTTal+75ZsuU2Hla23VMqbReVsj02quS37c1sL7sTaAFdIz5ArV2TkzFLJEOzxixo9ujqVdrLTvex",
-	"1PoSw9M7zoUCarO56Iz9trWPpzCABb26NT7fyWzDZd98y1+XbzlTXJ42bmI9Ft2x8OHV5FN2MxTidnEx",
-	"JI1jYm8OAFnVQoEfGMxVqv/PdYRsVBUFvrdffLATCMqPymuUzEjLo1JlvYBLTn3ukDDsI8mIHIpxCYcy",
-	"uJ6/1ug4ur5lszoW6tcCd8FKwA8FDNfWPD41SWIDnirbz57B2tXNMtR7YvSMjqNbNgtXQ1Y1u7CoiOjQ",
-	"2/VvrOErLB/yNsdyAnfAFme/BRXxJcSeRc8cF1MiOJzukMXRHUsgIZ10J0ncDYiMBpyFFmLoUlEe0iQk",
-	"dhBEjlnPMaYOl3Qm6+RSIU64LdNuG3A56Bw/FFOOEZY6OUSPIMPUBwB8gjQ6TEsw45m1EQ3V5joYAFUT",
-	"ebDvxSb3ITHJEV2IZJONDbOCG+BF7BoAxPIQDnKO9463rB/DiaGGPcO7AJ8PfKOMhUSKEUNQVWyXmOFk",
-	"CxjTSpxoae6yMm85gtVazv/fXDUGhjy8yP05m9ozkRa0YZV1NBgqG/sq9vr7q0kF18xtOpSsd/26//Kn",
-	"/WTv+5c//5ZcTT++fXO8d/rqzS+novWKvqKX09qX3Onlm7mZrUkbuj1+M7dXxmpa9KCVgPb2v3Uu9/LQ",
-	"Hk56/PF5k3ACCfWUtzVEWk6vffbJ/HUdhZ+RecZMlbDREx5KK1Aihtl0AyFMGh+2gZCmeAnACYjf7NbS",
-	"teteXyY+8NOp+FgtAc08p6nt4cleOJSwRAJNKSwDy+V0/W2V5pWZ3bIsThVX85v6/PCSE7MLf17RyTFs",
-	"50PZVLDA2s5ISjFRnrCsSGv9KviKXZNs7Ty3lZpldvk3zrIiZ/nGSP4ejATK0x/KRb5giXpaVQ5oVA71",
-	"CfrAstQdoN8plRiP9a1TLGcfjxlnYVr2TSKZeg8ARbhPE+s0wJYusRhgy37sBhupuq0SsT06cIRt0jOK",
-	"oun9ZFawugr8sTjjusa+6PezDPEYV8IuNeiaXEwfpYzaDPoPL6Q+LFF8bJLe43N7++rce3aK77E3uhha",
-	"ihZeyOb7G2uj38qg/86ixBZCfznT+VnK7Oe0jqUKOruOWFpUppjrUZjtINv2q6OnNFKpvw5K0ZpY/NWH",
-	"XiO8w0PXXAUL8Orkzfz2sOSh3WHN0h2nM3+ABClvTumJ0MggqiCQQgUSpfltJRZhxj+7VCgRHtYms6IH",
-	"5taf2gMzu4x/xz6YRTzGc+40sJkti9XHSJa3ulSKjcZaujWMoMuh9u9uzu0LCc3r8B0LZXd5hVz2FkQL",
-	"qekB6811a2aVOQVsfo2IpqX2VeARQ/+Ef7Ot/gYCEWKjmW39cvLw2Sd7nj4/g2y56rq919Ri5tuTS8IJ",
-	"w3o91zk8laBWJmICKLiAdltQoy1NgLQUs14ls9xheKDgWnAzRIvL/UerQsJbfpAtb1JkGsUxuWHEsCAW",
-	"2vJEKH4UPNu64y/J69bmdNUpXeXC4RuDeziDs2vvc7ilomx276xp/Ge4r8H3QDmqfMhIvgCDBEwctmHj",
-	"1JWttUqiaAZhlbOpa62VKuEIsYFZJ3DjjVBDc59M1fsOHyS0xwjjoWnKaXDMvcYkAJHIxbSUjcLwzWJc",
-	"2ij1n+NACuks72wJ6cwgsfejwcQk05i0wEzTDFiFNHN7b2er0VjDzSDUF3Mn4UpX5HLgTgUmKwiskHw6",
-	"zF8tgCDi8BqndQ3U6o96qyg9snkeR60X7+Tzn06HiewdDeOfTl+/++fNtrz8WY7Fza44/lrzPNK9/OZ1",
-	"+rso2RdsHGsWm2+78+WcUKApVYqS90mktHwgXV+z6lo5x0OrEkGShoF3SrPFnAKeQcx7BWkdqgPICbn8",
-	"kGnW4VWeNKjH8EVis99062+69X8T58FfQ7W+ZAB0lnq81+SAMIrkrrxbElLfOBazkdf0P8HktEiSUPQm",
-	"I4jqJiymKrpjyOmY+8WkR7+9eOWUhTrwFzPWQiwZ9KvAdJ/C+FFAUGszyXFaD7KIR8aTevjmlLzUV4pu",
-	"20uGHQiH1Ecex07sIrHQHZneU9TBpYsBoB6lHzJQr8XPvGIKUQsP35wCUqFeBNs7GN3P4GHBNsIO2jXt",
-	"bQXKtDelTIlN8XuI+5hOaOggGgHJXJstAEXm3peivRVSEVNQJxdNxTaBGHmPIE1+EocGSCN9JzZHq17z",
-	"MApRbClhWBeWjdtdm4SRKnn8B3rHbIggUwVAndFhQSK9BUtzST98/n8BAAD//w==",
+	"7P37dhs3uicM3wo+zp4Vu7tIk9RZWr32kmU5UWxLjiTHnYQeEWSBZEVFgCmAophsf2vu5P1vbuS9k7mS",
+	"d+F5ABTqxJNkx8l2z+xuuVgHHB88x9/vj1pfjCeCM65k7fCP2ojRkCXw5wntj1j9RHCViFhfCJnsJ9FE",
+	"RYLXDmvH8YzOJelyUZdKJKxbC2rsno4nMasd1uzVWlCT/REbU/0CNZ/o36RKIj6sffwY1F6LPsX35V9/",
+	"PWKEsxm5ZfNvJJlQNQpIb06isEGOySQR93OiRlSRhI3FHZNEjRjpsWHEecSHRAzgEUnGU6nIZKpIpEjE",
+	"O3yQCK70z2oUSSI4a3R4puHP7lrP6CSq37K5fNZsHezRVq9d3x00m/W9/lZYP2Dbg/oO3e3t9ffDA9Yc",
+	"LOnhJVXsdTSOVP2tiKP+vLynsb5DYruY7nNAooFu84hKQvn8kHQ7tVs279S6JJJE35tQZZ7Tj3V/65I+",
+	"jWNJIk66s26HS9YXPJSBfvK3qVAUnlWSwD/sM1MeKdnhT8KEDlQ9YmpQHyk10SOgPwDvr5tFUW81n+ZG",
+	"yzTq6Ld/tZrNo9m/dpurDsclG9NIz1VxQN6beaURhyFhtD/Cnh6SbmL7KRJsPOFiFhDKQ0LjGPpEhzTi",
+	"MA6qS8wwPLyLyb+220fqX1s7y3rIVDKvHw8US4pdu8LWECXIjEaK9NhAJIxQkuin/O+2/K8MRDKmqnZY",
+	"i7jaatcC+9mIKzZkCXz3/fv39eOpGjGuoj5VrPjx78RMf5h6N5Enly9PyEGr1QyI/mt3b6f5NNP954wm",
+	"LCEJo/H4X50anUS3bB52aktG4T3rjYS4Xb6/Z3ij2eMP2dwE9naHL9nc5oPe5t5rb7q5/10/nkT1V2xe",
+	"PwvLuxiF3qY+IhSF5iRhknGVadsjyJq0Oed0zCrGnI5ZRs5MWNJnXNUZ74uQhQvb2I/+Z7s5iSYsjjhb",
+	"uTEXM162F3RrhP5p8+ZMpRJjltS32ys35qovJkyWt0bCb5nmSDahWkqE+vCRE9pnMt+kgLDxRM09gc0F",
+	"jE7a0JAqKpmShwmjIXH/miWRWj6Ml+y3KZOqdImdhXonDyLYI5EE0ai3gm6/ZMld1GffSBKL4cJx3H71",
+	"c/vfP+z8uPdm6/zt9e7l9+33Pz3fOnlx+nJh4z4GtTjitzCY3zL1ilUcbrdsDke3kiQKa0FNTFgCUkH3",
+	"qDZk6ngS6YeDmh7rMVNGAQGBcMvmNxxWc+0/EiYngkvW6Ilw/j+eRSGMEH76naTDCpknBopxO6VkRiW5",
+	"Y4ketAWNwddt2KKLOGTJ6Z3VqbItgh8Jw1/z348jqY6nYaRO7e/ZBvw2Zcm8gadGyfc5u1fmELoTt6x0",
+	"RvAnOxyFFiTw88Nm5FIoqsq//m10575NKJwAkvUTpooNgZc8rCHvJmFVQ05GlA+rh2EKTz7s6z/qVTYv",
+	"/Tr+BF9fMASwTOeuEQkKgucihDfqZhe/bV4FuzPbalhSVedUFxbkTRR2tfijJGRxdMeyKkl6RO1tLTqi",
+	"Iv1SPUa1oGZGyL7d9CJKWFg7VMmULRZ+Z1yx5I7GF4OK7Q26M+NDNbJSOzKPyCMtc0I2oNNYEUrGEZ8q",
+	"RgYiwUNHGp2Rk5GYJnCdmpWQdlj/ZDsEWy/tkf1ORkL+R8IGtcPa/3iWGlXP8Ff5DHpgOwS9e8Xmy87p",
+	"BPrUddNyy+YN8jZzROpdBPfyPgtI91mXKCEOSZc+64Gt0KX/s/2y1w0IlaQ37/AuPvbu8uzENvKJfsHT",
+	"rj44vqd39AqaEpCuthQY/BgQSQfsX51ap4b3vZ2rkeB6CDu8O03ixluqRqeyTyfMe9u3Qit0dzSe6okh",
+	"796dvdAjPSZP9uvb8P9a7ae6keZwopxEYUBmo6g/6nDOWKgPUwItjvgwr871o7qnjJQsO7dH11t2oLBU",
+	"Tw2sn8I0aDts8RQUmp9RX0qaDx/apO0Xg1Kpc8ytwqVGTC8tyslcr34x40cEh7urDd9DGo4j3l3W2tyW",
+	"sM1dbT+gVqibfBXxPqvc4hc8nmd2trPeVTRmsIljqnSnONObWpGxkIpsN5sN8jyVAPoNMZWK7DY7HIWB",
+	"DEh7G7Y/WJNbTRLqRWhssu6UqyjuNsj7SI3EVJGubYDeS5wwmsSRHkXdijG9ZbLDMwKIxIIPWZKf9Xaz",
+	"vVtvteqt3etm8xD+/88VAyr1wNRKDUF9OtX1p1Nj0FsE73TTF49o2kywtMC6sl13o+vL0ADsaxgUbXKX",
+	"9qm9tbRP8IJN+mQsysoDzMlIY+BVnFztNU8u87Z1z66P+mY8mOHwfU7DH2AgDv+o9QVXWgU//KNGJ5M4",
+	"QhP52a8S7WTT6lTf03/I6XhM9Z+6swnTUoULIqf9EXGnfC2ogajFb4S6PWfnPx6/Pntxc3n6w7vTq+ta",
+	"UAuZolEsa4e//FEbRCw2ekZPSD3sYyZxzdTgA/rghCakH0l9Z1ZVOSIxo3coAKeq9vGD/xrzarLx65za",
+	"o2dgmamiqJrK2uF2swkzsJogOk0SkVyaycKpKy4v0wjdjzGN9ZJlYUBAaUj7EkkySwQf1oKFftSyxpj7",
+	"n2VvLrH/Fj2cuRc68pyG5tKaC69nlMx03YFjZsISbemm/dxswbH7SZQweUNVZs2BP6fHrAE7mKppwnIL",
+	"Kn2UlN++8YIJvu62L2W36dVndleuB8GXucnAq7TmFuuLMQ6Xt9pmwjqhIk7Qi7TZIoO3FDeXXhUjEYeE",
+	"Evj8IQEfFOlkXVSdGuhVnVrCJiLxLkrnEDPtzC1AuEg+0ae+lKNAaENSHwSR7As+iIbThIHVQhW7Y4nn",
+	"7cWWo4YVKULlrQRLE6I6OCxfzjI+EXwQR/11Twp0GIUFsQkenkgS+3txJb86/enm8vTHi1enLzIrldpn",
+	"4BV9yvVS6jHSB5dNeET6CdPLAt1HuEs2WRkHuteK3jJebDyY1FoLhp+LbT8/fnN6c3386vQ80/TMY1p5",
+	"phxtLd0TJ3y15XNE+iOhZbW5A8RdYn1zVMETgyiRavPePe66z/QtcE68dIoD669AIxMWuVaX+FzfCP+I",
+	"FBnTORnROxYQKbTFRBVYU3Csh3o2vRln94rxkIVgQn0h2+SF8YydC/VSTHm45nZxjrXMkjs32oWxNvRA",
+	"eh64/OJ7cfr67MfTy59uzi+ub15evDvP7h9YZPZNGI9wb3OLEDxybsbgX0bNQbPValV0GkYKIwhxpBVg",
+	"Je3Loo1l8vZjrs3FY/eFrBroxZpLxYTAisJJq0d6svSXEyZlqXR9fvHip5vT85OLF6f55WHegKfQCTao",
+	"fmqcbAGOJpVk+Hs0OSKS8VDv2ynPfG6DaW/t6JEAxwOncd666E2HuchVqfJzfXp5fvw60yEpxkyNIj4k",
+	"M72KQTskWm8/IorFMYokUHjNavfavklHdtBaUKNEKBUXJkgIlHmYpjCL1IhQ0qOh8S7nu3R9cXHz5vj8",
+	"J6vQXWUnq/Jtx2/PzPk4ZmSQiDG68mgY6jk6IiqZp5kQLbLhVm3jISnEa5qgL6l8Kep2xnBLxUrU3Xx9",
+	"fPntaflatLacdd/tbpNX0fMN19mWbvOU0zsaxbQXlzRbq6A9Kt1ZQ7mcscT4tfLtf3d+/OPx2evj56+L",
+	"ja9+EcYX9OEOK5PKVH9Jp4YOtFXmpYzYfJUNF6bp+S0XsxKlBhvgTmDSY4yTMQ3LJu3i3fXJxZvTm3fn",
+	"r84v3p9Xd3xAo5iFJJwmup/KfUYrxFq/EVPVF6g5mIZp1Yf1b0ma/zIXU5KwCaPKe8HmQ/B4Z8sxn+P8",
+	"sViyQ7Ld2iJPYL0KrejjIn0akO3WDnmSikdY0vpy+4A8KdnBHe4EgrdzOVMzkdzimWwfkowm/RGTemMI",
+	"3mcoAeB+MDEgbwiXUYeXrKOnAdlpNskTWiJf4bct8sRb34ekZFF3+Eqr2mtK2YpukNySOkR/eeWitMuk",
+	"uEYi9TSvER73+2ySHmIlSWV63LZbOwHpRpA0oeZdVGIFj+cuxIS6NzVCybQp40q2Ty/J23iYspFLIlv0",
+	"rH/rg9WUlyLpRWGIFtEaqoqwKT6pwIEoQxpMgsEMBSifJeLm5cXl87MXL3LmFLz2EGeIYvaGnsbcW8Ew",
+	"sYaWMa4ewau1hXLEOHaKtm1M+7fS2vilusrVu5cvz07OTs+vb65OLt6eFrV0jLl5XVM2DQk7aTOENmz/",
+	"4xqAxtq7o3EUkt4UTTl96KXT+mjadlk246IXFO5/8Fb4LpJKJPNLSEEM13aKuKeyC8eZUxhxkxi7LFk9",
+	"351dXV9caq3wzcWPeQeJOszaZtYYiJky8gxCh8TG5ZqtNC4HgloPk+AmvzJMTUAb/TwiVN6apAiMrpq4",
+	"3J/uibgsNB5HwTQfxPdMTONQa5N6e4G18oVYgedCHYfjSKm1F5RR68slkd2HPUamWv0AnUJLwzKxdPzi",
+	"xeXp1RX4Do5fv754X2IeWtui9MXt5laj2Wi1thoHR/qylrLwAyRjoxIjQYsZoQyG6Dr8j5bN30hC41jM",
+	"WHjTj8LEKRAPkdKQw13pgQRdLZsyXzIul8fXpzevz96cXS8YkPK3ETEgrWYzTcDfbZK8Bba1qQWGPYSk",
+	"/aKhGUfaAvUyVr+x+f2RJDEblHX0h3cX18c3p/8+OT19saCrIyrJlkmx12/SH8mUD7Sa+j+EkrHgaoSK",
+	"ISh0NI5JX0glSXvnyOS43SsyYUkkQiIVTRTosyid2r50ajQxc+AveF5nohpf/JFdFBVBdoBgz3qr3Ux7",
+	"Asu+w2HdO/dhP46M/9A5RcgTfRjjIHkq6tPHdeW6cpKlWnKx7qSiOGelt9j7H6Sq//k6zrlQJxBLWfc4",
+	"+jtHTcDd9YbyYibAaoGNRT6+V6c/XRUk7orhEhsU03LWC5dgqL8vplyhFQ6DITjDcUgPYsoJ2kwJjSRL",
+	"AzXf6I/e3+hvfqGhpnXCSl+UsrdJgOiWVcSGyt3Hr06rw0C51BVwGNmUWBhb6ZKHE5t7m6u/AafTlxTl",
+	"gaoc0CdJj8WCD6GYLmP9f1FLAGshwv9eQfUk7bQX4jFzBPqhucOrvyjtyMX1cZk6but47Fu8IwPebvzI",
+	"Ui/tsRgzrtBSQednP2HK5WQMBYpIfBVkaWiV/UuRhCURdt3xX6dSVfX+y1n+mEe/mRgs8ShaEWA3eSFk",
+	"8f789HJVYWhci65iD86SondbMgVukEgd5USjTfj/koTjFyb+nLq8tvz7Oxv0GFL9atCvMk6fRJiW27Rk",
+	"qUkbmHInffdNjOv6X9vtgy6hUh+sA3g0kgS78NXSfaSg1DWaY+ayXFuVgrzSiiQN8yuqA2HkhP/miRr2",
+	"jWJgVA3nlE7Qo45nzWp5G+2HCJlH3Dxp53AOnFV+G/GwGMM+QnSL8ryGx9sSf+56NAVJ667HcZlnIWGE",
+	"JgzOHItPsWgFvj99/t3FxaurEhUn/xpTTYmCjEFyzREJmYkUsS8qxbR8FL4QZeYdp1M1Ekn0+9raTBhJ",
+	"2osXmHNyKieQ6Foy6SeXpy9Oz6/Pjl/fvDi7On7+esER78dZMu89srEYwjg0xYgYkYBd5Mznjc2+lh4i",
+	"45Uq76ZWP+wNC3t5+u+3Z5dL9BjzoiOTIQy6+KN2JeLgMy8YILYBeM7bsv0FvTHlGosUUJMWRZSwr4X0",
+	"HJv/Yi1VL8b7kJ6NIylNhky+Z4t78ubs6urs/Nts6iXDGnrbGyrJfd3AZx2Sq9OTy9NrPTPHZuvAHjkk",
+	"BlQIf39IZxb6ScBDUOko8XpW5i/x58h70dHjLbJHNf/ALaZmgoTRYMASrbqiQWs8e7icTYP/Rlka5hB+",
+	"4UnYRxHMNpk8ksTdVFxD5hyuFswlrzkyIhjC5l9SfUd5l7+Q09fM84bOJFsSvqjmYsH0Lncp2bEzMeFI",
+	"kig0BRNqxMZatEvGjCrmFLUvsHriS5lx10HM7gQIHAxVmmyYSLefxm+xJjnS8zygsWSFDF6Q4EoY/3Yt",
+	"qE28R/6oZXJRqmDqMKcFT2LlJd34UfQjNIMon89wYQzMoY3oYCIhXT6N426DnA06nPYQOoyCdyXiQ5dS",
+	"AFATHggHmVApmbSKHRE8hyjxS6110G40G+1G81l7uxbU2s1m6zDs7R8e7tU+BLVIsbFctk7OsY962sb0",
+	"/gwf2WoHNd1mzKFHyAOT6UqThIJTwOiTZSiOzKCMmNNYD+GRHpYuTFQ3MOPjlFSXjIAupSPS1Z/s6kdw",
+	"uPxeZ1rTEyJmlNecDgql5aWTCb+DpCAhxDt4iBAexuVmzvxDgEPc2to6MDUXnIjBQDIVmCTqDsd684Co",
+	"ZMr7GMwQZBzFcWQzngvIH1vNerNV32pdt9opSsYq+Bda7igaUrV0w7+x9320EBZLJl7f8zGoiZ5WO9n6",
+	"+0CObLad2wqHoCTBbLJYMtwPuIzRqxjJDkc/CQsLhWYphgskvBuEpgZ5KRKikjkgQOo9ktm53S9qU7jg",
+	"xQoAOJ4rmMbxxQDKuBc994O+/YopBSvjQ4Wj0/qNg1TyGO8TZxVYPxW9Er1fWV/phqaOz9Vb6xyJq7Q4",
+	"54d9rGazfjSJjKqwsK3uRptJJpc/AqcWCw2uJBolFiXml5pBn/Kk0oeSFuL55jKOzWldxG+yNlakwCYx",
+	"pbMeEFHxeKsQgyDyIk6g9fpyKZxP87qV8+OvJqz6gstIWu2s+lxIWF8kWvJjFFqSmNH0GACLeObLGlC2",
+	"ZvoEJVyogEgxZj0RzjvchLGz5SuRkiweeC590b8F1yUXIZPGVMrKjapjxWRlrLbmcTpTratqxXtTqbsL",
+	"EG3RwHPh6F/MAXuUKgcxlepGC9sbqromJpFe06PXtcVXEyqVRQOxgw0dLixB9GXcDBk3yCDlWJqmKMn6",
+	"ta1rJ4T/6wFQFz8kLYMTpXsCNg7GqiPBG+QYjnLdTzhF0xz2tPQ4YRRqnnq0f6vXgH4NqG+R4NnpagdF",
+	"bORxxKPxdAwQynmcZNdPhNYqW5zczxJApYDDRGBNEvWbT8paL+lcEinKQb/2r5sH6++onFAB2Bz013g7",
+	"rVqwnI31Ubum4vyKzSG1JsKH84IlTOY3yZQv2N9W5bYhFTz6sTqBznFj20x9qBC0UN+JmB1ZJZFETllu",
+	"EPtqanHsXNGYFF5CmFnv4D0zy32V/V2h9SRiJmsrKgw40Cx8xeZZpaHVbMLCtP/Mqwy5CYbWLJvP6nPi",
+	"PSK69Wl2UAtzCF0rgYdDmEx4zGjFxkz9RhqvEupsUUK0REnWHZ5LMSsZnoUjAk2tHpHXkVwwHq+gzZzN",
+	"mEx9LrnlbFTrUjmdhrsmiAq8Um/zp8CSDge1CR1G3MneRa9+m96ZHyjoSOZd1aO2RNMI3JGjBbBzdi+x",
+	"n1dQqCXoCJh4XGqoOTFsva/m5rxM3ak3d+vt7etW67C9f7i102jutVfXUipNVyt7ZqMoTtGKUZvIWKyH",
+	"xoRN2ECfvca4UZJ00VsD6J/Guxx0uD0UwSvgx2EaBFU7UzFdCN9YZ4MxiDFd3xpS5v1ECbGarFtkImdG",
+	"3ty4zIhdTzcciIRFQ35j1lNx8LGP2bFHqAo/dU+visjIE+t5Qae8C5/gsdHBy7NIMj3MVhEhCZvEtA+O",
+	"ldWGbZjQPrthPFwycpOE3UViancMkUpMJLg/Ij7MKRDWgchZmiQgy3Xx7Y00h6AWlSzwc8CpMkr3EeDy",
+	"3u0ZLoid3fZTrVmTKNRqTKK0Wme1r00YC1wzp1MA3Ci00NdnV5AFgOJqtptxFLSaBCsp3fDiVtO6WxVQ",
+	"aat5uLX+aGb17PITA1OHvpE2pwNPDwqNBh1/QBP9P1288cbc1g30sTujSXg8VSNikok63KxnK39uOZtB",
+	"OmK6kEwAsehuMnV6e1+EQ2nVg2E958kkYYPovnwi0PToj2hC+4oljtkBN2agVVRtFA15JBkWdR2B5uiO",
+	"unQw6e1N8/r69fd77d2ywXQunKWOm6IfZSXvSc0EOzHIcZMwKperCZfugUu8P42Ylm61t8gNgX43VZZt",
+	"nt9JbTh99zeRS6v5V6xbJY1/rKJ0XeG9ed0IxI/xyNhUWbN+XHu8jeG+maoKGbVlRbfOJbuL2GyJtk6d",
+	"eEMvqkjS/EtOk0TMsByqoH+NRcJurGe22hozboa05k8/l/Hocsi9uWWTzMI3pmHxNKz+5Ev9evT5+mJ7",
+	"irhRK6nOOGQsLHXA7m6XqM6JmAhJ49Ve/NbenVmGK/DBrNt+hAVd2voKZ4QdSE4E18MnscorcEjldFjm",
+	"ZWjWt5qF/NsNvAwp+rjZGG7Kg9yqW7D2oURhTc+D4anC8gbMN3ZwLD1mcpenRVMEFTSbaFjqvoqFwSgS",
+	"cZjqZ1EcE1O1bjWKPRhhPA709ozj8jDU/u62NuWKTih6j06o3eb2vjH+8UKzzCu1iYv6Y+WoXzlRmcNO",
+	"MJZCNKhCb8Q8qvIcsgCCOcSkZ0EgL5V/3Q7XOjoEeeydxyfXZz+eaqU7NWSsMs8F6aZHUddaM+YZm53G",
+	"+1iRw8MOTxul5ZQRyCbqw/XA/lLDh2tBLU0hs6k9H/x94u4rHEqG/AfIX9ZctSDGlTBa9RH6tyJp1TSp",
+	"qKtVBKiUPz0MfdzhS2PP+u2IvqPblzZB3xxxu1D+GgFpa9WbxShTki9jcpqLdLUDcFmgWavpcM8cRVgy",
+	"jfEssbYUoZNJPM+r7K2vEeL/DhHirzHfTxvz3Tx6W3Gmvo/U6AoUBl+T3yweGPyRk/6S0ZiFlS6xa89m",
+	"ZbyfzCcm2yTrmu86LaJ7CNX+iVbTQkKH2hSOmSNW6hoWT+PbnjDehaHXN9brIYMvdOEHmXMq1PV/np9+",
+	"e3ZOjr89JafnJ5c/vb0+fUFenr0+hR87/Kf3Yfz6/Y/Tn7a+3+l/dznptbenva3v+eutn+5PouY/z14O",
+	"5+fX7+4vrp7/+PP4++aP/OWr9zz+7v348qfeu+9ph8OLTs9fVH8DVazXQP1VO9xvHbTLTMwF4zmYxrFL",
+	"8DWa4BM46hKmpgmH0ndPVvPQuQ6f5px4WlIhO4gWpyGh/kzkxs/zI7TP9759cXL//bv+q1+bL5qt9tb2",
+	"zu7e/sHx85MXpy+//e7s+1ev35xfvP3h8ur63Y/t49ufYpnvdlCbUKVYonv1v36h9d8/6P9q1g9uPvzR",
+	"DFoHH29+adYPjus/65/+2G1+/I9StT+35j+UJ9FBIlQaCoAoUD9mNNGLB5ewV23CwccoR2LGTUm13kta",
+	"hB/3y+PL761fNwR/qECj2OBhpsQ+DdKNGb3tHnptMSnaeF7YRqDG6U55zALocDATbPFjagc0SFdMlYxC",
+	"1j0sA7gMAD8nb9HiGWYeRCW1mzkou0feYWWBti3rnF5VQOnWRb7BG1Bwcfe6DACX3GCrk+GRjOLrchvx",
+	"NTVbgV+z/p5aUNNj5u64se4P03Ln2LhJ80DNnekFfKd3AcuIvAuKSeX+mVG5XcOKKrdZEiJZTOwEGkBf",
+	"GXUVzwqL6tw9hFQQPcCYrdfvMymthLT5IA1yDRkH+ltIFaXHhOA/3OTbSqk05JPP43N+72Zrkd/b25lP",
+	"bEP/C7fjS1offPhj/+OTuv/v7Y9P/9j6mLnUan98WtyyQe2+bt5eL7LnKEc7nO4f+3034Eh/WaHGpYdT",
+	"hgvXcMclLtsZtDybefPEJ9/Sp9E0ibtoPOg3jARmooBAeBo49KwogT0IK5vNkCtQNkgX0lg8+ykaAFxs",
+	"wmDr2f2JaIVagxfdXEgFb+BidkR6Qq+JhLl3cQsXKAYdLoCQ9Y4lMhLc1cuZWlCTNePadWwFTlbCNUjX",
+	"BqOg0SMxQ2HjQlRpQgm1vPZwI5Uja8Y+ILAKc2qd6Di3eqptHv+K/mJ4yzW7V+kbPGtq6ZMvYzr0nnT8",
+	"t0sfRLJb79GMabW8xdGYpQ8XwnRrPm9nbIPBcjBKK83WdNxjiffwiuYbPGxtuPTxVSy5kiavFaWpWGUr",
+	"BT/gWTBj0gdXj4PA086s8N6wbkikZAiyEZE1V8tqdgY8iDZG+ug0iTdoreUjzEjtNd9SauW4jViWDWJA",
+	"utMzxSkoABFrGmUouxBph6pMIiOAswpyy4GQuyjt+iv3xKiPH4MatVrDKs/g4efhqJYEbmkcAx7a2Vsb",
+	"uzUHVaodQMcy8BxTyRJnEQwsVpk5cIMOB3eG9cKVh2qtJ6JVpiAtDIqbibH5iY8b7O6nSsLSEbYKRUXG",
+	"QSHF4MjgCpuDGLL4hqCCIpNrBX1n60GZBrdsfhOF1Sz1ed0mg29P45j8zhKBFF5Zjf2T5EWs5ZxbK2ju",
+	"V51VbYRvJPGLsipXeKbrCyvYCh28i0py7rojpSbdAI08Y9Ppf1pEAKvnkVxehNV19OpJIQNNI7/RVpQY",
+	"jykPD0kXjryuTSpD8khIFUBvMHhF8MeuC8LG0S1DDA/By7LMcztad2JphA2mHdzNRvy5FZrGp0242m5F",
+	"K/Rw8D4sFOSLkyJR6do4LdIp0JgYiQwRK6dGpofN8rRIzu7LchWolMipR7poBXQxn4PqFVBMs9LqPxcY",
+	"9jaq6eNLmLJczMVzZPWBcqJxYxgpG04A54F+m8xTHWenzeYmLZoDU1GLragB6umaj1SqEZ4hsFK/sO62",
+	"qhPZ559bimrmIm35qfYMxFXy+rDfOY0HMGsWfSRrY64QMaocrZwuv9KIeTkq68+8HwBaPunp3ZU9yJkE",
+	"K/XASyZYvwd+utjyHqR3V/fAN8ZWaz888ckXbassuaCYP/DYa7i9ymcrR9M381YaTLQgN1kJLqdu+TIw",
+	"t1a2Om9ertTyDALh+s3P5Pct74J3e2U3MmbmSn1wCT7rtz9Nz1ve+IUxtpyJulK7lVYMPvUGrPWj+iSa",
+	"sDjipTbSY+88/3v19irRGjt6qV9itdErKxd99NF7cLnAo49vSY7FmklyhfEHkI0XwMJdEdWypOXoTUDc",
+	"NRaHxfFH+u4FTvl5UCR1TwjCaGT6meHYL0kWMWGDFZobZVOhq2j3F+vCtr/2wx+qxnGhxZLMCdM3eWzb",
+	"EASEhLcGOYOmT2IacfL91cW5DZiB12F7Z08PYi9mYxKK/nTMOPIodbgc0QksGowFQDasGlGFETdqwAvJ",
+	"mIURBf3bFC7KSRxhTBBa5VTzDjd1tCw01QCyzMWPMDMLZyAwJEyTRAwTOm6QHP07ebLdbD49IkWcrqDD",
+	"vYvHb56fffvu4t1VQIrgZJlrJncu+7itYSIlaHS6Ca2nR6SEWCjo8CKrSkAc2VtAsti1AfFBe/WLt54e",
+	"dXgG4z4gOZzngBRwegJSpEgOyNvj6+/Sf+u3b+u3vzm9/u7ihd9s/dPO0yOS0lUEJEPhEBAPZt38A6HK",
+	"A5Ij7go6vADbmLbYH8ODp0ckS5VKnmy3tuxVQ+Wrr+3oZi8aOa+5FqyUPNlu6y9YBl3yZAcWjkf+GOQZ",
+	"GvU9W08bHe7dRMaMcpPgVUoDiQSQ+TchlN0Ms9EzxI/WdVnK89gg52xG+lCubzIdaRi6vE8nk3K7okzi",
+	"hSCfK+pdGVdapLLEyD0rrVbyZvjiP+POaJd4M1YUvFrujDAPehDdk0g5QcASmavDSiU9WVE2L/YAnv42",
+	"pTEGwX0PYNkhs56/T1bkJXsf/O76+i1Jyy7sh8qTrEsMkkwCu32NHfMAJW6m92Xn0HdUjq705LLyLPLu",
+	"iMpRN125mbKib6RXceTlaMgRbe/s1gL9x05LN380pv26uZxJlnC3FkbQLzDfBAdLDPJlkibAwSK42MU+",
+	"dDG9Arupl2IX1jrrfta85WK2/afN2fyE0FafEMtqvfTizQGo9GJYlJr4DSYzQFbYiN0HpEcl293WCwn/",
+	"miaxWWwicdnmE72E+bBBLvTK7PDv3hyfBM69zxKT/gl1tWyiBfSTbr2OMfo6XqkPoph1n2pReceSaDD3",
+	"NmPumDgY7O+Gzf3W/v52fy/c3Tmg7QGjtNnf2aFhs7VDt3qD7UGr1+41e/vtdj9s7YS7/dZOrzloNmlz",
+	"P5t+12rvQ12H/ff21p+Rlb0Z1NTqycYblSt6T0snSBc96YnczbN3F2d82sQdCwo0MJk+hl1YL169Z/MV",
+	"cLWYDWl/fhNHd+xme3DQb9O9sMV2e/vNrZ3sgthptTMLorWbzc/8/9X//x/+uW46V2tXr+ydVpscX52c",
+	"nfnlrHYTyQntb4w95YNyLEMSoaUwIisYrUaPyYyrad5KBetpungUBhkzHxFtHz/4ulhPw+6gTjZhQn86",
+	"k+Vr8YEHGZo1CCw69Gjd/zyfnelOoTWGRL8kWmqCmN3DdEhcghnSBZniiyPSZfeRVBJv9RNnbcpTh1v2",
+	"325f8EEc9ZW52aNey5Dy6T5g1odhZMuSsR11eNdAD5sXJWJGegmjQDSpzyxIysSafjUTLiZrTIuSLFcs",
+	"Q9YdQfgjaGYtRezOaFLpI0UNuGy9G8Cfb8CJ0Ac9GsLB3QDVk6Y/zRuopLh97GyWbkeuEiEnrI9l2yDh",
+	"SjxgnFwASkC70SRK3DJOIv9BWxWACRd7u7vtp0XvQwZ9oHwsMggGjhQFFDlwuGljzeWHUgn/lnQG9kr+",
+	"qKdEr7KjDgemiEFCxwzj6QlRyVTLcS0u7ueQIyTB+Hvv8GcC3DyYjJOt6wlsGumMdzjG/aPE7rnABH4V",
+	"5A7fsYrEm72sIPeKdH1PpOG8rDxaYFzQfu2z6A6sYT4nTsw/ZhlAefNu9OWbUVSWxXU25CLJVfFjovQN",
+	"dm2ZCw/vWmHRVqIKLV+1+OiiZYvzuFgpN++2xLeQBBwZzEDII4dsBVuIipLXHlW1Mk3c7JVlR9MmJ1ER",
+	"luh+siDhC7tmznRQtk3Bs6F8bx3sZYRUa/9gt3nQaucN6N3t0kBitA4c0yqf39tp7u1u77R2Vvq8o2+u",
+	"GmPUDAMi2YQmlv3O6D/+4OfZmIu+iGlv0Xds+o13lEylEmOW1LfbZe+bSpZYvb3qpU4hWym2lAf9w3Vf",
+	"tv1eM3p7yTbA+DsuSK4BoKvn95xBv1wu+ODxzyf1irB5S8anWjZdjygHI16RUBhSXYQpTMWKpzINhSgO",
+	"U6XOeBzP6Fw6TsrMoMCH9eABrCloVQYQNFMzACdspDycSfA6NJYOyqKAyxvPOC1fNn9k7BsvPct3rPpd",
+	"/Ukf7mIG6NqU0J5Ii6YOXSVUuwke10jvZL0pQMFoaa16u1li4HR4H1Hlvd8CU5IBo2Neu9NsGiS1b6RX",
+	"p2HQ2XI+4z9qfSHVTZ9x4I+qaRVgElPdh0kijHfIHwrPm5uO4Hnllue0ACoekCmPfpsyQseCD9P0aGsa",
+	"wDay+opH9wy5ixOagLRTiM6o/2jgmLV3dryBOdJLpGy8uNAGr2IdDvJSj5rx+jEeBvDNbgMLQRuNLl6I",
+	"OICD6S+O8YpFYct74LOizFs07Z2drFGcrYz6z8Nf/lej05Gdzn2zWe907lsvO537vZf6z4OXH+D3it/+",
+	"oX+pevDpf/5Xp9NY9vr/qnz5Pxe+fL2iLCTo5opGvGRmkH+BSqLHzhhHsLSMn7JMjTp7eweetbO3d7vW",
+	"waon6+TsxaX+HHgAj5DyGzV4GgvurEO8Xwy0udkgx7zD9QvrYzqZsDD3Uqnfgt/jBnWwe3j4rNm16hP8",
+	"Zj7TIM/1qu6xueAhoR1uXvONJDHMP3niVO5n7e2nsNrL92fe1estqe2DzIpqZ70srnyucfjhn0+e6X9/",
+	"+OfT/1zX7wK9TscqSSsC7Hz5DQxI6op+ttXW96e2RTqZsgyLTxnsGVsSZ4cKxAGgsI6oXNUN/qzV3s+4",
+	"wjdbO6UukYy3fAGarWH+XapfOZMRnSCHWDuSgI+HEsXoGP+XU67QT+C83Mhb3uHg5E5Lc52wgnWLZmJB",
+	"UmUUua+S6uGSCmb7VSmCssMMNwec50oKDF54lJiA3yGUWJQfggnzQIQAGxSDyBamqKyAssJQfJU5ah0W",
+	"kFsgWytlXHpcd4tenyIRpSbRSu/3mM0Wvd/lIKSjIziTJOL9eBpmrf32Sh9OuQiXfNoDhlIjNpYsvtN7",
+	"M8mU9ubNqNb6PjMzj+mQp4Pjt7ZMv4WFubgMAm5xiNaIZ23UtihB5XSNqgjo76ZVEdCUNfCiObtXN/1p",
+	"IstK5/36CLxn9foI7EVGaP609ePv4bcH6ud/n6nzF9+fnrbrv/7YO+fRcPMqiGx/y44qU2I4AOnxeNDT",
+	"KwV2M5o5ktr6AV4tqnCZjH0lZh2s+aVrAUTqagC5WrkrizZkAHP9WQfM4RmVj1sx6FdAr3YQOAj/VO4b",
+	"q8TKfi6SlO8zB7yCQeJvJAnZgE5jBUHviOVQa9qrJdFvEqr9VOFXd/eNVAuIFbMhW2UoFTfCl83tWie5",
+	"HfKpV3NSyU8APf2rwOdlNko+HyVAzTsLdNfhudjD6mh7FwNkyBYznlWB1YjNOxy0L6t5+YTgf2FsPdPB",
+	"jdD1PrEgAX4cdseSDkdfNrxpfOTDj6VJKKl8cegg1kXYi7SdG44jvorMcaigrab9T5avpmICHiikHh9s",
+	"Dt4Idhho7Lm9pMQQztEyQLc/GXMurdf5RK0vqw94myH2KJzeWvtCrtDIoB+azM8hUwbiraQ0tz9NEsbV",
+	"zaTU49wEZcUqfuCxju6yYPir2SEgUG4mLKn40LUhlTdYcpxQS5Ky7vG7rjrrOUwkHQPEHTo6vZHT74SW",
+	"FRTeDkeNl+dDwsc/s5Ec7x8PXrTZdWuSDM7a7EXzh+ve7vmPss1elcdeFY1hgGTFVNhU6TFV/RFDXubS",
+	"GQoQ8Rne5cxgwH3OKpdb6xtSfiuD7PopzHPZ4f6DEyPrYTmDtJ4CNlqfxjGetVMJ2RVwyE5YEgmt3MHv",
+	"pC+kgsQeMuUxw3kHUi1tnBT2gZMTxXWJ30SUqgUfztZbolAuxCpLRHdBehfXtPnAKtrbW7wV06QTJW9E",
+	"RbJBCJi85iCipg9ImSoPrREwY+zW5Ky0yJM3god0DimSe4EBPFOwcbkaBR1u7lOCbLUCg91OiRyJROmT",
+	"Vd+FAOR6PMGcCOn8iLRALoZ0njv7WouOvq3W4kHLLVpXW2mnKh2dyjX61o16AceGxoyHNDGjZo9zfCfE",
+	"kaKQR8ORIu+uT7zUo5DOa0FNDyqAn3M1yuYZ4aUSyZA5S9fbOhuCukIY0Qg7D8EysIV/HW4xuJVB+jCQ",
+	"evZDDeLwfm4Zm0jD1GYAD1EfzR+CX7fkF7clG6SVZpt/tv1ZuSevrBlbXvWCoP4DQitqwRM2phE3m6hq",
+	"WcFLwJEXyZKFdHBwsLdaGkrCJFNLaJ5AtcjMdCk/SrP1GFwMaff9xpUNdmrRb3hQ47Y0mfRaGTWkRHU6",
+	"VSODA//k25PL46eHpAuz39WCU/A+C5AsE3BOKQANzyIeipnlZOiSZ/aRsnLIBWIDG2Vs7/RzUJ0JVAFW",
+	"fOAHc+JjBUtsmdTIdqS8kSZsh8gshXbsLmyG4ZHYYOPlWrZwTTz0IFofq7vqNMLojQXCLD+N4EMPPG++",
+	"LpwHLRyflqQku3/ai6O+S/6lQ1a/ZfOhNl+SiCtQ3J/oqwa0PBK8IZLhs7vWU1N/IbCEG6ABjfMGvLoI",
+	"yHydTdXsZmDSuyTiUkE4Y+DVrUlBuAC6mIiTHlMzxjjpU46Rj6iQt0KHrDUczn/bbf8m7/a3fw3394bh",
+	"1v3udPz7eP/X8f6sP9/ebo+mzfnO5La507w7+PXXIfv9t9Gvs9kwB0PeOtg5yMSM9ct/abbrB7RfH/1a",
+	"55P67+sXgKjMSBv3Vn6oA6KVmJgpBpyUPTaMuEmX1o3AycyWyxSmFK+D+ZxQDkwwZt0gMzUnXbylC/F2",
+	"m9cNuGryEIrsd/e2D3C3oUMt6PAeMDEEvS7hjCZAJQLJcKaOeCZMTqflwIT+6enGYDP+ajTRyBD7IdC2",
+	"oWfC6Avk64cFbymIIpMDms0J9Z2lbnvBK+s2HXpBrVcOeb3TuW+39H9t1fV/P9f/9UL/uaP/3IE/907X",
+	"n3uYXC34TPFPtuInMGMfgNKkh4KHQJotYypHWBG1gHkqqGE6mvldS1ZYJhmKrIrctpSRDNaG42gSA4LA",
+	"iMh5kI04mWpxywbi3gIA76LD40ipGJKUUpDMB/r587xngfXoK6Badb5ie0IogaZelcPdXzVLEmQKLF/L",
+	"mcYQdBJUfXlraeCiAYCbm+s8xHx1cD9nG1q9vhe0tMhH9rH0IMgSspWY1jaTKFPlmxn7osLn4pqLDKsn",
+	"765PnlrzCCwdqPVHXxGYSeDQKw9k7uf17VKgzWWZdl7GnDmr29tY9sSzaVTpDdv7i5LZFmv7tj1BdoQ+",
+	"LJiYq/LE+WMjPjMUdiWTAMutchaseWmnIrV0vZlwKzZHTgqB5jAKy+fnYJX5WVAVgD+tkfmfxwiA5ytG",
+	"NkueWWIKzj3eRhNlOgT190afxokYR5Khfuy4jGJGb2VAulMuJ6wfDSJAjB9YpUXSSB9ix04tjpSjQUu5",
+	"2rLsD96rDIJo+nVIkZmwRDJMBuLiBtPHb0y2AoQ+brTlrFeGiKP+PAdG4D9emJoqXeJ9vtY/FGn69+62",
+	"WZZw0Eqs9tGqQ0CkqQTaamw9bRhLQk9kN+hw/NcsiRTrGpjWQ7RTDUiBz1wGiYHIABHJFOwAFH8+Rxlq",
+	"X/l///f/6XqJ4gj1a6RsjyFnoMCo7PHbsw11jE2ViU+sQTyi5nA1HY9psoBVvhC6xbyjNOYFP2ojkuj+",
+	"cJOI+jhpfa0Vw1CbJ/btrf7+iA9vpCgTKoYAMa0HwPZYtcVQf/qf3fmz8gm3VsxkhJTiMs+d31ekvi9y",
+	"pztuzs+TySiSHAn/EURmUZuVZBDZ5Ab9fZaQ3px0TVbEvzAHorNBkHXKQRovHCCXxYU5eoBRdpASwR6Z",
+	"o8jhliM7CTwA4UMJuhJaTtYNk2vrp0vO9FZBfge43pcdwu+0NDvRza/QD1k/AtoWEqHfUbczuaNxKdaa",
+	"XFTnVCGq0i+MaIiHiQERWsGPvKjBeuXoN0H9srNFDJpiTp/9wzGa6qXvI33BCgMtrHa43S4WLXmGiJdf",
+	"YXIVS+rU7Lm3INRcVbqpaFKFvKF/sjqonaGAUL3VYkbGEZ8qFiAlFkYvoPAII3CPl5yI+ACFFr5wU4I7",
+	"H2cF9hAOrI9D1V5hLIowVIlWrvDz6egHZk1Wrvszu5aXOA39UZVHRiKAiABBNsjFMnG4a0FNjzeoLH7V",
+	"ZDpc0IbqwzwdNizy00IKUvq9Ceahy+OzAR6VyR4iMuLDuNwwKc+yzqK1pd8Scehg7I9SMltwFyFEAEpQ",
+	"UwXFhSJCC8g5EP2vlDbnCaOMerRdlpxtW7YCHzX4n+394M3UXe9CNtBuMyBbu82m3hfg6l3qGS7uzDVA",
+	"f2wGaQUj+RXUeM9MCMxkjZvTRQzQY+dW4iHeCD8jV9eQ8pSZAearw5VZH7dsohrklCZx5M0rLuQmQNBM",
+	"JXM+JOsisinYea+uJyuaB4/GhF6Y06A6uf1HMExOShE+UwxKS2UB39W9GtMYNIuQQFBFEUpMok7KABpL",
+	"5nFWiIFT2jo8xZPM6jQ+o/fTwCqvQRlmJ3nSzSKD+CxsIkm5DnOpsJ6PIfPFpwEpwwDNwleCqMhgf6Jy",
+	"htnc2OcOB3GcMX2tgHYj6lF+BzU7GhlG8JIu14JasYm1oJZtYy138masZNuQghTFdeABuWxUnm+hzf47",
+	"g7iUTNwD0Fz6QqoFbgsvES3iJr0gw/oEQvXIz7HIGCg764UOm2Vye2XUhT8DbmZzguVVEBvsrqlSPmyh",
+	"jq1G99P3DYG4gnTeI/AKZYkkrYYXSeLLjXJs5kW982R8Ol1rEUFvcjYnTCXzG4DZrVYu3iYMegt7LSNY",
+	"9eBkBZtLvJxpY3tCpTQgvmDtgBVkvpPdb6sVSlZo3XYG07nIiVCfOMVfMlaNhgkqWzuGpeYEOXHXlbic",
+	"zVKi4fcQP+WkiyxfJFJkyCA3NZ7nGZDwePWWHmBzTKptzJW4dl54T6xMqlmg9lmvSmkFYkLzhXdJXJgf",
+	"/fSCaXnB4uiOJfPlWIOGpJUILL+Z0XmGBrroGFSKjSdqkTFvb8FYWp4wr2w9L5bQgPpeHhhwBof5JhnQ",
+	"KNYiemaPGCO1E5PiwEJrlxQQKLmwaRDGC9hqlspkGK9KkCo6DSOFY/qNBFplj60bGM3M1OhfzSDXo7CC",
+	"225v60HwioOIR3K0qKLRRG5No1Ahhgx5Mp24+BJUguOtkVpWy9haz10A9Qhm9lZIBbTzHEkSTssYMrRw",
+	"7TFbRvKIfo0KY801z616sMCOyF4bXC3SMDBibiqyHurGGx69R27jKlWMORGRWqMVuOHXWcDwTIwYN0wV",
+	"UUl2Cnaaqx1leGV12Xut78/LR7dJzfvs2ASpALNTuoIYXVzcbu5CnCXk+UOZui7bX+hetGFte176/xm0",
+	"f2knPoFIW7XovXSNF+sptTyL+LBrAurSGvtJRtgcka6Tj91DQkn7/t4eFX2Al+3isdM97HArPAPnTdHv",
+	"xfWAAeyxuDOpGig34MCIRRaF1bQM6f/x03p04DNZmzi9syAOSrSbalvME06DHN/oNYsNcYAciUkJnEvV",
+	"l9P9Wf7dEZ1MGGdhg3TpJLq5ZfOGMaNvDGU2DnghycX6R/Tgdng3w6/d9d4WM3oL74BMthRYziYKIPMF",
+	"EsqUMF+YybBvS3Fu7RXMwvKvQAQmc8WPz7i7mJyOc1dsPCfbdu9CfmhsXoHXCqtTpy21V4r3pC21V0IW",
+	"s+wVxaTKLrdiexdOfmnSgtaGjF5PU4lhUwKy1d0NcoHI4U6RMxWl5gV9yskkEXeM9OaQ7hwlRGp7mPeZ",
+	"oQ90PCrolB5HUkZ8WEgwqBx329UP60lh73DyxfBOc6Uwv3nJ4pPnWJuThrE365xf49SxL1jzkFkZQmVN",
+	"mb2gt5VGiVnui/VHK+A8aNXH1b4ebHdapbC0H15UALeHvbuopuu9wxeol7ubdtC2L1mQq5Vt3CFEYFH4",
+	"mE53/aMxNcu2W01wotvfqLOUOhzPPTilrVq9qNcZ4W0wumtBbYgKqX6Z7lBGrNmLZfbeMhybMlG2EvHI",
+	"Zm4G09SbRQYJ5TmL2Gg2CB+sBaGc9vuMhQW0lzR+5+543F2yEm99herYfpA1LGJb1XADAcuSdujLuMc8",
+	"XRySV6IhZ2FaCy/iMA0biNwYzm1JefnIbW84cp/TvwQjqF+RFWtu0fqQNZ70XSTXhVrfU/gdQjSgqlIQ",
+	"+8OE9tkKod+15jJwCZR7hSQwUwZUHXPYbW7vLws55EY624kFA/gnAP483JP6UNlZCV2zofBcf1dUTkcS",
+	"V+GMeJ2aCIjWKdEg3ZFSE9kNLN4CLL0JS6gSia3mQVJN8LaAFzbNeLe6rZjxBrlkYZSwvkqxKwaiHIYT",
+	"vnn47BloeA1zvdEX42d0Et2yeZiz5prbhaTZKv3+faRGV7BtfJVtNRyZog75R27pVXEMwYJesKGfQNQg",
+	"YWqacEir9Ki6eIiSJBI8e8LMRpL1b94MXv1wkOx/++qn35Lr2a/v3r7YP3v99ucz0X5NX9OrWa5WSe9z",
+	"L6EY3/HLcf1nWv+9WT/457MP//zXH82g/fE/lqc+YGeLm/9DUKUDW9JY6TIWnJcZcxLlSMw4ll/C9yTr",
+	"T5NIzZH/CcYYA2XHUzUqU7Z9gG9Iy9DLyZITIgh/7b5OJ1Ed84qs1g8v1evkOZVRv/zt1xZOxjbeVDdN",
+	"qJQzkYTItgYwtYDwHUkSOWINy3VV6+kPpF/Wax2+y2jCktU/TEkPniC2Ii39AFzPf+EjJB4NBAYwuaJ9",
+	"WKdmSK79bW3deCGbxGI+ZpjUlG0ShtACyIANjKAOzJEXmFoEWLumWtzAnMtGh3f4P/6h+8m4irCKovGP",
+	"f5ArxkPMo79lwBXUddN0SK5OTy5Pr7tEJB3e1c+KJPodHj0kOHD2FqwMNTVTfo0AWVAi0OGFGoGQ9aOQ",
+	"4clDvUoFomXlEeZl4YDpTYpA9cp+mUSqw7HgOeK6I3bb1OHnLnkCXoJDiMkjD8ktmz9tkGPuvRTtf3gL",
+	"F/qGDgeom9lobl6LpZ9dM6bANSr1WHpsyHoRdiFXBof62a9S8K7Js0DfuB4NUxyg/8SgK0DLd1MyzG6w",
+	"lDC5kb6GmIZmj3EXz+1wiXUHFJiTKVfIloVExnaNvKRRPE2YTVhMhFIxC3X/3pWcRcZ2k4acWQnhYxZg",
+	"tSvp0RAHEt1x3JUEAirUdvvADAw2tEiUC8vkkqlkXgeicb/QuMO3m60GOU4n1JazavnAbK/eccxOi/hk",
+	"mqEggH6FrB9TE9EKpzhrjioNfPVT/54ORzpcFuaZvw1a2JSz+wnrAxmKCPXRAx1tNk1r3jA1EiEsmmMy",
+	"hn+Y9CoyoWpEYtq/lQH57vT4hcvzDzDQvd3cISX8yHoA9SbVJ3u3QS7eXp9dnF/hI+3mthlg/Dnwcocw",
+	"wwiX2MnF5ZWhlJUN8tIDmehwRW8ZuKaTuWmw6cp1NGbyH//AUoWXJ2Rra+tA7yhtqeMawsRhbME4iuPI",
+	"6K/I1WYO1g7vVhHTG2SKOOozozcY6Xk8of0Rq7cbTWN/pCrMbDZrUPgZytvNs/LZ67OT0/OrU3hG62uR",
+	"QoSxt2cEqgneUE6HTG8rLTprQe2OJRJFb6thHhITxukkqh3WthrNxlYNTvYRHJLP7lrPjPREo6NMK7kE",
+	"fcNA24mBGVQUCi4oBCZ4OlF4ArmKbCglAuAyrQx2uAFaa5CfxJRIxmxWFLy/DOTyyCwIX/a65GR4pTAo",
+	"zCkODuxbOmYhiEHMv4BFcG2iPTZ7HA8nyFoBgY1um28k6XqAct0FwHGuQwEWl4OLwieI4qxhpK0rsDAw",
+	"biYNE55O4yYwmnrXIgUb1KAZ7wWIAqMAsnvaV/HcIFI4PnsUpFgfDx6kBnlLh85j3OGhAL16OKUJ5Yph",
+	"4cChNvAxFwxOZTclLkkMAAb9I+FfWF2CqXe6uXqWxR0j0wnsUUgDvI0mUH2s18JEN2MCTH0jRvRR7lzh",
+	"sGfcqXYW1g5rXtkMLForsyo18PQWdBVcDFBbK2aAx3OvbwY2IpI2CswBPgOUQpCXqU7oCKFR2V8tW+sK",
+	"H/pYbMh7W2ojmXKIoXqJIMVow4JFH2K+UFpRhYCEiItqfoQlD5UXphykwyGh2hVhIbC4Fc9ZW8qYomVd",
+	"Tn0haZ+LCVZLhhiyZSyKKnYUFjLNM5EXak/LmpS4wtob94rVJqRQkruw6VjNAUq6AdY1xJuK3asj0qeS",
+	"1SXjMnIVTCmXTUXT9f/c2Jdlmr2YRqJgYy1rdVd/Cbl4TOpZsQsBGh4RH0JfvNq17iRhg+i+C5m03Sjs",
+	"OnkVqQY5odI3W0jMtKVIenPzF2Dh4zFB48mI9rQxIgXp/r//TxeAbztcyx88ELpXV12QDfBF/drsuB5C",
+	"zg5ag4omKtDSRQlCFYmZFSVGYDqiCZd+aKRm96ZLnnTp7U27+9QUECSM6T8Qrh5PDAa4fR5bBbwFgYa8",
+	"17TjX7uohUehGxfkAJb2UGmQa3ZvEmzdwNOUUkpLy1LOGt3G+Nf2RevkeZUMYjTpjz7p2kkJfyGvEtMk",
+	"zLqJxiwwUkQvHFO1BzWeeZfwXglVeKmIMZ/D72R6tlqtxSrSJ61+zHcngxtTWvhoLAG/8LG0XqS5v0p3",
+	"U0iGR+tw5iRYqyj2KHfGwEmO50i2hxjpKRXHaWHmOkdEps0ee5nbJIZT2AKkI8mmqcM3XdC6rdeFDs8d",
+	"hat2QU9DNOQ3ziO0TkeuRyynKprkU1OKhKogoAprURDxKTPyySEv3rI5gGbC87j+OtxsCyyCA0AatE/5",
+	"nHSzYLtd5C+CzjvN1GqVYpCCz6OqazD5TNI2A6Gv1fCUX9BoC9+gM4acKcLuQW+QpAsfbKyPeVw27gas",
+	"uUKWtUy4YR1ZBqhiqbZr4TI9FyKNpTDZqoDIfuT1zUxgrv66rOUG9Lhk426G81beE+yE5S+BgkX94SPS",
+	"blaUjTTLm5sDZ1654Usa/QHAJMHPDQZku9m0nkOD+ZZ3KulrprXwhMUElwj9YJ2MeiXDNEKNp162WP86",
+	"ZWnCxy/Z5AgtgnfqzV0IQrYO2/uHWzuN5l77Zy+gZ0SAR2ivHyu342sYz12VhTdLsbIoluwB8H9Md0KG",
+	"/dCEQ3NMY6giZatxamkhTRZHJPVj1j6kCbAGEAC875MMqHwWDb5VxG0H9kofprz1EdzF65hCmZQfeLpY",
+	"m2un3TD2GAePfv8J+E9OkFWs6oPm/mfZmz8GtX/XTS1R/Sxc9nDmXmjnNq7ssofcDnj2nIY/TE1y6naz",
+	"tfyBd5waNzUL8aGt5Q+9FEkvCkOGeTUoxJY/BX7fTLQEdpAfJ/nlg5ZCfojhlw96oaR7U8+fc9JrxYQO",
+	"YeFZh5Reank/Nlp1Zl1+DGqT0rq5E0OigV50CGcZv1MaB2qQK4Wam41xHDqODa0TIMQfauIdPqJyBC/q",
+	"UzA35EjMICtnSCNuKnO6icWn7Ab4YFrn6iAf088BgWlHH89AsQLeJFuc2MVt2HUw2dARcGh6AQYPZsjG",
+	"GKgkA5qYKFGHewimFtV0jI4y3SCDqwjeAA/xLQd9qh88sthExl2WPg3lWBCAAEeqPu6tdpW6yQreGBS1",
+	"uFxqgU09ei7C+ZoSX4610oFrIF1Z59iMEA2KuS/tl0nrn2ulUlQvdYjcRCzUBkH2e6jyay3I+RuP354Z",
+	"xx4XJNG2oCQGF861JQcfuIxMZ5Wm+3wsWfpg06mx6EUxq9PJpPJkcEWABsjWIp5bqHIDL19gRklvL+LM",
+	"7jY/+mdLDpdqbdFvquk+ZuPDJiM0p0S01lxSNuWxoEeYbYgqr7KKhQQ73+jFTuV3c/wFKRV/iqpgshMe",
+	"oea3oHWsu2hK8jBKtAZzINnMV8zuk3IwjeP5Y2oQr43vcNmD7r6HaR1BLY74rQ3MvKouDobbnn2L93wM",
+	"zN3vLJP8skfwRofwtfRDl+42i821wjPuto9BDVNmlz7zzt1mJfl86TM/utvW0tosusLn09u2mwfLnzgX",
+	"6sSIts+u6uGHIU9rZlW+NTU+FCm6HX6g8dkft2x+o2XZR1QDY1ZWwISrTLqQyIQlY6p7GkPdRN848KDs",
+	"3KiKQRo/cQFzV0+NbM+RJIOEMVQCj+CHRMwwV7BB4Jtah6IuWAFyxQTUDHYM0tiDEmjiXlQKHmSUVudI",
+	"6YlwnnlxJohDHNUdXpaQ0SFEo8OvIYLNBb4ho2l6al2QJsNAkBViWXpIjHboQap4YA+6a2U6Hv7idLz1",
+	"Qm6v2FwrcRBve0h0ztY+u3mEiTgqAp4WvR9ZqNHy0NFD40UPd3l4QIpZbSW3csFzxcWMQIMfWz1p/aV9",
+	"HsUQYG7yzSD7DWvDKO1nu7uW88QCA62txyzSXoBUMJU2aRJFRjv96gZZcpxur3ScvhRT/iccppc20/Fh",
+	"J2lQnqHzEjBF0XPSm2O8VkA8Vm+0BjlGIz+FHs2wJERKCxmIilpgsA6HIoGE9eG8zRyG5rmUCSN7hAyZ",
+	"+rznx8PlcYoHnHcPWGg5g7b4JVqIfzG3cxZH2B9vb419Heq/92n39ZT7e55y3zK1+RHnwgNU9UuKG06M",
+	"DeYC/Gm2cwrDPUHMsiPS/eNjN2+2ZdigIolpPZgBCgsSDLpsWDxjcIH/vkHeiDttyOmHM3kyEPO3QXs8",
+	"KiNuMjcHUzUFuKhbyKCyGRomEnGcNTYxWtFjpv1hhz/Zbh48BRPQIoUfkjK6dCiCEBWmceSnkWN2FnBC",
+	"Nvy35ojWXf4udcmHJjUREw7ADoZnzWXTpce0Vm3RCJQaePe6G2gYlikiPonQZ9VFNo2LsHvFeOFYRISl",
+	"5UGRViGygGctHj7Zd3I2A43Qf1/xkKq3UR7gvGffcWUWQ0oJkzbMHsSwQj8CNj2EGfJH/rnw2AAt81+6",
+	"WPx3+kELPo3jtU8kU1+6UvChudG8ldnzVXP31YJ/gPqY4WTwV3XGsfag4TbZ0P+N1fVPqfq5kmw0O79Y",
+	"PXDD8MuXHnZYU4NcKU5xIvggjvrqT4hSIM34Qx0r1SGKZ6NIKoFoo0OmlvBUzShwwHvJnyoas0ObvQ4V",
+	"U7gRAzz3MLsTMJ9iy+DR13qkp/aY1MVMvFrCpyDtw4C7Q5ERlBvqz0e8H4UI0h1JW2fJkLLKYPWissXh",
+	"RWMaMlv9OBQixITUM4WIaVMekt6cTHkorOprdWuXfQJQbx0eiyFJWF8kWg4DIgtk/keKJIxConyP9m+z",
+	"OS9EPxQKJu0XkQ7CjimNBWeHHW7rUOFWUD0lndteebjamL0DVTXuRNAdtSmgGWC6b2SHGwifG1MnYRAO",
+	"QrHQvfWdWRYP0SyL4lGvFhJxAmIBOPcR1SbtXabiXw9CxD0T4wjiBeWxEXfWNPVZszBDnaqNctI/q9fO",
+	"2ExXFimo1HenVwGsZ4XIQSF4PHuMcWdzWWqGNMVHlQ+WPZj7gstIYjNRMTO43Xk9A17Q2i3wRyxW69p7",
+	"9eZOvbVTeMyoGbTFtg526pTtazVjZ6u+P2izelPrHv2tcJvtLMgb2VxnKLDSFVQzmzhyM2Tc7BjgGjJX",
+	"DaJTOi77uQ6urWqYHbi6xjGjX/NJ/yQFwc0VAIT+2Z6pzHpY30e1QFlIgEx1ga5gDvJUnhtvRkqDKn0e",
+	"VJ6WsBnePl8jgDqRI8PKZi857mLwJY3Zkct9wzPbCEagUI6ZYUxHzhV0rVEVQN7r3KWkWl5mSt4eX598",
+	"1yAnSNiDzRUDg96BUwJl8jOahHomMPtCbxk5YX11LW6ZSZQw6CEdbpN3rV8JOJW0fsJFqNUki1jVahLE",
+	"mwbv0vfTcMhsJRd4gYCtM1KHxeRYo+9gLTgUdEGhXsqPrI9RUzJrvUqYEdoXIQNadJowmVbWOGRo3Q/9",
+	"NRwI5EOhkZ4ehmnKOAVmhgq0OEgAnKU9eYp5yg4eqUGuk3k6rVSSHCIs1j4u1FWQ4vevE5BTQryZohO4",
+	"9FTvU05C4bEYRgqUQv8U1z/e2GFzJn164Zc8eXSW8dkROmcTfKFswiM2X5wO/GFR/qz3W4FCOctubEVQ",
+	"9g16Vgq/GHPmg4N0N29q1rea183mg85bXEWLjtv35cTdUOD19dj9i+cvRGxmcI7ScxR8to9+hjowxfJK",
+	"kUsvxY6zWQ4jzIhJ5LzGkI+HgSiVmEiX7oD3DoS2iW0BRAay0NRVYj0w4Fb4IZ8jQm0ZahyyBIFF7Qca",
+	"5CwMOlx3KbC17VDecMeSOVLQgcUvFZ1Xh4AMjjXBCBC5GBA1Ex3eF9ya/Rb0TVpeQhvhgUfA+DYI0Tb0",
+	"pc8XrxYdfk2L8uHMedRsQ+iCiSR1+JjOzSULclGWhwg3/IViNyEtlJeEyDaD6Gi5xeofVDmgT4DhxN1K",
+	"4xIntzdpaa0zeDwsHhvCfdmFRIyjN42l2Ionbe0NWWs4nP+22/5N3u1v/xru7w3Drfvd6fj38f6v4/1Z",
+	"f7693R5Nm/OdyW1zp3l38OuvQ/b7b6NfZ7Mh3+AIwa390cRhHqQkwLiVVI6mm91tb1feFNLPmVuCM8t4",
+	"KHPO/u2/cwhhafXIzz/9+/2P766vLn94e3H+5vWr78+++/bl6YuT58cH+3u7O9tbx7P7+dXnqx6xTgIH",
+	"OpnZp3/hSMRmBR2fttDi7+HOOBfq0jBMfH5XRnTHMr6M7Hp93ODH1NYQlbozns8thkLqpmhvI4Y9EDnr",
+	"v3ywmEK8YsgUVB8RfHFPayEzxMyZcmWcHSOLdR15PL9dKHkEeJoygmiPYjNA1g0oCIavLjKVsRbq85U+",
+	"LLkbvNsXA1uhtfR+AHlf435LEO4eebjxDrOfO5dnwvCFIWM3S+4gYkMV+VWrkYDrlM2wTREeLOv+yvz1",
+	"jpt+y1HKL2JzNuyS+lHva/aFTf+FzdIX5uMD9oVNPZhFEu+t3WbTK9hN2JhGPOLD2uHBwcHeDow/UzKb",
+	"ytls5a33vIVv+waaxdoWfpapveKQBGHgbbCvVv3fIF9T+RNbGkZHybCyRT8NI1VPEewr/OCChFHooH/R",
+	"dIcsTB9PFDDWkF4siyBKHIDotcfR1uEe8I9MmVhsiHmYaMMXOVWwDo6Gh4j7qSyEk8VuMrYylR1ewhJn",
+	"cT6RIS4yEJ9VEJZ6RE4ttUTuYCnBLfNZYT3NFGw7y7lpkD5tXaMJZZTQiiw2Jcpivzj5JcHfKta6pZ2w",
+	"1LbfSAsb4gElZuyOsvaghbKqIDMUIRWtslkLvXnl2GLdDKwHCxrdrYqS95VYvWWwDI7hkRUH7TbiYfWn",
+	"ozXKGO23owWIl5bYASgCPfZmE+4v5hF4Z1JVHoGNrT8Knp9pYB69r6Rt7VXahjQ5j9s29ANCSMIiEBf3",
+	"rhZ1YzpH55lJRUDeRDtcZfRArXX38SJswVW3sj71Ifhm+hfxVDb+jTDIMEs6LIs3DYVy3iP05ZpoqpX7",
+	"Zs5hgEoVWLNVbUJ6LTByw5vc5sLJNdFCLxTVAqrXCp/Vzv42ZKmgqEtTu/+oDRIxLjiAlCjN+s46pBav",
+	"Pm0uruPAKk01r3JFpdwCtcPa9quf2//+YefHvTdb52+vdy+/b7//6fnWyYvTl3roI+poLNaCp3Hn8zro",
+	"ZI4r6gtzEMFyPF1IIIQOnAvvxq8IZ1mEM4/oPBPe0pcXacJYuGBV4YHHSFCpCr8UCeHDiN+Trr7vxqz3",
+	"bkCuE8oG0S3pevkU3YCc0DCcu4s3FK+e8jsx7/AuMI5P1ej3rkv7iKNbdkikLdfAHATMkyQWYd6sK4C7",
+	"QhFn1eIUhV5wg5A28JIgtBBsN5sYaHOvdkAG1KAYpCwti9hZulrht3wNkAja77OJAh4/PgcgDENXgeQY",
+	"eTKLDgf+BkSlDgi7108DJ+qEATYa6FYI1NZtkG5+kp793//9f7qWyx6B/Z06DzGxY91Xy9cxohI5XUPG",
+	"VaTmdhDTmBs1I2IDejQMLb5cg5wDGQxUNRlodqhgY0mfcVVnvC9CFpJ31y/r+4ckZJCKokZsjIFN3Zoz",
+	"nIghVWxGYcBzuSQlFD0wfhIKvADN2M6YOWRIxDu8+++6IdNgof6rG6Q9wRwXeN6wpEgcMMO7cki2m1uG",
+	"JMBnQDHcORWMKaB2b7cP9NrqpsU+LDQUMVI0yIU+dGeRsedswzvctVzadYELGOGPoSGZLA0E6EO2MUQC",
+	"N//QBkpgiE+2Ovz4xYvL06srn7WkzMLzNucy6+4qB9iXCaMGRDL9NHCwzImc0D6Tun1Iui21vUdj0Hgl",
+	"2sXjiZoDPvuYxlp/0gok0gqlQWC99wm1tMCgkD7Zbm49xSGSAtZcboN0OIYRbVcOPWjDLvRB/wGXfvmQ",
+	"/tn8ADDu2ASTSt4X4zEFDMQO3242rfab40ECvdKiCXikxYWcU3Y/iUW4EMgZxbF/9Dve3wLXW8rsu7td",
+	"ZI+Xah4baOhxRba2oYvAmlHIoLNGObj39OylFW4e6rLbLWYZw6YJbAqfkT/m2HNbQz9qtrpZQxPDZC84",
+	"eYJHiM2Mf5pDZ9aHbgUejrfZMsNmKWbx0e32gcfgVm0wvPfBKElfSDQapjzKeDSsa/6ItFITokHOLDt2",
+	"Zs13OCx6AMoE+lLqRB5QrOdFGfQQoaBG0XCkjy6MJhzpnWD3SocX8yW2nubWYAX2s+7Xo2I/V5gwZTgx",
+	"eBZr+1FP/5EFiHpMRfSSKvbaIkQuetLdeOmc2P7j9bcijvrzld9i7wdd+HgS1V+x+Uq6sHdv5tlzY/is",
+	"9rSJ4HjPXywipS2+wNHTppeuTMR81VeY+z+bQxy+92l1+XOhjsNxpEywVEuSpc+4JfFnBFhfM+WJmP6I",
+	"9W8BD85SbVtrACLgxq1QYRQ4UwC5DGR1UpuFP/ZIG2yhV575IJJyqtVbxxZlb3TKzIjKEUPn+LzDDbWi",
+	"SYkzSd1A46wFos0fA5nr4JdtCo1VIM23GwS8XfjGoMPTzG5bkeSr00Z9B63VJllHEiIMLvWrw09pfwQY",
+	"fJFMKR96c5cPDvVxlkgdr5NJTPtQJwXJaah3WGYV9xIt4fvsEObOsN8B1J8+P7vsPpJK+r70HoNUbVNl",
+	"B7EIp8dz81JXVARdZ0ky1dYJpFn1WPoZnwbmGM0Wl2VHUuYbBGnQcpf2fXCGDk9foI+lplHXuiFTNIpl",
+	"F33+euoTMZNlWik2NyXPekBmWzK/nPKsa+x9WkHQY30xNij9Bn6qHFQ3TOY3iX6RK5lCFXkNcOcUB3mB",
+	"v8jlH8VsSPvzmzi6Yzfbg4N+m+6FLbbb229u7YCDKKjpfVLm9DOduPruuN7e2YXt5HdlrbbjN2oHg/3d",
+	"sLnf2t/f7u+FuzsHtD1glDb7Ozs0bLZ26FZvsD1o9dq9Zm+/3e6HrZ1wt9/a6TUHzSZt7tfWQYN2HK9y",
+	"RNs7Cwu5Pq4P5HwGa+vTYCkkDN5dglcBG1KrbK6uLxUW4Ok2ZSWc+bRdWpemSHybJkCKGU7fOj5LMVV6",
+	"oTscdABdErPaYVMfJ4U3tVZ5E8og+6KWftEgYnFoaMIggU9iAk7NHgKW29CLpxmU+AhDgUekPxK6/+4J",
+	"zPNL229rtc132xsvgaWlAKlIZUbI//VSBj5/if7n1XZwKh35Zk7ZWDOhLOv/TLWDBcn8L0/I3u5uG0mx",
+	"gaQaHVk+QzdyrXFkzMV7kFfhj44B7+vUDCLSx662ox1dLKKlAX2C4xQlQwEuByVIhRsy8P2V2gAPwDGK",
+	"7FIBUtgDAXie2jtIGZocv3eDWC5fbSV63kqtgXW481ZSSS6gZM4MrXRldqANTKWfepPCLwHgkkT4jNTZ",
+	"UKoTZMvwVtYK7uuz2ayuG1+fJrFxTBZLtvQrM3L7zDINwoTB5P2nL4fNIw+GmV9Dep35+qrb2Z/iICvD",
+	"lLz2Vzhmifll5+YJ1I9MpeA6RxS7n9QOW/sHu82DVrvZDGqR1ktaezvNvd3tndZOWkjmsnaIlwaqhUKv",
+	"oEroZVzBrRHxpZ3UC7SyowYfatPJW3T2pJAQqUSBrwYODvxr/tqXcBTpK1qQlp9NPxrL1SrlKB/bjaad",
+	"Vn9FrGeZe7z+7ryKGb1loSPDLj+wXorEFZP1KcfADZioc6N7Gpxda0MfpeT8/YRBrIjGlhn7G2nzoTvc",
+	"vDWpxr1HvPrycjaaorEhmv1Rh1PuV5pZ67MEC9GGtGzcq0EuQRGX1m510Pfa8LXZ3GncQXDwz/oE/IA+",
+	"bEqYS5Hm9ftfw4g/lFAIAGrK2X2mUH5OqC2K0p+VkQFu8Q26z3sO6X7jCK92+rTXPn0wblpGrGenPVMs",
+	"7eyM6xHlt8BtRc6M78cCDaUuIUPDD8DRkJnPTC1lY7NBWMjtYrvyFxbWq7g8r4V4Q/ncfEw+XPrm6ndB",
+	"y6fZ0kzcOKnc1DNi9HvcL7VDLQUlk8BLYdTP1NNmYFjFwIlQjGRXJjvY0l0T8DYA5QHpzRWDAJf+wyPX",
+	"x7iN+XCUGDbSY24qHtGA9sh5IWsYI3GJdwEzry6wSpI3yLVIid3Qy4a8qBBQ06aqFp16j3wjc8SuNOUI",
+	"9ZopEV0dUpJtanCaQ6zNc5MffG1Yz0PMHLBGl7PojbwFtCwYqaqc4gsc51XSic2LF3KZ54jAC4TeyGZt",
+	"0DHK6KxJBZu1VSY/G5V1FWE+jkIlZf4n5cJ/BH5gaH7KENzhWJJuHJBoDWK56zIOYFjq+Wn6aevH38Nv",
+	"D9TP/z5T5y++Pz1t13/9sXfOo+FmvL3bGxL3pnS3ZtV+JbzNZZPmSpGtrmptqi1bnRxC8x3UfjuDm9r6",
+	"uFYVMb2/we/osa5mK1yHmbBITWhKqyTgn+gGwoM30mJBZOukWropqxVKreXeBLm6ThqosIL4qyX5pSVx",
+	"uqmx6o05NFf2X+ILnv0B//txqVIzs4EJyZRBHcA2pMZZqs8YF4S2mhCK0+T+KFQPGh3+k5gSyVgKRuWh",
+	"Wx6ZxDaf3xWARcxBUV7hemEqadarbYWnMDfi4cJP2IwK31SzAsNmjWHyFIxgHLuR2pCF9VmrvQ+5Y18F",
+	"57qCc02xuax81BZyfZWUD68ZxU35ZxN92BldXcB+BpIPZx1agqsO5wJNrTnDzLmUW4MoIdJYSm+O73yy",
+	"3dxehW8DvnNo0mEwseTF2dXx89enL3IyHuU/AvL0aRwD1hJySQpuRDcXIcMER7DLIunSXsBbFyXEISBH",
+	"khiEdjJmlENJ61GayZy2u4u+QAe57jVFmwsYPbIftUBCkTSkHgt4NR7nLNnU44fys0C3gIDaoEDDHb6H",
+	"a0VZvKrUXcCkXU6lXUmlcQmWs1UD7K76pnjo5Yk11pPOn5IBw2ymEqsG1pMtJrW77utJ/nc4yT0vHeLK",
+	"jmnIvuZ3/D0O+JRWYf0zPmtEuXdWWE8mx8GErkB6l1k8UBNjCBTwCBOWLoEzFhKqtLCKBEfTqMMzthHe",
+	"rcWrlrLQA6irsL5Xzgw6cMRJF2kAGuCDMRmU8LfscEhjGiZiOrE5gh4QRdG1a525aPYdYlGENvFowlwh",
+	"XcKwbA10gDHl8wrr7coM5EZn7qNB82JXipI+tWzTIS4L+oPUcvJ5z/wd8eGNFPprO57E3moZenkQeTn5",
+	"HdSmHFF5Wq015JsZxWUSznTzq7HyRbl1QFZYhBq5MUTNYlCz78SMiIFi3OTiM9ybQDsOoGYW8swHZ99t",
+	"knHEp4oh7hn+7SGfIdmgB312mMqkMnGH8LQFH09me0EhbbX4urA2VIrukz6KDWOSnF9c37y8eHf+wtbm",
+	"9Vgs+FB2uBIE7SYwhDwxHbJ+JBFxdk3k9yMLlC5Ksd9NngFuvgb5DhDD9GtCMGESQNfFXDkemmwDT647",
+	"vHjDXuwA448IJf2EyhGJhWTSIcojw6H5TMIAWA7cTvvmi/bT+tp2sxl0+JTHzMAFWXQY0sdG2PLUBnlj",
+	"V4I5XmCFIBSe+0xvjjmxYPRFvMPHbCyS+SEUTepVbuxUSF7A5USmEz1yrlvGr0hJwkBvJD02hLCcIk3g",
+	"fBYh6/BbxibYYLNAdatazaDZbNrFoN+yAxdSa5XdRX2Yb4gaCuWgvCHeX3FEbQae97dHxDMDX8TE82Zk",
+	"U1S89XDq2gelOHXBJ4DZy5tQKcxeKSrebrMU0A7bvPWZAO2+Hvhf2IFfAKh78NlvUv4q0/uuPKa0TIID",
+	"Jp9Dqp0RzSgRAd2iwOthsSEc3ITsBgiBECEoAVS82zpxfT3N3dYnsYDwvphxSSKFqBgYOfdRMRoWT8Gk",
+	"4mCyC/pJtUhiWM3vHfHGaRg4N2VAzH4PSAneQUDOzq/evXx5dnJ2en59c3Vy8fY06PAf3l1cH9+c/vvk",
+	"9PSFvskXE9AXEBNGA6GG2sYkw/QXpLTDaeals5cNTtnJ4+sgD0ok7Aup4hyQ+xs6N2hswIMMcApgx5lc",
+	"GKkkae+kFe6u4Zlcd6gYP2zvBI+Wa+goSvJ+t0yDM8sUrpo1mm1dZvl6QFN7tcdsMGyERa2FpCxboPaf",
+	"j5+huagO7qM7ospqGHTrihUMnz1vFBOiP2nhQhhJ417Nm/gG1Cc1wjPrO9Ty1oqVWiUn3lfu3dW5d92K",
+	"dEzaLJYMuKXKZ0cfTIY4pHzXl0xZidhPZ28D7/wn5lT4G3Nbl0y39ZOVTbZWMewNxWm1avzmG7GcnNKN",
+	"4N9/XuwQlkxMxOV0MIj6+thECI3SKYpp/xbSZA0oUX6SitrVY8/X130EmpKNoxRmKVWqEZ4i9dHlqh1K",
+	"Zs/p1bXiF0EDPL3vM1Ygqr8WgsSRUjErAURyNAYDYeB3ta5Z8vGsDv512WSWTXnAdXm8dcPlVoblv7U6",
+	"jn/CVDK/gSC57w/Z3tdNzi+sxEPGqdLQHApZajaVrKCMc+fr+vHXT1VmR2lix8bLpnTet0qm3MbDyqZ7",
+	"RqWljiubY6NKfp3ezPSyO4EW0A3iA9QOa3I6YYlkaNaYAc1uXT1K+9nuPpZaX2J4etu5UEBtJhedsV+n",
+	"9vEUBrCg17fGFzuZbbjsq2/5y/ItZ4rLU7ZK1mfRHQsfXk0+Y72RELfLiyFpHBN7cwBw8pb/5MgAzVP9",
+	"f44Gu1lVFPjefvHBTiAoPyqvUTItLY9K5URQ1a7PbRKG5NmMyJGYlEgoA2b+S41OoptbNm9goX4tcBfs",
+	"CfihAFzfXiSnpklsEOPl4bNnMHYNMwyNvhg/o5Pols3D9eDkzSwsKyI69mb9q2j4AsuHvMmxksBtsOXZ",
+	"b0FFfAkB99Ezx8WMCA67O2RxdAcIh0qQ7jSJuwGR0ZAjmKDeG1eK8pAmIbGNIHLC+k4wdbikc9kgVwrJ",
+	"UWyZ9qFB1NXmrRyJGccIS4Mco0eQYeoDoFxCGh2mJZj2zA8RAt7mOhjUeBN5sO9N9CMsJCY5oguRbFKv",
+	"mxGsgxexa1Cfy0M4KDneO9myeQwnhhr2Ilwh+EYZC4kUY4ZI8giImZFkSwTTWpJoZemytmxBsNDV/P+t",
+	"dWNgBt6uIP05m9k9kRa0YZV1NBwpG/sqIj/+1U4FhyA5G0nWv3kzePXDQbL/7auffkuuZ7++e/ti/+z1",
+	"25/PRPs1fU2vZrVPOdOrM9iaqUlZbB+fwfa1sZqWPWhPQHv73zqXe3VoD3d6fP68SdiBhHrK2wZHWk6v",
+	"ffaH+esmCj+i8IyZKhGjpzyU9kCJGGbTDYUwaXzIfSVN8RKAExCf4d+ua6xgmtFSSAz8dHp8rJeAZp7T",
+	"q+3hyV7YlLAMMJfCMLBcTtffVmleW9itKuJUcTS/qs8PLzkxs/DnFZ28gOl8qJgKlljbmZNSTJV3WFak",
+	"tX4RcsWOSbZ2nttKzTK7/KtkWVOyfBUkfw9BAuXpD5Uin7BEPa0qBzQqh/oE5PcsdQfod0olJhN96wzL",
+	"2ScTxlmYln2TSKbeA0ARHtDEOg2Qxy4WQyJVFMdIgR+phq0SscRk2MJD0jeKogGBNiNYXQX+WJJxU2Nf",
+	"DAZZgfgCR8IONeiaHGDHH15GbRr92Qupj0sUH5uk9/jS3r46957d4nvsjS6GllKkFLL5/sba6Ncy6L/z",
+	"UWILoT+d6fwsFfYL+PIzbApYVKaYI2bO0uYf+tXRMxqp1F8HpWgtLP4aAMEa7/DQMcphAV6DvF3MiU8e",
+	"Solvhu5F2vMHnCDljNzeERoZRBUEUqhAojS/rSUiTPvnVwpPhIdxg1cQf2//qcTf2WH8O5J/F/EYL7jT",
+	"wOa2LFZvI1nO760UG0/06dY0B10OtX9vayEZNjD24juWnt3lFXLZWxAtpKYbrCfXjZlV5hSI+Q0imna1",
+	"rwOPGPo7/Ktt9Tc4ECE2mpnWT3cePvvD7qePzyBbrrpu7w21mPl255JwyrBer5TizTDgQgIouID22lCj",
+	"LU2AtBSzXiXz3GZ44MG15GaIFpf7j9aFhLfyIFvepMgsimPSY8SIIBba8kQofhQ8S93xl5R1G0u66pSu",
+	"8sPhq4B7uICzY+9LuJWibHburGn8Z7ivwfdAOap8KEg+gYAETBxWt3HqSmqtkiiaQVjlbOaotVIlHCE2",
+	"MOsEbuwJNXLsok697/BhQvuMMB4aJnKDY+4RkwBEIhezUjEKzTeDcWWj1H+OAymk87yzJaRzg8Q+iIZT",
+	"k0xj0gIzpBkwCmnm9v7udrO5gZtBqE/mTsKRrsjlwJkKTFYQWCH5dJi/WgBBxOENdusGVqvf6u3i6ZHN",
+	"8zhpv/xRPv/hbJTI/sko/uHszY//7O3Iq5/kRPT2xIsvNc8jncuvXqe/i5J9yZDhOE+78+mcUKApVR4l",
+	"75NIATl019esuvac46FViSBJw8A7pdliTgHPIOa9hrQO1QHkhFx+yCzr8CpPGtRt+CSx2a+69Vfd+r+J",
+	"8+CvoVpfMQA6Sz3eG0pAaEVyV86WhKtvEov5WEs1cIjD3QYDJBT96RiiugmLqYruGEo65n4x6dHvLl87",
+	"ZaEB8sW0tRBLBv0qMOxTGD8KCGptJjlO60EW8ch4Uh0Rb9Fte8WQgXBEfeRxKGAkIrHQHRnuKerg0sUQ",
+	"UI/SDxmo1+JnXjOFqIXHb88AqVAPwpAqNgNkpIFIGHhYIKs8hXZNua1Amfa6lCmxKX4PcR/TDo0cRCMg",
+	"mWuzBaDI3PtStLdCKmIK6uSiqUgTiJH3CNLkp3FogDTSdyI5WvWYh1GIx5YSRnRh2bidtWkYqZLHv6N3",
+	"zIYIMlUA1BkdFiTSG7A0l/TDx/8vAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -41,7 +41,7 @@ func BenchmarkValidate(b *testing.B) {
 			body := []byte(bb.body)
 			b.ReportAllocs()
 			for b.Loop() {
-				value, err := decodeJSON(body)
+				value, err := decodeJSON(body, maxValues)
 				if err == nil {
 					err = validateBody(op, value)
 				}

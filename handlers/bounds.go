@@ -18,6 +18,8 @@ import (
 const (
 	// maxValues limits a body's JSON tokens; a valid body has at most 150.
 	maxValues = 1000
+	// maxImportValues is maxValues of an import, for which only admins are asked: as many as its rows can have.
+	maxImportValues = 20_000
 	// maxParameters limits the parameters of a query or a form.
 	maxParameters = 100
 	// maxMediaType limits a Content-Type, in bytes.
@@ -26,17 +28,14 @@ const (
 	maxToken = 256
 )
 
-// errTooManyValues refuses a body before it is decoded.
-var errTooManyValues = invalidBody(fmt.Sprintf("holds more than %d values", maxValues))
-
-// tooManyValues reports whether JSON holds more than maxValues. It stops at a syntax error, which the
+// tooManyValues reports whether JSON holds more values than most. It stops at a syntax error, which the
 // decoder will report.
-func tooManyValues(data []byte) bool {
-	if len(data) <= maxValues {
+func tooManyValues(data []byte, most int) bool {
+	if len(data) <= most {
 		return false
 	}
 	tokens := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	for range maxValues + 1 {
+	for range most + 1 {
 		if _, err := tokens.ReadToken(); err != nil {
 			return false
 		}

@@ -86,7 +86,7 @@ func (s *Server) newGuards() (guards, error) {
 			if err != nil {
 				return nil, fmt.Errorf("contract: %s %s: %w", method, path, err)
 			}
-			op.route, op.changes = path, op.scope == apikey.ScopeWrite || method == http.MethodPatch
+			op.route, op.changes = path, op.scope == apikey.ScopeWrite || op.scope == apikey.ScopeAdmin && method != http.MethodGet
 			all[op.id] = s.guard(op)
 		}
 	}
@@ -120,6 +120,14 @@ func newOperation(item *openapi3.PathItem, o *openapi3.Operation) (operation, er
 		}
 	}
 	return op, op.readBody(o)
+}
+
+// maxValues limits the JSON tokens of the operation's body.
+func (op *operation) maxValues() int {
+	if op.id == "importApiKeys" {
+		return maxImportValues
+	}
+	return maxValues
 }
 
 func (op *operation) readSecurity(o *openapi3.Operation) error {

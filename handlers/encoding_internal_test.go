@@ -72,6 +72,9 @@ func (r random) key() apikey.Key {
 	}
 	k.Suspended = !r.maybe()
 	if r.maybe() {
+		k.Foreign = apikey.ForeignCurrent
+	}
+	if r.maybe() {
 		k.RevocationReason = apikey.Reasons()[r.IntN(len(apikey.Reasons()))]
 	}
 	return k
@@ -90,6 +93,9 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 		Id: uuid.UUID(k.ID), LastUsedAt: stamp(k.LastUsedAt), Metadata: gen.Metadata(k.Metadata), Name: k.Name, Owner: k.Owner,
 		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
 		Enabled: !k.Suspended,
+	}
+	if k.HasForeign(now) {
+		r.ForeignSecret = new(true)
 	}
 	for list, to := range map[*apikey.CIDRs]**gen.Networks{&k.AllowedCIDRs: &r.AllowedCidrs, &k.ObserveCIDRs: &r.ObserveCidrs} {
 		if len(*list) > 0 {
@@ -217,10 +223,10 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	k.RevokedAt = r.instant()
 	var plain gen.ApiKeyResponse
 	decode(t, keyAnswer(&k, now).encode(nil), &plain)
-	wantFull(t, plain, "GraceEndsAt")
+	wantFull(t, plain, "GraceEndsAt", "ForeignSecret")
 
 	var changes gen.AuditChanges
-	decode(t, []byte(k.Difference(nil, now).String()), &changes)
+	decode(t, []byte(k.Difference(nil, now).Imported(apikey.SchemeSHA256).String()), &changes)
 	wantFull(t, changes, "GraceEndsAt", "MaxKeys", "Url", "WebhookDescription", "Events", "DisabledReason")
 
 	o := shownOwner{quota: quota.State{Remaining: 1, ResetsAt: now}}
@@ -276,5 +282,15 @@ func TestBodiesHaveEveryField(t *testing.T) {
 	decode(t, []byte(strings.NewReplacer(`"owner":"o",`, "", `,"recipient":"age1q"`, "").Replace(body)), &update)
 	wantFull(t, update)
 	wantFull(t, changeOf(&update))
+	row := strings.NewReplacer(`"observe_cidrs":["::/0"],"recipient":"age1q"`, `"secret":"0123456789abcdef"`)
+	var imported gen.ImportedKey
+	decode(t, []byte(row.Replace(body)), &imported)
+	wantFull(t, imported, "Hash", "Scheme")
+	s := newServer(Config{Now: time.Now})
+	key, _, err := s.foreignKey(time.UnixMilli(0), imported, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFull(t, key.Settings, "ObserveCIDRs")
 	wantFull(t, ownerChangeOf(fullOwnerUpdate(t)))
 }

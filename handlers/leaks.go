@@ -35,20 +35,23 @@ func (s *Server) ReportLeakedKey(
 
 // endLeaked ends a leaked secret. It returns store.ErrNotFound if the secret does not work anyway.
 func (s *Server) endLeaked(ctx context.Context, leaked string, x *exchange) error {
-	secret, err := apikey.ParseSecret(leaked)
-	if err != nil {
-		return store.ErrNotFound
-	}
-	// A read costs less than a transaction, and most reports end here.
-	key, err := s.Store.Key(ctx, store.ByID(secret.ID()))
+	id, hash, ok, err := s.Verifier.Identify(ctx, leaked)
 	if err != nil {
 		return err
 	}
-	if key.IsRevoked() || !key.Accepts(secret.Hash(), s.Now()) {
+	if !ok {
+		return store.ErrNotFound
+	}
+	// A read costs less than a transaction, and most reports end here.
+	key, err := s.Store.Key(ctx, store.ByID(id))
+	if err != nil {
+		return err
+	}
+	if key.IsRevoked() || !key.Accepts(hash, s.Now()) {
 		return store.ErrNotFound
 	}
 	key, err = s.Store.EndSecret(ctx, store.Actor{
-		Key: secret.ID(), Secret: secret.Hash(), Via: "leak report", Address: addressText(x.address),
+		Key: id, Secret: hash, Via: "leak report", Address: addressText(x.address),
 		RequestID: x.requestID,
 	})
 	if err != nil {

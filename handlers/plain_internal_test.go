@@ -75,7 +75,7 @@ func FuzzPlain(f *testing.F) {
 		if !ok {
 			return
 		}
-		value, err := decodeJSON(data)
+		value, err := decodeJSON(data, maxValues)
 		if err != nil {
 			t.Fatalf("%q: %v", data, err)
 		}

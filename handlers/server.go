@@ -30,6 +30,8 @@ type Store interface {
 	UpdateKey(ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change) (apikey.Key, error)
 	RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref, reason apikey.Reason) (apikey.Key, error)
 	RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation) (apikey.Key, error)
+	ImportKey(ctx context.Context, actor store.Actor, key apikey.Key, scheme apikey.Scheme) error
+	ForeignKey(ctx context.Context, secrets []apikey.Foreign) (apikey.ID, apikey.Hash, error)
 	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
 	Owner(ctx context.Context, name string, at time.Time) (store.OwnerState, error)
 	Owners(ctx context.Context, q store.OwnerQuery) (store.OwnerPage, error)

@@ -69,7 +69,8 @@ func IsRefusal(err error) bool {
 		}
 	}
 	_, denied := errors.AsType[*apikey.DeniedError](err)
-	return denied
+	_, imported := errors.AsType[*ImportedError](err)
+	return denied || imported
 }
 
 // Store keeps keys and the audit log of their changes. All methods are safe for
@@ -130,6 +131,7 @@ type Store interface {
 	RecordOutside(ctx context.Context, id apikey.ID, address string) error
 
 	AuditLog
+	Foreign
 	Owners
 	Quotas
 	Webhooks
@@ -179,7 +181,7 @@ func ByName(owner, name string) Ref { return Ref{Owner: owner, Name: name} }
 type Query struct {
 	Owner          string
 	Status         apikey.Status
-	At             time.Time // when keys must have that Status, or be Rotating
+	At             time.Time // when keys must have that Status, or be Rotating or Foreign
 	NameContains   string    // byte for byte
 	Search         string    // in the name or owner, ignoring case, or in the prefix; passes apikey.CheckSearch
 	ExpiresBefore  time.Time
@@ -187,6 +189,7 @@ type Query struct {
 	Enabled        *bool     // whether keys are not suspended
 	Reason         apikey.Reason
 	Rotating       *bool // whether keys are active and their old secret is in its grace, At that time
+	Foreign        *bool // whether keys have a foreign secret, At that time; see apikey.Key.HasForeign
 
 	Limit  int       // how many keys at most, from 1
 	Offset int       // how many to skip; 0 with After
@@ -196,7 +199,7 @@ type Query struct {
 // IsPlain reports whether a Query has no filter other than Owner.
 func (q Query) IsPlain() bool {
 	return q.Status == "" && q.NameContains == "" && q.Search == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
-		q.Rotating == nil && q.Enabled == nil && q.Reason == ""
+		q.Rotating == nil && q.Foreign == nil && q.Enabled == nil && q.Reason == ""
 }
 
 // Page is an answer to a Query.

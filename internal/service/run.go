@@ -120,6 +120,7 @@ func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.D
 	if err := first.ensure(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	c.checkPepper(ctx, db, log)
 	return db, nil
 }
 
@@ -127,8 +128,12 @@ func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.D
 func (c *Config) newServer(
 	db *sqlstore.DB, restored *restoreWatch, tracer *tracing.Tracer, log *slog.Logger, dropped func() uint64,
 ) (server, error) {
+	pepper, err := c.pepper()
+	if err != nil {
+		return server{}, err
+	}
 	traced := tracer.Store(db, db.System())
-	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget(), Quotas: db, Reporter: db})
+	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget(), Quotas: db, Reporter: db, Pepper: pepper})
 	guard := c.webhookGuard()
 	hooks := webhook.New(webhook.Options{
 		Queue: db, Guard: guard, Log: log, Now: time.Now, Agent: "apikeyd/" + c.Build.Version,

@@ -119,6 +119,14 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	if err != nil {
 		return err
 	}
+	if i%7 == 6 {
+		foreign, err := apikey.ForeignSecret(fmt.Sprint("a-foreign-secret-", i))
+		if err != nil {
+			return err
+		}
+		key.SecretHash, key.Foreign = foreign.Hash, apikey.ForeignCurrent
+		return f.db.ImportKey(ctx, databasetest.Operator, key, foreign.Scheme)
+	}
 	if err := f.db.CreateKey(ctx, databasetest.Operator, key); err != nil {
 		return err
 	}
@@ -446,12 +454,13 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"a last use":         `UPDATE key_uses SET last_used_at = last_used_at + 1`,
 		"where from":         `UPDATE key_uses SET last_used_from = ''`,
 		"a quota's use":      `UPDATE quota_uses SET used = used + 1`,
+		"a foreign secret":   `UPDATE foreign_secrets SET id = zeroblob(16)`,
 		"an hour's uses":     `UPDATE usage_hours SET uses = uses + 1`,
 		"a day that is gone": `DELETE FROM usage_days WHERE outcome = 0`,
 		"a scope's last day": `UPDATE key_seen SET day = day + 1 WHERE kind = 0`,
 		"an owner's network": `UPDATE owners SET allowed_cidrs = ''`,
 		"an owner's bound":   `UPDATE owners SET max_keys = max_keys + 1`,
-		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs FROM api_keys LIMIT 1`,
+		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs, foreign_secret FROM api_keys LIMIT 1`,
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -87,6 +87,51 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for HashScheme.
+const (
+	HashSchemeHmacSha256 HashScheme = "hmac-sha256"
+	HashSchemeSha256     HashScheme = "sha256"
+	HashSchemeSha512     HashScheme = "sha512"
+)
+
+// Valid indicates whether the value is a known member of the HashScheme enum.
+func (e HashScheme) Valid() bool {
+	switch e {
+	case HashSchemeHmacSha256:
+		return true
+	case HashSchemeSha256:
+		return true
+	case HashSchemeSha512:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportedRowOutcome.
+const (
+	ImportedRowOutcomeConflict ImportedRowOutcome = "conflict"
+	ImportedRowOutcomeCreated  ImportedRowOutcome = "created"
+	ImportedRowOutcomeExists   ImportedRowOutcome = "exists"
+	ImportedRowOutcomeInvalid  ImportedRowOutcome = "invalid"
+)
+
+// Valid indicates whether the value is a known member of the ImportedRowOutcome enum.
+func (e ImportedRowOutcome) Valid() bool {
+	switch e {
+	case ImportedRowOutcomeConflict:
+		return true
+	case ImportedRowOutcomeCreated:
+		return true
+	case ImportedRowOutcomeExists:
+		return true
+	case ImportedRowOutcomeInvalid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for QuotaPeriod.
 const (
 	QuotaPeriodDay   QuotaPeriod = "day"
@@ -418,6 +463,25 @@ type ApiKeyHistoryResponse struct {
 	SecretSince *time.Time `json:"secret_since,omitempty"`
 }
 
+// ApiKeyImport Keys to import
+type ApiKeyImport struct {
+	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
+	// absent. Whether an owner may have so many keys is not checked
+	//
+	//
+	// Example: true
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// Keys The rows
+	Keys []ImportedKey `json:"keys"`
+}
+
+// ApiKeyImportResponse What became of each row
+type ApiKeyImportResponse struct {
+	// Rows One for each of the request's keys, in their order
+	Rows []ImportedRow `json:"rows"`
+}
+
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
 	// Data The keys of this page
@@ -451,6 +515,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
+
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
@@ -668,6 +739,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
 
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
+
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
 	// Example: 2026-11-24T09:00:00.000Z
@@ -790,7 +868,8 @@ type AuditActor = string
 
 // AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
-// older versions, which did not record values. A secret is never shown.
+// older versions, which did not record values. A secret is never shown. `imported` is how the
+// imported secret of a new key is hashed.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
@@ -809,6 +888,9 @@ type AuditChanges struct {
 
 	// GraceEndsAt The old and the new time
 	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// Imported The old and the new text
+	Imported *AuditTextChange `json:"imported,omitempty"`
 
 	// MaxKeys The old and the new number
 	MaxKeys *AuditNumberChange `json:"max_keys,omitempty"`
@@ -876,7 +958,8 @@ type AuditEvent struct {
 
 	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
-	// older versions, which did not record values. A secret is never shown.
+	// older versions, which did not record values. A secret is never shown. `imported` is how the
+	// imported secret of a new key is hashed.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -1116,6 +1199,122 @@ type ErrorResponse struct {
 	// Example: 400
 	Status int `json:"status"`
 }
+
+// HashScheme How `hash` was made of the secret's characters
+//
+// Example: sha256
+type HashScheme string
+
+// ImportedKey A key of another service, with either `secret`, or `hash` and `scheme`
+type ImportedKey struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if absent
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
+	// Enabled Whether the key works; if `false`, it is suspended; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExpiresAt The expiry; the rules of creation apply
+	//
+	// Example: 2030-01-31T12:00:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Hash The secret's hash, in hex, base64 or base64url, with or without padding. Of an
+	// HMAC, the server needs the pepper (`--import-pepper-file`) to verify the secret
+	//
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+	Hash *string `json:"hash,omitempty"`
+
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name Name `json:"name"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+	// key has the calling key's quota. A change keeps what was used.
+	Quota *QuotaSetting `json:"quota,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+	// the new key has the calling key's limit.
+	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
+
+	// Scheme How `hash` was made of the secret's characters
+	//
+	// Example: sha256
+	Scheme *HashScheme `json:"scheme,omitempty"`
+
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
+
+	// Secret The secret itself, of which only a hash is kept
+	//
+	// Example: legacy_live_4f9c2a7d1e6b8035
+	Secret *string `json:"secret,omitempty"`
+}
+
+// ImportedRow What became of a row
+type ImportedRow struct {
+	// Field The property to fix
+	//
+	// Example: name
+	Field *string `json:"field,omitempty"`
+
+	// Id The key's id, if there is one
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	Id *string `json:"id,omitempty"`
+
+	// Message What to fix, for people
+	//
+	// Example: another of the owner's keys has this name; choose another one
+	Message *string `json:"message,omitempty"`
+
+	// Outcome `created`: there is a new key, or would be; `exists`: the secret was imported
+	// before; `conflict`: the owner has a key of this name, or as many as it may have;
+	// `invalid`: the row breaks a rule. The last two created nothing
+	//
+	//
+	// Example: created
+	Outcome ImportedRowOutcome `json:"outcome"`
+
+	// Row The row's place in `keys`, from 0
+	//
+	// Example: 0
+	Row int `json:"row"`
+}
+
+// ImportedRowOutcome `created`: there is a new key, or would be; `exists`: the secret was imported
+// before; `conflict`: the owner has a key of this name, or as many as it may have;
+// `invalid`: the row breaks a rule. The last two created nothing
+//
+// Example: created
+type ImportedRowOutcome string
 
 // LeakReport A secret that you found
 type LeakReport struct {
@@ -2073,6 +2272,10 @@ type ListApiKeysParams struct {
 	// others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
+	// ForeignSecret `true`: only keys that a secret imported from another service still opens; `false`:
+	// only the others
+	ForeignSecret *bool `form:"foreign_secret,omitempty" json:"foreign_secret,omitempty"`
+
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2231,6 +2434,9 @@ type UpdateApiKeyJSONRequestBody = ApiKeyUpdate
 
 // RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
 type RotateApiKeyJSONRequestBody = ApiKeyRotate
+
+// ImportApiKeysJSONRequestBody defines body for ImportApiKeys for application/json ContentType.
+type ImportApiKeysJSONRequestBody = ApiKeyImport
 
 // ReportLeakedKeyJSONRequestBody defines body for ReportLeakedKey for application/json ContentType.
 type ReportLeakedKeyJSONRequestBody = LeakReport
@@ -2500,6 +2706,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/audit-events (the `ListAuditEvents` operationId).
 	ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportApiKeysWithBody Import keys of another service
+	//
+	// Creates keys whose secrets another service issued, from the secrets or their hashes. They
+	// verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+	// introspection and forward-auth accept them, not this API itself.
+	//
+	// Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+	// once: a repeated row says `exists`, whatever became of its key, so that an import that was
+	// interrupted can be repeated as a whole. A body that does not match this contract is refused
+	// as a whole (400), and `details` name the rows.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/imports (the `ImportApiKeys` operationId).
+	ImportApiKeysWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportApiKeys Import keys of another service
+	//
+	// Creates keys whose secrets another service issued, from the secrets or their hashes. They
+	// verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+	// introspection and forward-auth accept them, not this API itself.
+	//
+	// Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+	// once: a repeated row says `exists`, whatever became of its key, so that an import that was
+	// interrupted can be repeated as a whole. A body that does not match this contract is refused
+	// as a whole (400), and `details` name the rows.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/imports (the `ImportApiKeys` operationId).
+	ImportApiKeys(ctx context.Context, body ImportApiKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReportLeakedKeyWithBody Report a key that you found
 	//
@@ -3028,6 +3266,58 @@ func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *Ge
 // Corresponds with GET /v1/audit-events (the `ListAuditEvents` operationId).
 func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAuditEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportApiKeysWithBody Import keys of another service
+//
+// Creates keys whose secrets another service issued, from the secrets or their hashes. They
+// verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+// introspection and forward-auth accept them, not this API itself.
+//
+// Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+// once: a repeated row says `exists`, whatever became of its key, so that an import that was
+// interrupted can be repeated as a whole. A body that does not match this contract is refused
+// as a whole (400), and `details` name the rows.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/imports (the `ImportApiKeys` operationId).
+func (c *Client) ImportApiKeysWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportApiKeysRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportApiKeys Import keys of another service
+//
+// Creates keys whose secrets another service issued, from the secrets or their hashes. They
+// verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+// introspection and forward-auth accept them, not this API itself.
+//
+// Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+// once: a repeated row says `exists`, whatever became of its key, so that an import that was
+// interrupted can be repeated as a whole. A body that does not match this contract is refused
+// as a whole (400), and `details` name the rows.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/imports (the `ImportApiKeys` operationId).
+func (c *Client) ImportApiKeys(ctx context.Context, body ImportApiKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportApiKeysRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3614,6 +3904,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.Rotating != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "rotating", *params.Rotating, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ForeignSecret != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "foreign_secret", *params.ForeignSecret, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4360,6 +4662,46 @@ func NewListAuditEventsRequest(server string, params *ListAuditEventsParams) (*h
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewImportApiKeysRequest calls the generic ImportApiKeys builder with application/json body
+func NewImportApiKeysRequest(server string, body ImportApiKeysJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewImportApiKeysRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewImportApiKeysRequestWithBody constructs an http.Request for the ImportApiKeys method, with any body, and a specified content type
+func NewImportApiKeysRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/imports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }

@@ -209,6 +209,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import keys of another service
+         * @description Creates keys whose secrets another service issued, from the secrets or their hashes. They
+         *     verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+         *     introspection and forward-auth accept them, not this API itself.
+         *
+         *     Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+         *     once: a repeated row says `exists`, whatever became of its key, so that an import that was
+         *     interrupted can be repeated as a whole. A body that does not match this contract is refused
+         *     as a whole (400), and `details` name the rows.
+         */
+        post: operations["importApiKeys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/owners/{owner}": {
         parameters: {
             query?: never;
@@ -755,6 +782,101 @@ export interface components {
             enabled?: boolean;
             recipient?: components["schemas"]["Recipient"];
         };
+        /** @description Keys to import */
+        ApiKeyImport: {
+            /**
+             * @description Whether to create nothing, and only say what would become of each row; `false` if
+             *     absent. Whether an owner may have so many keys is not checked
+             * @example true
+             */
+            dry_run?: boolean;
+            /** @description The rows */
+            keys: components["schemas"]["ImportedKey"][];
+        };
+        /** @description A key of another service, with either `secret`, or `hash` and `scheme` */
+        ImportedKey: {
+            name: components["schemas"]["Name"];
+            /**
+             * Format: date-time
+             * @description The expiry; the rules of creation apply
+             * @example 2030-01-31T12:00:00Z
+             */
+            expires_at: string;
+            owner?: components["schemas"]["Owner"];
+            scopes?: components["schemas"]["RequestedScopes"];
+            metadata?: components["schemas"]["Metadata"];
+            rate_limit?: components["schemas"]["RateLimitSetting"];
+            quota?: components["schemas"]["QuotaSetting"];
+            /**
+             * @description The networks that the key may be used from; from anywhere if absent
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            allowed_cidrs?: components["schemas"]["Network"][];
+            /**
+             * @description Whether the key works; if `false`, it is suspended; `true` if absent
+             * @example true
+             */
+            enabled?: boolean;
+            /**
+             * @description The secret itself, of which only a hash is kept
+             * @example legacy_live_4f9c2a7d1e6b8035
+             */
+            secret?: string;
+            scheme?: components["schemas"]["HashScheme"];
+            /**
+             * @description The secret's hash, in hex, base64 or base64url, with or without padding. Of an
+             *     HMAC, the server needs the pepper (`--import-pepper-file`) to verify the secret
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            hash?: string;
+        };
+        /**
+         * @description How `hash` was made of the secret's characters
+         * @example sha256
+         * @enum {string}
+         */
+        HashScheme: "sha256" | "sha512" | "hmac-sha256";
+        /** @description What became of each row */
+        ApiKeyImportResponse: {
+            /** @description One for each of the request's keys, in their order */
+            rows: components["schemas"]["ImportedRow"][];
+        };
+        /** @description What became of a row */
+        ImportedRow: {
+            /**
+             * Format: int32
+             * @description The row's place in `keys`, from 0
+             * @example 0
+             */
+            row: number;
+            /**
+             * @description `created`: there is a new key, or would be; `exists`: the secret was imported
+             *     before; `conflict`: the owner has a key of this name, or as many as it may have;
+             *     `invalid`: the row breaks a rule. The last two created nothing
+             * @example created
+             * @enum {string}
+             */
+            outcome: "created" | "exists" | "conflict" | "invalid";
+            /**
+             * Format: uuid
+             * @description The key's id, if there is one
+             * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+             */
+            id?: string;
+            /**
+             * @description The property to fix
+             * @example name
+             */
+            field?: string;
+            /**
+             * @description What to fix, for people
+             * @example another of the owner's keys has this name; choose another one
+             */
+            message?: string;
+        };
         /** @description What to change; what is absent stays as it is */
         ApiKeyUpdate: {
             name?: components["schemas"]["Name"];
@@ -877,6 +999,12 @@ export interface components {
              * @example 2026-11-24T09:00:00.000Z
              */
             grace_ends_at?: string;
+            /**
+             * @description `true` while the key has a secret that was imported from another service; absent
+             *     otherwise. A rotation replaces it
+             * @example true
+             */
+            foreign_secret?: boolean;
             status: components["schemas"]["ApiKeyStatus"];
             name: components["schemas"]["Name"];
             owner: components["schemas"]["Owner"];
@@ -1464,7 +1592,8 @@ export interface components {
         /**
          * @description The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
          *     there was nothing before, `to` if there is nothing now; both are absent in events of
-         *     older versions, which did not record values. A secret is never shown.
+         *     older versions, which did not record values. A secret is never shown. `imported` is how the
+         *     imported secret of a new key is hashed.
          */
         AuditChanges: {
             name?: components["schemas"]["AuditTextChange"];
@@ -1480,6 +1609,7 @@ export interface components {
             revocation_reason?: components["schemas"]["AuditTextChange"];
             enabled?: components["schemas"]["AuditFlagChange"];
             grace_ends_at?: components["schemas"]["AuditTimeChange"];
+            imported?: components["schemas"]["AuditTextChange"];
             url?: components["schemas"]["AuditTextChange"];
             webhook_description?: components["schemas"]["AuditTextChange"];
             events?: components["schemas"]["AuditEventsChange"];
@@ -2187,6 +2317,12 @@ export interface operations {
                  */
                 rotating?: boolean;
                 /**
+                 * @description `true`: only keys that a secret imported from another service still opens; `false`:
+                 *     only the others
+                 * @example true
+                 */
+                foreign_secret?: boolean;
+                /**
                  * @description The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
                  *     expires and works with any `items_per_page`, but only with the filters of its own
                  *     list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2635,6 +2771,36 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Error"];
+        };
+    };
+    importApiKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiKeyImport"];
+            };
+        };
+        responses: {
+            /** @description What became of each row */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyImportResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             default: components["responses"]["Error"];
