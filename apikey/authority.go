@@ -105,6 +105,14 @@ func (k Key) MayChangeOwners() error {
 	return nil
 }
 
+// MayImport returns a *DeniedError if k may not import keys: whoever does chooses their secrets.
+func (k Key) MayImport() error {
+	if !k.Scopes.Has(ScopeAdmin) {
+		return &DeniedError{Reason: "this needs a key with the scope " + ScopeAdmin}
+	}
+	return nil
+}
+
 // mayAllow lets a key that is restricted to networks allow only parts of them, unless it is an admin's.
 func (k Key) mayAllow(networks CIDRs) error {
 	if !networks.Within(k.GrantableCIDRs()) {
@@ -121,3 +129,6 @@ func (k Key) mayGrant(scopes Scopes) error {
 	}
 	return nil
 }
+
+// MayChangeWebhooks returns a *DeniedError if k may not change webhooks.
+func (k Key) MayChangeWebhooks() error { return k.MayChangeOwners() }

@@ -24,6 +24,7 @@ var fields = allFields()
 func allFields() []field {
 	all := []field{
 		{"created_at", false, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.CreatedAt) }},
+		{"foreign_secret", false, func(b []byte, k *Key, now time.Time) []byte { return appendIf(b, k.HasForeign(now)) }},
 		{"grace_ends_at", true, func(b []byte, k *Key, now time.Time) []byte { return appendTime(b, k.GraceEnd(now)) }},
 		{"id", false, func(b []byte, k *Key, _ time.Time) []byte { return appendID(b, k.ID) }},
 		{"last_used_at", false, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.LastUsedAt) }},
@@ -109,6 +110,14 @@ func appendReason(b []byte, k *Key, _ time.Time) []byte {
 		return b
 	}
 	return appendText(b, string(cmp.Or(k.RevocationReason, ReasonUnspecified)))
+}
+
+// appendIf appends true, or nothing.
+func appendIf(b []byte, value bool) []byte {
+	if !value {
+		return b
+	}
+	return append(b, "true"...)
 }
 
 func appendNot(b []byte, value bool) []byte { return strconv.AppendBool(b, !value) }

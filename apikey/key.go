@@ -22,6 +22,8 @@ type Key struct {
 	// GraceEnd interpret them.
 	OldSecretHash  Hash
 	OldSecretUntil time.Time
+
+	Foreign ForeignUse // which secret is foreign; HasForeign interprets it
 }
 
 // Status is derived from a key and the time, and never stored.

@@ -20,6 +20,7 @@ func (k *Key) AppendPacked(b []byte) []byte {
 	for _, text := range [...]string{k.LastUsedFrom, k.Prefix, string(k.RevocationReason)} {
 		b = appendPackedText(b, text)
 	}
+	b = binary.AppendUvarint(b, uint64(k.Foreign)) //nolint:gosec // one of three
 	for _, s := range settings {
 		b = s.pack(b, &k.Settings)
 	}
@@ -40,6 +41,8 @@ func (k *Key) Unpack(packed string, metadata bool) {
 	k.Prefix, p = cutText(p)
 	reason, p := cutText(p)
 	k.RevocationReason = Reason(reason)
+	foreign, p := cutNumber(p)
+	k.Foreign = ForeignUse(foreign) //nolint:gosec // it was one
 	for _, s := range settings {
 		p = s.unpack(p, &k.Settings, metadata)
 	}

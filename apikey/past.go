@@ -33,7 +33,7 @@ func NewPast(key Key, now time.Time) *Past {
 func (p *Past) Undo(change Differences) (consistent bool) {
 	consistent = p.Follows(change)
 	for _, d := range change {
-		if d.Field == graceField || d.From == nil && d.To == nil { // the latter was not recorded
+		if isNoState(d.Field) || d.From == nil && d.To == nil { // the latter was not recorded
 			continue
 		}
 		if delete(p.values, d.Field); d.From != nil {
@@ -43,10 +43,13 @@ func (p *Past) Undo(change Differences) (consistent bool) {
 	return consistent
 }
 
+// isNoState reports whether a field of a change is none that undoing it restores.
+func isNoState(field string) bool { return field == graceField || field == ImportedField }
+
 // Follows reports whether a change leads to this state.
 func (p *Past) Follows(change Differences) bool {
 	for _, d := range change {
-		if d.Field != graceField && (d.From == nil && d.To == nil || !bytes.Equal(p.values[d.Field], d.To)) {
+		if !isNoState(d.Field) && (d.From == nil && d.To == nil || !bytes.Equal(p.values[d.Field], d.To)) {
 			return false
 		}
 	}

@@ -26,6 +26,12 @@ func (k Key) Rotate(r Rotation, now time.Time) Key {
 		k.OldSecretUntil = k.ExpiresAt
 	}
 	k.SecretHash = r.To
+	switch k.Foreign {
+	case ForeignCurrent:
+		k.Foreign = ForeignOld
+	default:
+		k.Foreign = ForeignNone
+	}
 	if !k.OldSecretUntil.After(now) {
 		k = k.EndGrace()
 	}
@@ -35,6 +41,9 @@ func (k Key) Rotate(r Rotation, now time.Time) Key {
 // EndGrace returns the key without its old secret.
 func (k Key) EndGrace() Key {
 	k.OldSecretHash, k.OldSecretUntil = Hash{}, time.Time{}
+	if k.Foreign == ForeignOld {
+		k.Foreign = ForeignNone
+	}
 	return k
 }
 

@@ -36,6 +36,8 @@ type auditAnswer struct {
 
 func (a *auditAnswer) complete() bool { return a.Data != nil }
 
+func (a *importAnswer) complete() bool { return a.Rows != nil }
+
 func (o *Owner) complete() bool { return o.Name != "" }
 
 func (p *OwnerPage) complete() bool { return p.Owners != nil }

@@ -22,6 +22,12 @@ const (
 
 	AuditUpdateOwner AuditAction = "update_owner" // an owner was changed, and no key
 	AuditOutside     AuditAction = "outside"      // the key was used from outside its observed networks; nothing changed
+
+	AuditCreateWebhook AuditAction = "create_webhook"
+	AuditUpdateWebhook AuditAction = "update_webhook"
+	AuditRotateWebhook AuditAction = "rotate_webhook"
+	AuditDeleteWebhook AuditAction = "delete_webhook"
+	AuditTestWebhook   AuditAction = "test_webhook" // nothing changed
 )
 
 // AuditOperator is the actor of changes that the operator made directly in the database.
@@ -32,9 +38,9 @@ type AuditEvent struct {
 	ID        string       `json:"id"`
 	At        time.Time    `json:"at"`
 	Action    AuditAction  `json:"action"`
-	KeyID     string       `json:"key_id"` // all zeros for AuditUpdateOwner
-	Owner     string       `json:"owner"`  // of the key
-	Name      string       `json:"name"`   // of the key, afterwards; the owner's for AuditUpdateOwner
+	KeyID     string       `json:"key_id"` // or the webhook's; all zeros for AuditUpdateOwner
+	Owner     string       `json:"owner"`  // of the key; "*" for a webhook of all owners
+	Name      string       `json:"name"`   // of the key, afterwards; the owner's for AuditUpdateOwner; the host of a webhook
 	Changes   AuditChanges `json:"changes"`
 	Actor     string       `json:"actor"`               // the id of a key, or AuditOperator
 	Via       string       `json:"via"`                 // "http", "leak report", or the operator's command

@@ -28,6 +28,8 @@ const (
 	CodeKeyNotFound         = "KEY_NOT_FOUND"        // 404; no such key, or it belongs to another owner
 	CodeOwnerNotFound       = "OWNER_NOT_FOUND"      // 404; it has no keys, and nothing was set for it
 	CodeScanningOff         = "SCANNING_OFF"         // 404; the service does not receive GitHub's secret scanning
+	CodeWebhookNotFound     = "WEBHOOK_NOT_FOUND"    // 404
+	CodeDeliveryNotFound    = "DELIVERY_NOT_FOUND"   // 404; or its event is no longer in the audit log
 	CodePathNotFound        = "PATH_NOT_FOUND"       // 404; the base URL is wrong, or the service is older than the client
 	CodeMethodNotAllowed    = "METHOD_NOT_ALLOWED"   // 405
 	CodeNameTaken           = "NAME_TAKEN"           // 409
@@ -35,6 +37,8 @@ const (
 	CodeKeyRevoked          = "KEY_REVOKED"          // 409; a revoked key cannot be changed
 	CodeHistoryRemoved      = "HISTORY_REMOVED"      // 409; retention removed audit events that would be needed
 	CodeKeyRotated          = "KEY_ROTATED"          // 409; another call rotated the key at the same moment
+	CodeTooManyWebhooks     = "TOO_MANY_WEBHOOKS"    // 409; there are 100
+	CodeWebhookDisabled     = "WEBHOOK_DISABLED"     // 409; enable it first
 	CodeBodyTooLarge        = "BODY_TOO_LARGE"       // 413
 	CodeBodyEncoded         = "BODY_ENCODED"         // 415; the body has a Content-Encoding such as gzip
 	CodeQuotaExceeded       = "QUOTA_EXCEEDED"       // 429; as CodeRateLimited

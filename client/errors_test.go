@@ -118,6 +118,8 @@ func TestEveryCode(t *testing.T) {
 	}
 	tryCreate := func(c *client.Client, n client.NewKey) error { _, err := c.Create(ctx, n); return err }
 
+	hook, err := k.admin.CreateWebhook(ctx, client.NewWebhook{URL: "https://hooks.example.com"})
+	must(t, err)
 	tests := []struct {
 		code   string
 		status int
@@ -146,6 +148,24 @@ func TestEveryCode(t *testing.T) {
 		{client.CodeForbidden, 403, tryGet(k.as(t, taken.Secret.Reveal()).ForOwner("another"), "n")},
 		{client.CodeKeyNotFound, 404, tryGet(k.admin, "nobody")},
 		{client.CodeOwnerNotFound, 404, func() error { _, err := k.admin.Owner(ctx, "nobody"); return err }()},
+		{client.CodeWebhookNotFound, 404, second(k.admin.Webhook(ctx, taken.ID))},
+		{client.CodeDeliveryNotFound, 404, second(k.admin.RetryDelivery(ctx, hook.ID, taken.ID))},
+		{client.CodeWebhookDisabled, 409, func() error {
+			_, err := k.admin.UpdateWebhook(ctx, hook.ID, client.WebhookChange{Enabled: new(false)})
+			must(t, err)
+			return second(k.admin.TestWebhook(ctx, hook.ID))
+		}()},
+		{client.CodeTooManyWebhooks, 409, func() (err error) {
+			for range 100 {
+				_, err = k.admin.CreateWebhook(ctx, client.NewWebhook{URL: "https://hooks.example.com"})
+			}
+			all, listed := k.admin.Webhooks(ctx)
+			must(t, listed)
+			for _, w := range all { // retention would leave what they have not heard
+				must(t, second(k.admin.UpdateWebhook(ctx, w.ID, client.WebhookChange{Enabled: new(false)})))
+			}
+			return err
+		}()},
 		{client.CodePathNotFound, 404, tryGet(newClient(t, k.URL+"/wrong", k.secret, client.Options{}), "n")},
 		{client.CodeMethodNotAllowed, 405, tryGet(altered(func(r *http.Request) { r.Method = http.MethodPut }), "n")},
 		{client.CodeNameTaken, 409, tryCreate(k.admin, client.NewKey{Name: "taken", ExpiresAt: hour})},

@@ -54,6 +54,7 @@ type Key struct {
 
 	Enabled          bool             `json:"enabled"`                    // false while the key itself is suspended; its owner may be too
 	RevocationReason RevocationReason `json:"revocation_reason,omitzero"` // empty unless the key is revoked
+	ForeignSecret    bool             `json:"foreign_secret,omitzero"`    // whether a secret imported from another service still opens it
 
 	AllowedCIDRs []string `json:"allowed_cidrs,omitzero"` // the networks it may be used from; nil if from anywhere
 	ObserveCIDRs []string `json:"observe_cidrs,omitzero"` // use from elsewhere is reported; nil if none is
@@ -148,6 +149,13 @@ type AuditChanges struct {
 	MaxKeys          *AuditChange[int]    `json:"max_keys,omitzero"` // of an owner
 	Enabled          *AuditChange[bool]   `json:"enabled,omitzero"`
 	RevocationReason *AuditChange[string] `json:"revocation_reason,omitzero"`
+	Imported         *AuditChange[string] `json:"imported,omitzero"` // the scheme of a new key's imported secret
+
+	URL            *AuditChange[string]   `json:"url,omitzero"` // of a webhook: its host only
+	Events         *AuditChange[[]string] `json:"events,omitzero"`
+	DisabledReason *AuditChange[string]   `json:"disabled_reason,omitzero"`
+
+	WebhookDescription *AuditChange[string] `json:"webhook_description,omitzero"`
 
 	AllowedCIDRs *AuditChange[[]string] `json:"allowed_cidrs,omitzero"`
 	ObserveCIDRs *AuditChange[[]string] `json:"observe_cidrs,omitzero"`

@@ -28,6 +28,7 @@ type ListOptions struct {
 
 	Enabled  *bool            // false: only suspended keys; true: only the others
 	Reason   RevocationReason // only keys that were revoked for this reason
+	Foreign  bool             // only keys that a secret imported from another service still opens
 	Rotating bool             // only ACTIVE keys whose secret before the last rotation is still valid
 }
 
@@ -92,6 +93,7 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 	params.LastUsedBefore = unlessZero(o.LastUsedBefore.UTC())
 	params.Enabled = o.Enabled
 	params.Rotating = unlessZero(o.Rotating)
+	params.ForeignSecret = unlessZero(o.Foreign)
 	params.RevocationReason = unlessZero(api.RevocationReason(o.Reason))
 	request, err := api.NewListApiKeysRequest(c.base, &params)
 	if err != nil {

@@ -51,4 +51,6 @@ func (c *Client) Review(ctx context.Context, nameOrID string) (Review, error) {
 
 type reviewAnswer Review
 
-func (a *reviewAnswer) complete() bool { return !a.Since.IsZero() && a.Scopes != nil && a.Networks != nil }
+func (a *reviewAnswer) complete() bool {
+	return !a.Since.IsZero() && a.Scopes != nil && a.Networks != nil
+}

@@ -215,7 +215,7 @@ func checks() []check {
 	for _, group := range [][]check{
 		deploymentChecks(), exampleChecks(), authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
 		listChecks(), cursorChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
-		verificationChecks(), suspensionChecks(), ownerChecks(), networkChecks(), rateLimitChecks(), quotaChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(),
+		verificationChecks(), suspensionChecks(), ownerChecks(), importChecks(), networkChecks(), rateLimitChecks(), quotaChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(), webhookChecks(),
 		usageChecks(), reviewChecks(), auditChecks(), historyChecks(), routingChecks(), throttlingChecks(),
 	} {
 		all = append(all, group...)

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net/http"
@@ -70,6 +71,13 @@ func (s *session) accepts(r request) {
 		defer reset()
 		r.key = url.PathEscape(owner)
 	}
+	if strings.Contains(op.path, "{webhook_id}") {
+		made, remove := s.newWebhook()
+		r.key = text(made["id"])
+		if r.operation != "deleteWebhook" {
+			defer remove()
+		}
+	}
 	if strings.Contains(op.path, "{key_name}") || r.operation == "forwardAuth" {
 		key, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{"datasets:read"}))
 		if !ok {
@@ -99,9 +107,15 @@ func (s *session) accepts(r request) {
 	} else {
 		s.expect(a.status, a) // which must be documented
 	}
-	if r.operation == "createApiKey" {
+	switch r.operation {
+	case "createApiKey":
 		s.remember(a)
-	} else {
+	case "importApiKeys":
+		s.rememberImported(a)
+	case "createWebhook":
+		s.keepSecret(text(a.body["secret"]))
+		s.want(http.StatusOK, request{operation: "deleteWebhook", key: text(a.body["id"])})
+	default:
 		s.keepSecret(text(a.body["secret"]))
 	}
 }
@@ -126,10 +140,31 @@ func (s *session) ownValues(example map[string]any) fields {
 			value = s.newName()
 		case "owner":
 			value = s.run
+		case "url":
+			value = nowhere
 		case "expires_at":
 			value = time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		case "keys":
+			value = s.ownRows(value)
 		}
 		own[name] = value
+	}
+	return own
+}
+
+// ownRows replaces the secrets of an import's rows, too: a secret is imported once.
+func (s *session) ownRows(rows any) (own []any) {
+	list, _ := rows.([]any)
+	for _, row := range list {
+		values := s.ownValues(object(row))
+		secret := s.foreignSecret()
+		if values["hash"] == nil {
+			values["secret"] = secret
+		} else {
+			digest := sha256.Sum256([]byte(secret))
+			values["hash"] = fmt.Sprintf("%x", digest)
+		}
+		own = append(own, values)
 	}
 	return own
 }

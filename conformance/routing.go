@@ -43,7 +43,7 @@ func (s *session) knownMethods() map[string][]string {
 	known := make(map[string][]string)
 	for name, op := range s.contract.operations {
 		if name != "forwardAuth" {
-			path := strings.NewReplacer("{key_name}", s.run, "{owner}", s.run).Replace(op.path)
+			path := strings.NewReplacer("{key_name}", s.run, "{owner}", s.run, "{webhook_id}", s.run, "{event_id}", s.run).Replace(op.path)
 			known[path] = append(known[path], op.method)
 		}
 	}

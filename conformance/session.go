@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,7 +71,8 @@ type request struct {
 	operation string // of the contract; empty for requests outside the contract
 	method    string // required without an operation; otherwise overrides its method
 	path      string // required without an operation; escaped
-	key       string // {key_name} or {owner}, escaped
+	key       string // {key_name}, {owner} or {webhook_id}, escaped
+	event     string // {event_id}
 	below     string // appended to the path; escaped
 	query     string
 	secret    string // empty means the session's
@@ -227,7 +229,7 @@ func (s *session) sendAtOnce(times int, r request) []answer {
 func (s *session) exchange(r request) (answer, error) {
 	method, path := r.method, r.path
 	if op, ok := s.contract.operations[r.operation]; ok {
-		path = strings.NewReplacer("{key_name}", r.key, "{owner}", r.key).Replace(op.path) + r.below
+		path = strings.NewReplacer("{key_name}", r.key, "{owner}", r.key, "{webhook_id}", r.key, "{event_id}", cmp.Or(r.event, "none")).Replace(op.path) + r.below
 		if method == "" {
 			method = op.method
 		}

@@ -33,6 +33,9 @@ func (auditPage) Actions() []auditAction {
 		{client.AuditCreate, "created"}, {client.AuditUpdate, "changed"}, {client.AuditRotate, "rotated"},
 		{client.AuditRevoke, "revoked"}, {client.AuditLeak, "reported as leaked"},
 		{client.AuditOutside, "used from outside"}, {client.AuditUpdateOwner, "owner changed"},
+		{client.AuditCreateWebhook, "webhook created"}, {client.AuditUpdateWebhook, "webhook changed"},
+		{client.AuditRotateWebhook, "webhook rotated"}, {client.AuditDeleteWebhook, "webhook deleted"},
+		{client.AuditTestWebhook, "webhook tested"},
 	}
 }
 

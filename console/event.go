@@ -49,7 +49,7 @@ func (v *visit) events(list []client.AuditEvent, about string) []event {
 	all := make([]event, 0, len(list))
 	for _, e := range list {
 		one := event{AuditEvent: e, When: momentOf(e.At, v.now), Did: did(e), Changes: v.changes(e.Changes)}
-		if e.KeyID != about && !one.OfOwner() {
+		if e.KeyID != about && !one.OfOwner() && !ofWebhook(e) {
 			one.Key = &keyLink{e.KeyID, e.Name}
 		}
 		if e.Action != client.AuditLeak && e.Action != client.AuditOutside && !one.ByOperator() {
@@ -71,7 +71,19 @@ func (v *visit) nameOf(id string, known map[string]string) string {
 	return known[id]
 }
 
+// webhookDeeds say what was done to a webhook.
+var webhookDeeds = map[client.AuditAction]string{
+	client.AuditCreateWebhook: "created", client.AuditUpdateWebhook: "changed", client.AuditRotateWebhook: "rotated",
+	client.AuditDeleteWebhook: "deleted", client.AuditTestWebhook: "tested",
+}
+
+// ofWebhook reports whether an event is about a webhook, and no key.
+func ofWebhook(e client.AuditEvent) bool { return webhookDeeds[e.Action] != "" }
+
 func did(e client.AuditEvent) string {
+	if ofWebhook(e) {
+		return "Webhook " + e.Name + " " + webhookDeeds[e.Action]
+	}
 	switch e.Action {
 	case client.AuditCreate:
 		return "Created"
@@ -115,6 +127,10 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 		fieldChanges("observed networks", c.ObserveCIDRs, inList),
 		fieldChanges("most keys", c.MaxKeys, func(n int) changeValue { return inWords(strconv.Itoa(n)) }),
 		fieldChanges("quota", c.Quota, func(q client.Quota) changeValue { return inWords(quotaText(q)) }),
+		fieldChanges("URL", c.URL, inWords),
+		fieldChanges("events", c.Events, inList),
+		fieldChanges("disabled because of", c.DisabledReason, inWords),
+		fieldChanges("description", c.WebhookDescription, inWords),
 		scopeChanges(c.Scopes),
 		metadataChanges(c.Metadata),
 	)

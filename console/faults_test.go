@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/client"
 )
 
 // Missing pages and states are reported, and the reader stays in the console.
@@ -94,6 +96,24 @@ func TestMistypedKeys(t *testing.T) {
 	}
 	v := k.visitor()
 	v.post("/console/sign-in", url.Values{"secret": {"\uFEFF" + whole + "\n"}}).goes("/console")
+}
+
+// A secret that was imported is none of ours, but is not mistyped either.
+func TestImportedKeys(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	const secret = "legacy-secret-0001"
+	rows, err := k.as(k.admin).Import(t.Context(), []client.ImportedKey{{Name: "imported", ExpiresAt: time.Now().Add(time.Hour), Secret: secret}}, false)
+	k.must(err)
+	for _, step := range []string{"VALID", "REVOKED"} {
+		v := k.visitor()
+		v.signIn(k.admin)
+		if page := v.post("/console/try", url.Values{"secret": {secret}}).want(http.StatusOK, step); strings.Contains(page.body, "no apikeyd key") {
+			t.Errorf("%s: the page says that it is no key", step)
+		}
+		_, err := k.as(k.admin).Revoke(t.Context(), rows[0].ID)
+		k.must(err)
+	}
 }
 
 // Revoked keys no longer expire, and events show the owner of the key.

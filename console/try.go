@@ -89,7 +89,7 @@ func try(v *visit) error {
 		return v.showUntried(p, err)
 	}
 	p.Result = v.tried(found, call)
-	if why := apikey.WhyMalformed(call.Secret); why != "" {
+	if why := apikey.WhyMalformed(call.Secret); why != "" && found.Code == client.VerifyNotFound { // others were imported
 		p.Result.Means = "This is " + why + "."
 	}
 	v.show(http.StatusOK, "try", "Try it", p)

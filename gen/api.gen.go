@@ -48,19 +48,28 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate      AuditAction = "create"
-	AuditActionLeak        AuditAction = "leak"
-	AuditActionOutside     AuditAction = "outside"
-	AuditActionRevoke      AuditAction = "revoke"
-	AuditActionRotate      AuditAction = "rotate"
-	AuditActionUpdate      AuditAction = "update"
-	AuditActionUpdateOwner AuditAction = "update_owner"
+	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateWebhook AuditAction = "create_webhook"
+	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionLeak          AuditAction = "leak"
+	AuditActionOutside       AuditAction = "outside"
+	AuditActionRevoke        AuditAction = "revoke"
+	AuditActionRotate        AuditAction = "rotate"
+	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionTestWebhook   AuditAction = "test_webhook"
+	AuditActionUpdate        AuditAction = "update"
+	AuditActionUpdateOwner   AuditAction = "update_owner"
+	AuditActionUpdateWebhook AuditAction = "update_webhook"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
 func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
+		return true
+	case AuditActionCreateWebhook:
+		return true
+	case AuditActionDeleteWebhook:
 		return true
 	case AuditActionLeak:
 		return true
@@ -70,9 +79,60 @@ func (e AuditAction) Valid() bool {
 		return true
 	case AuditActionRotate:
 		return true
+	case AuditActionRotateWebhook:
+		return true
+	case AuditActionTestWebhook:
+		return true
 	case AuditActionUpdate:
 		return true
 	case AuditActionUpdateOwner:
+		return true
+	case AuditActionUpdateWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HashScheme.
+const (
+	HashSchemeHmacSha256 HashScheme = "hmac-sha256"
+	HashSchemeSha256     HashScheme = "sha256"
+	HashSchemeSha512     HashScheme = "sha512"
+)
+
+// Valid indicates whether the value is a known member of the HashScheme enum.
+func (e HashScheme) Valid() bool {
+	switch e {
+	case HashSchemeHmacSha256:
+		return true
+	case HashSchemeSha256:
+		return true
+	case HashSchemeSha512:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportedRowOutcome.
+const (
+	ImportedRowOutcomeConflict ImportedRowOutcome = "conflict"
+	ImportedRowOutcomeCreated  ImportedRowOutcome = "created"
+	ImportedRowOutcomeExists   ImportedRowOutcome = "exists"
+	ImportedRowOutcomeInvalid  ImportedRowOutcome = "invalid"
+)
+
+// Valid indicates whether the value is a known member of the ImportedRowOutcome enum.
+func (e ImportedRowOutcome) Valid() bool {
+	switch e {
+	case ImportedRowOutcomeConflict:
+		return true
+	case ImportedRowOutcomeCreated:
+		return true
+	case ImportedRowOutcomeExists:
+		return true
+	case ImportedRowOutcomeInvalid:
 		return true
 	default:
 		return false
@@ -208,6 +268,123 @@ func (e VerifyCode) Valid() bool {
 	}
 }
 
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStateWaiting   WebhookDeliveryState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEventType.
+const (
+	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
+	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
+	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
+	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
+	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
+	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
+	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
+	WebhookEventTypeWebhookRotated        WebhookEventType = "webhook.rotated"
+	WebhookEventTypeWebhookTest           WebhookEventType = "webhook.test"
+	WebhookEventTypeWebhookUpdated        WebhookEventType = "webhook.updated"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEventType enum.
+func (e WebhookEventType) Valid() bool {
+	switch e {
+	case WebhookEventTypeApiKeyAddressObserved:
+		return true
+	case WebhookEventTypeApiKeyCreated:
+		return true
+	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyResumed:
+		return true
+	case WebhookEventTypeApiKeyRevoked:
+		return true
+	case WebhookEventTypeApiKeyRotated:
+		return true
+	case WebhookEventTypeApiKeySuspended:
+		return true
+	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerUpdated:
+		return true
+	case WebhookEventTypeWebhookCreated:
+		return true
+	case WebhookEventTypeWebhookDeleted:
+		return true
+	case WebhookEventTypeWebhookRotated:
+		return true
+	case WebhookEventTypeWebhookTest:
+		return true
+	case WebhookEventTypeWebhookUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookResponseDisabledReason.
+const (
+	WebhookResponseDisabledReasonFailing WebhookResponseDisabledReason = "failing"
+	WebhookResponseDisabledReasonGone    WebhookResponseDisabledReason = "gone"
+	WebhookResponseDisabledReasonRequest WebhookResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookResponseDisabledReason enum.
+func (e WebhookResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookResponseDisabledReasonFailing:
+		return true
+	case WebhookResponseDisabledReasonGone:
+		return true
+	case WebhookResponseDisabledReasonRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookWithSecretResponseDisabledReason.
+const (
+	WebhookWithSecretResponseDisabledReasonFailing WebhookWithSecretResponseDisabledReason = "failing"
+	WebhookWithSecretResponseDisabledReasonGone    WebhookWithSecretResponseDisabledReason = "gone"
+	WebhookWithSecretResponseDisabledReasonRequest WebhookWithSecretResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookWithSecretResponseDisabledReason enum.
+func (e WebhookWithSecretResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookWithSecretResponseDisabledReasonFailing:
+		return true
+	case WebhookWithSecretResponseDisabledReasonGone:
+		return true
+	case WebhookWithSecretResponseDisabledReasonRequest:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ForwardAuthParamsRateLimited.
 const (
 	ForwardAuthParamsRateLimitedN403 ForwardAuthParamsRateLimited = "403"
@@ -329,6 +506,25 @@ type ApiKeyHistoryResponse struct {
 	SecretSince *apikey.Timestamp `json:"secret_since,omitempty"`
 }
 
+// ApiKeyImport Keys to import
+type ApiKeyImport struct {
+	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
+	// absent. Whether an owner may have so many keys is not checked
+	//
+	//
+	// Example: true
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// Keys The rows
+	Keys []ImportedKey `json:"keys"`
+}
+
+// ApiKeyImportResponse What became of each row
+type ApiKeyImportResponse struct {
+	// Rows One for each of the request's keys, in their order
+	Rows []ImportedRow `json:"rows"`
+}
+
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
 	// Data The keys of this page
@@ -362,6 +558,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
@@ -579,6 +782,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
+
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
 	// Example: 2026-11-24T09:00:00.000Z
@@ -685,7 +895,7 @@ type ApiKeyWithSecretResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
+// AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 // changed, and no key.
@@ -699,21 +909,31 @@ type AuditAction string
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
 
-// AuditChanges The properties of the key or owner that changed, with their old and new values. `from` is absent if
+// AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
-// older versions, which did not record values. A secret is never shown.
+// older versions, which did not record values. A secret is never shown. `imported` is how the
+// imported secret of a new key is hashed.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
 
+	// DisabledReason The old and the new text
+	DisabledReason *AuditTextChange `json:"disabled_reason,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
+	// Events The old and the new event types of a webhook
+	Events *AuditEventsChange `json:"events,omitempty"`
 
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
 
 	// GraceEndsAt The old and the new time
 	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// Imported The old and the new text
+	Imported *AuditTextChange `json:"imported,omitempty"`
 
 	// MaxKeys The old and the new number
 	MaxKeys *AuditNumberChange `json:"max_keys,omitempty"`
@@ -741,11 +961,17 @@ type AuditChanges struct {
 
 	// Scopes The old and the new scopes
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
+
+	// Url The old and the new text
+	Url *AuditTextChange `json:"url,omitempty"`
+
+	// WebhookDescription The old and the new text
+	WebhookDescription *AuditTextChange `json:"webhook_description,omitempty"`
 }
 
-// AuditEvent A change of a key or of an owner, or a use that its owner wants to know of
+// AuditEvent A change of a key, an owner or a webhook, or a use that its owner wants to know of
 type AuditEvent struct {
-	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
+	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 	// changed, and no key.
@@ -773,9 +999,10 @@ type AuditEvent struct {
 	// Example: 2026-11-23T10:30:00.000Z
 	At apikey.Timestamp `json:"at"`
 
-	// Changes The properties of the key or owner that changed, with their old and new values. `from` is absent if
+	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
-	// older versions, which did not record values. A secret is never shown.
+	// older versions, which did not record values. A secret is never shown. `imported` is how the
+	// imported secret of a new key is hashed.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -783,7 +1010,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that was changed; all zeros for `update_owner`
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -808,8 +1035,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, `GitHub secret scanning`, or the operator's command: `serve` created the first key,
-	// `keys create` and the like work on the database itself
+	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
+	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -825,6 +1052,23 @@ type AuditEventListResponse struct {
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// AuditEventsChange The old and the new event types of a webhook
+type AuditEventsChange struct {
+	// From Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	From *WebhookEvents `json:"from,omitempty"`
+
+	// To Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	To *WebhookEvents `json:"to,omitempty"`
 }
 
 // AuditFlagChange The old and the new value
@@ -969,8 +1213,9 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED, SIGNATURE_INVALID (401); ADDRESS_NOT_ALLOWED,
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, OWNER_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
+	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -997,6 +1242,122 @@ type ErrorResponse struct {
 	// Example: 400
 	Status int `json:"status"`
 }
+
+// HashScheme How `hash` was made of the secret's characters
+//
+// Example: sha256
+type HashScheme string
+
+// ImportedKey A key of another service, with either `secret`, or `hash` and `scheme`
+type ImportedKey struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if absent
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
+	// Enabled Whether the key works; if `false`, it is suspended; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExpiresAt The expiry; the rules of creation apply
+	//
+	// Example: 2030-01-31T12:00:00Z
+	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// Hash The secret's hash, in hex, base64 or base64url, with or without padding. Of an
+	// HMAC, the server needs the pepper (`--import-pepper-file`) to verify the secret
+	//
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+	Hash *string `json:"hash,omitempty"`
+
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name Name `json:"name"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+	// key has the calling key's quota. A change keeps what was used.
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+	// the new key has the calling key's limit.
+	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
+
+	// Scheme How `hash` was made of the secret's characters
+	//
+	// Example: sha256
+	Scheme *HashScheme `json:"scheme,omitempty"`
+
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
+
+	// Secret The secret itself, of which only a hash is kept
+	//
+	// Example: legacy_live_4f9c2a7d1e6b8035
+	Secret *string `json:"secret,omitempty"`
+}
+
+// ImportedRow What became of a row
+type ImportedRow struct {
+	// Field The property to fix
+	//
+	// Example: name
+	Field *string `json:"field,omitempty"`
+
+	// Id The key's id, if there is one
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	Id *openapi_types.UUID `json:"id,omitempty"`
+
+	// Message What to fix, for people
+	//
+	// Example: another of the owner's keys has this name; choose another one
+	Message *string `json:"message,omitempty"`
+
+	// Outcome `created`: there is a new key, or would be; `exists`: the secret was imported
+	// before; `conflict`: the owner has a key of this name, or as many as it may have;
+	// `invalid`: the row breaks a rule. The last two created nothing
+	//
+	//
+	// Example: created
+	Outcome ImportedRowOutcome `json:"outcome"`
+
+	// Row The row's place in `keys`, from 0
+	//
+	// Example: 0
+	Row int `json:"row"`
+}
+
+// ImportedRowOutcome `created`: there is a new key, or would be; `exists`: the secret was imported
+// before; `conflict`: the owner has a key of this name, or as many as it may have;
+// `invalid`: the row breaks a rule. The last two created nothing
+//
+// Example: created
+type ImportedRowOutcome string
 
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
@@ -1611,6 +1972,320 @@ type VerifyResponse struct {
 	Valid bool `json:"valid"`
 }
 
+// WebhookCreate A new webhook. With an `owner` it gets only events of this owner and its keys.
+type WebhookCreate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookDelivery What became of an event on its way to a webhook
+type WebhookDelivery struct {
+	// Attempts How many attempts were made
+	//
+	// Example: 3
+	Attempts int `json:"attempts"`
+
+	// Error Why the last attempt failed; what the receiver answered is not kept
+	//
+	// Example: no answer within 10s
+	Error *string `json:"error,omitempty"`
+
+	// EventId The audit event's `id`, which is the delivery's `webhook-id`
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	EventId openapi_types.UUID `json:"event_id"`
+
+	// FinishedAt When it was delivered or given up; absent while it waits
+	//
+	// Example: 2026-11-23T10:30:01.000Z
+	FinishedAt *apikey.Timestamp `json:"finished_at,omitempty"`
+
+	// NextAttemptAt When the next attempt is due; absent if there will be none
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	NextAttemptAt *apikey.Timestamp `json:"next_attempt_at,omitempty"`
+
+	// Since When the attempts began; 72 hours later the webhook is disabled
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	Since apikey.Timestamp `json:"since"`
+
+	// State `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+	// given up, because its event was removed from the audit log
+	//
+	//
+	// Example: waiting
+	State WebhookDeliveryState `json:"state"`
+
+	// Status The HTTP status of the last answer; absent if there was none
+	//
+	// Example: 503
+	Status *int `json:"status,omitempty"`
+
+	// Type What happened. `api_key.address_observed`: a key was used from outside its
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	//
+	//
+	// Example: api_key.revoked
+	Type WebhookEventType `json:"type"`
+}
+
+// WebhookDeliveryListResponse Deliveries, newest event first
+type WebhookDeliveryListResponse struct {
+	// Data The deliveries of this answer
+	Data []WebhookDelivery `json:"data"`
+
+	// Next Pass it as `before` to read on; absent if there are no more deliveries
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// WebhookDeliveryState `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+// given up, because its event was removed from the audit log
+//
+// Example: waiting
+type WebhookDeliveryState string
+
+// WebhookDescription What the webhook is for
+//
+// Example: Tells the shop
+type WebhookDescription = string
+
+// WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+//
+// Example: api_key.revoked
+type WebhookEventType string
+
+// WebhookEvents Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+// their sequence numbers that none is missing.
+//
+// Example: ["api_key.leaked","api_key.revoked"]
+type WebhookEvents = []WebhookEventType
+
+// WebhookListResponse All webhooks, oldest first
+type WebhookListResponse struct {
+	// Data The webhooks
+	Data []WebhookResponse `json:"data"`
+}
+
+// WebhookResponse A webhook
+type WebhookResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt apikey.Timestamp `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *apikey.Timestamp `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *apikey.Timestamp `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *apikey.Timestamp `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookResponseDisabledReason string
+
+// WebhookRotate How to rotate
+type WebhookRotate struct {
+	// GraceSeconds How long deliveries are signed with the old secret too, at most 7 days
+	//
+	// Example: 86400
+	GraceSeconds int `json:"grace_seconds"`
+}
+
+// WebhookUpdate What to change; what is absent stays as it is
+type WebhookUpdate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url *WebhookUrl `json:"url,omitempty"`
+}
+
+// WebhookUrl Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+// their own. Redirects are not followed.
+//
+// Example: https://hooks.example.com/apikeyd
+type WebhookUrl = string
+
+// WebhookWithSecretResponse A webhook with its secret, which is never shown again
+type WebhookWithSecretResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt apikey.Timestamp `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *apikey.Timestamp `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookWithSecretResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *apikey.Timestamp `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *apikey.Timestamp `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Secret What deliveries are signed with (only returned on creation and rotation)
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookWithSecretResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookWithSecretResponseDisabledReason string
+
+// EventId defines model for EventId.
+type EventId = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -1632,6 +2307,9 @@ type SinceOfUsage = apikey.Timestamp
 // UntilOfUsage defines model for UntilOfUsage.
 type UntilOfUsage = apikey.Timestamp
 
+// WebhookId defines model for WebhookId.
+type WebhookId = string
+
 // BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
@@ -1651,6 +2329,11 @@ type BadScope = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Conflict = ErrorResponse
+
+// DeliveryNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type DeliveryNotFound = ErrorResponse
 
 // Error Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1712,10 +2395,25 @@ type ScanningOff = ErrorResponse
 // generated clients.
 type TooManyRequests = ErrorResponse
 
+// TooManyWebhooks Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type TooManyWebhooks = ErrorResponse
+
 // Unauthorized Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Unauthorized = ErrorResponse
+
+// WebhookDisabled Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookDisabled = ErrorResponse
+
+// WebhookNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookNotFound = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
@@ -1753,6 +2451,10 @@ type ListApiKeysParams struct {
 	// Rotating `true`: only ACTIVE keys whose previous secret still works; `false`: only the
 	// others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
+
+	// ForeignSecret `true`: only keys that a secret imported from another service still opens; `false`:
+	// only the others
+	ForeignSecret *bool `form:"foreign_secret,omitempty" json:"foreign_secret,omitempty"`
 
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
@@ -1922,6 +2624,18 @@ type GetUsageParams struct {
 	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// State Only deliveries in this state
+	State *WebhookDeliveryState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Before Only events older than the one with this `id`
+	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
+
+	// ItemsPerPage The most deliveries in an answer; 20 if absent
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
@@ -1930,6 +2644,9 @@ type UpdateApiKeyJSONRequestBody = ApiKeyUpdate
 
 // RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
 type RotateApiKeyJSONRequestBody = ApiKeyRotate
+
+// ImportApiKeysJSONRequestBody defines body for ImportApiKeys for application/json ContentType.
+type ImportApiKeysJSONRequestBody = ApiKeyImport
 
 // IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
 type IntrospectTokenFormdataRequestBody = IntrospectionRequest
@@ -1945,6 +2662,15 @@ type ReportScannedSecretsJSONRequestBody = ScannedSecrets
 
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookUpdate
+
+// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
+type RotateWebhookSecretJSONRequestBody = WebhookRotate
 
 // Getter for additional properties for ScannedSecret. Returns the specified
 // element and whether it was found
@@ -2090,6 +2816,9 @@ type ServerInterface interface {
 	// ForwardAuth Let a gateway check a request
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx echo.Context, params ForwardAuthParams) error
+	// ImportApiKeys Import keys of another service
+	// (POST /v1/imports)
+	ImportApiKeys(ctx echo.Context) error
 	// IntrospectToken Verify a key by OAuth 2.0 token introspection
 	// (POST /v1/introspect)
 	IntrospectToken(ctx echo.Context) error
@@ -2117,6 +2846,33 @@ type ServerInterface interface {
 	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx echo.Context) error
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx echo.Context) error
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx echo.Context) error
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx echo.Context, webhookId WebhookId) error
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{webhook_id})
+	GetWebhook(ctx echo.Context, webhookId WebhookId) error
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{webhook_id})
+	UpdateWebhook(ctx echo.Context, webhookId WebhookId) error
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx echo.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) error
+	// RetryWebhookDelivery Deliver an event again
+	// (POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry)
+	RetryWebhookDelivery(ctx echo.Context, webhookId WebhookId, eventId EventId) error
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx echo.Context, webhookId WebhookId) error
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx echo.Context, webhookId WebhookId) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2191,6 +2947,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rotating", ctx.QueryParams(), &params.Rotating, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rotating: %s", err))
+	}
+
+	// ------------- Optional query parameter "foreign_secret" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "foreign_secret", ctx.QueryParams(), &params.ForeignSecret, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter foreign_secret: %s", err))
 	}
 
 	// ------------- Optional query parameter "cursor" -------------
@@ -2537,6 +3300,15 @@ func (w *ServerInterfaceWrapper) ForwardAuth(ctx echo.Context) error {
 	return err
 }
 
+// ImportApiKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ImportApiKeys(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImportApiKeys(ctx)
+	return err
+}
+
 // IntrospectToken converts echo context to params.
 func (w *ServerInterfaceWrapper) IntrospectToken(ctx echo.Context) error {
 	var err error
@@ -2740,6 +3512,167 @@ func (w *ServerInterfaceWrapper) VerifyApiKey(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, webhookId)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, webhookId)
+	return err
+}
+
+// UpdateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhook(ctx, webhookId)
+	return err
+}
+
+// ListWebhookDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before: %s", err))
+	}
+
+	// ------------- Optional query parameter "items_per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookDeliveries(ctx, webhookId, params)
+	return err
+}
+
+// RetryWebhookDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) RetryWebhookDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// ------------- Path parameter "event_id" -------------
+	var eventId EventId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "event_id", ctx.Param("event_id"), &eventId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetryWebhookDelivery(ctx, webhookId, eventId)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, webhookId)
+	return err
+}
+
+// TestWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestWebhook(ctx, webhookId)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -2797,6 +3730,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:key_name", wrapper.UpdateApiKey, options.OperationMiddlewares["updateApiKey"]...)
 	router.GET(options.BaseURL+"/v1/owners", wrapper.ListOwners, options.OperationMiddlewares["listOwners"]...)
+	router.POST(options.BaseURL+"/v1/imports", wrapper.ImportApiKeys, options.OperationMiddlewares["importApiKeys"]...)
 	router.GET(options.BaseURL+"/v1/owners/:owner", wrapper.GetOwner, options.OperationMiddlewares["getOwner"]...)
 	router.PATCH(options.BaseURL+"/v1/owners/:owner", wrapper.UpdateOwner, options.OperationMiddlewares["updateOwner"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
@@ -2807,6 +3741,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
 	router.POST(options.BaseURL+"/v1/secret-scanning/github", wrapper.ReportScannedSecrets, options.OperationMiddlewares["reportScannedSecrets"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
+	router.GET(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/v1/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/deliveries/:event_id/retry", wrapper.RetryWebhookDelivery, options.OperationMiddlewares["retryWebhookDelivery"]...)
 
 }
 
@@ -2848,6 +3791,16 @@ type ConflictJSONResponse struct {
 	Body ErrorResponse
 
 	Headers ConflictResponseHeaders
+}
+
+type DeliveryNotFoundResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type DeliveryNotFoundJSONResponse struct {
+	Body ErrorResponse
+
+	Headers DeliveryNotFoundResponseHeaders
 }
 
 type ErrorResponseHeaders struct {
@@ -2982,6 +3935,16 @@ type TooManyRequestsJSONResponse struct {
 	Headers TooManyRequestsResponseHeaders
 }
 
+type TooManyWebhooksResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type TooManyWebhooksJSONResponse struct {
+	Body ErrorResponse
+
+	Headers TooManyWebhooksResponseHeaders
+}
+
 type UnauthorizedResponseHeaders struct {
 	CacheControl    *string
 	WWWAuthenticate *string
@@ -2991,6 +3954,26 @@ type UnauthorizedJSONResponse struct {
 	Body ErrorResponse
 
 	Headers UnauthorizedResponseHeaders
+}
+
+type WebhookDisabledResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type WebhookDisabledJSONResponse struct {
+	Body ErrorResponse
+
+	Headers WebhookDisabledResponseHeaders
+}
+
+type WebhookNotFoundResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type WebhookNotFoundJSONResponse struct {
+	Body ErrorResponse
+
+	Headers WebhookNotFoundResponseHeaders
 }
 
 type ListApiKeysRequestObject struct {
@@ -4732,6 +5715,138 @@ func (response ForwardAuthdefaultJSONResponse) VisitForwardAuthResponse(w http.R
 	return err
 }
 
+type ImportApiKeysRequestObject struct {
+	Body *ImportApiKeysJSONRequestBody
+}
+
+type ImportApiKeysResponseObject interface {
+	VisitImportApiKeysResponse(w http.ResponseWriter) error
+}
+
+type ImportApiKeys200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ImportApiKeys200JSONResponse struct {
+	Body    ApiKeyImportResponse
+	Headers ImportApiKeys200ResponseHeaders
+}
+
+func (response ImportApiKeys200JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeys400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ImportApiKeys400JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeys401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ImportApiKeys401JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeys403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImportApiKeys403JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeysdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ImportApiKeysdefaultJSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type IntrospectTokenRequestObject struct {
 	Body *IntrospectTokenFormdataRequestBody
 }
@@ -5959,6 +7074,1401 @@ func (response VerifyApiKeydefaultJSONResponse) VisitVerifyApiKeyResponse(w http
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListWebhooks200JSONResponse struct {
+	Body    WebhookListResponse
+	Headers ListWebhooks200ResponseHeaders
+}
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ListWebhooks400JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListWebhooks401JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhooks403JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListWebhooksdefaultJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Body *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	CacheControl *string
+	Location     *string
+	XRequestId   *string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookWithSecretResponse
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateWebhook400JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateWebhook401JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateWebhook403JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409JSONResponse struct{ TooManyWebhooksJSONResponse }
+
+func (response CreateWebhook409JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response CreateWebhookdefaultJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type DeleteWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers DeleteWebhook200ResponseHeaders
+}
+
+func (response DeleteWebhook200JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response DeleteWebhook400JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteWebhook401JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteWebhook403JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response DeleteWebhook404JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteWebhookdefaultJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers GetWebhook200ResponseHeaders
+}
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetWebhook400JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetWebhook401JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetWebhook403JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response GetWebhook404JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetWebhookdefaultJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *UpdateWebhookJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type UpdateWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers UpdateWebhook200ResponseHeaders
+}
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateWebhook400JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateWebhook401JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateWebhook403JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response UpdateWebhook404JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response UpdateWebhookdefaultJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Params    ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListWebhookDeliveries200JSONResponse struct {
+	Body    WebhookDeliveryListResponse
+	Headers ListWebhookDeliveries200ResponseHeaders
+}
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ListWebhookDeliveries400JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListWebhookDeliveries401JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhookDeliveries403JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response ListWebhookDeliveries404JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListWebhookDeliveriesdefaultJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDeliveryRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	EventId   EventId   `json:"event_id"`
+}
+
+type RetryWebhookDeliveryResponseObject interface {
+	VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error
+}
+
+type RetryWebhookDelivery202ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RetryWebhookDelivery202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers RetryWebhookDelivery202ResponseHeaders
+}
+
+func (response RetryWebhookDelivery202JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response RetryWebhookDelivery400JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RetryWebhookDelivery401JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RetryWebhookDelivery403JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery404JSONResponse struct{ DeliveryNotFoundJSONResponse }
+
+func (response RetryWebhookDelivery404JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery409JSONResponse struct{ WebhookDisabledJSONResponse }
+
+func (response RetryWebhookDelivery409JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDeliverydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response RetryWebhookDeliverydefaultJSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *RotateWebhookSecretJSONRequestBody
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RotateWebhookSecret200JSONResponse struct {
+	Body    WebhookWithSecretResponse
+	Headers RotateWebhookSecret200ResponseHeaders
+}
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RotateWebhookSecret400JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RotateWebhookSecret401JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RotateWebhookSecret403JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response RotateWebhookSecret404JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response RotateWebhookSecretdefaultJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook202ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type TestWebhook202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers TestWebhook202ResponseHeaders
+}
+
+func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response TestWebhook400JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response TestWebhook401JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response TestWebhook403JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response TestWebhook404JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409JSONResponse struct{ WebhookDisabledJSONResponse }
+
+func (response TestWebhook409JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response TestWebhookdefaultJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListApiKeys List API keys
@@ -5994,6 +8504,9 @@ type StrictServerInterface interface {
 	// ForwardAuth Let a gateway check a request
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx context.Context, request ForwardAuthRequestObject) (ForwardAuthResponseObject, error)
+	// ImportApiKeys Import keys of another service
+	// (POST /v1/imports)
+	ImportApiKeys(ctx context.Context, request ImportApiKeysRequestObject) (ImportApiKeysResponseObject, error)
 	// IntrospectToken Verify a key by OAuth 2.0 token introspection
 	// (POST /v1/introspect)
 	IntrospectToken(ctx context.Context, request IntrospectTokenRequestObject) (IntrospectTokenResponseObject, error)
@@ -6021,6 +8534,33 @@ type StrictServerInterface interface {
 	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx context.Context, request VerifyApiKeyRequestObject) (VerifyApiKeyResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{webhook_id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{webhook_id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RetryWebhookDelivery Deliver an event again
+	// (POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry)
+	RetryWebhookDelivery(ctx context.Context, request RetryWebhookDeliveryRequestObject) (RetryWebhookDeliveryResponseObject, error)
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -6387,6 +8927,52 @@ func (sh *strictHandler) ForwardAuth(ctx echo.Context, params ForwardAuthParams)
 	return nil
 }
 
+// ImportApiKeys operation middleware
+func (sh *strictHandler) ImportApiKeys(ctx echo.Context) error {
+	var request ImportApiKeysRequestObject
+
+	var body ImportApiKeysJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImportApiKeys(ctx.Request().Context(), request.(ImportApiKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImportApiKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ImportApiKeysResponseObject); ok {
+		return validResponse.VisitImportApiKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // IntrospectToken operation middleware
 func (sh *strictHandler) IntrospectToken(ctx echo.Context) error {
 	var request IntrospectTokenRequestObject
@@ -6708,382 +9294,756 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 	return nil
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context) error {
+	var request ListWebhooksRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context) error {
+	var request CreateWebhookRequestObject
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request DeleteWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request GetWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request UpdateWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	var body UpdateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx.Request().Context(), request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		return validResponse.VisitUpdateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx echo.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) error {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.WebhookId = webhookId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx.Request().Context(), request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		return validResponse.VisitListWebhookDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetryWebhookDelivery operation middleware
+func (sh *strictHandler) RetryWebhookDelivery(ctx echo.Context, webhookId WebhookId, eventId EventId) error {
+	var request RetryWebhookDeliveryRequestObject
+
+	request.WebhookId = webhookId
+	request.EventId = eventId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryWebhookDelivery(ctx.Request().Context(), request.(RetryWebhookDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryWebhookDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetryWebhookDeliveryResponseObject); ok {
+		return validResponse.VisitRetryWebhookDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, webhookId WebhookId) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.WebhookId = webhookId
+
+	var body RotateWebhookSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request TestWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		return validResponse.VisitTestWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35clu31if6Kih2d8U+2aRIaqYq9RUty7ZiW3I02HFCtwhygySiTYDZAEUxaVfdN7n/3Re5b3Kf5BbW",
-	"ArBHUqQkJ04+n+7vHJl7wrCw5vVbf1b6cjyRggmtKq0/KyNGQxbDn4e0P2LVQyl0LCPzQ8hUP+YTzaWo",
-	"tCrtaEbninSFrCotY9atBBV2S8eTiFVaFfdrJaio/oiNqXmBnk/MNaVjLoaVz5+DyhvZp/i+/OsvRowI",
-	"NiPXbP6dIhOqRwHpzQkPa6RNJrG8nRM9oprEbCxvmCJ6xEiPDbkQXAyJHMAjioynSpPJVBOuCRcdMYil",
-	"0OayHnFFpGC1jsgMfOOmsUEnvHrN5mqj3tjfpY1es7ozqNeru/3NsLrPtgbVbbrT2+3vhfusPrhjhmdU",
-	"szd8zHX1nYx4f14+08jcoXBczMw5IHxgxjyiilAxb5Fup3LN5p1Kl3BFzL0x1fY581j39y7p0yhShAvS",
-	"nXU7QrG+FKEKzJO/T6Wm8KxWBP7hnpkKrlVHPAljOtBVzvSgOtJ6YlbAfADeX7VEUW3Un+ZWyw7q4Pcf",
-	"GvX6weyHnfqqy3HGxpSbvSouyAe7r5QLWBJG+yOcaYt0YzdPGePgiZCzgFAREhpFMCc6pFzAOuguscvw",
-	"8CnGP2w1D/QPm9t3zZDpeF5tDzSLi1M7x9EQLcmMck16bCBjRiiJzVPp7zbSXxnIeEx1pVXhQm82K4H7",
-	"LBeaDVkM3/3w4UO1PdUjJjTvU82KH38lZ+bDNHUTeXL24pDsNxr1gJi/dna3608z03/GaMxiEjMajX/o",
-	"VOiEX7N52KncsQo/V9sTXn3N5tXjsJzkeZgi9wNCkZ1MYqaY0JkhPMIpTIZzQsdsAbehY5Y5gRMW95nQ",
-	"VSb6MmTh0jH2+f9q1id8wiIu2MqDOZ2JMioxo5Hm0v2HM1Vajllc3WquPJjzvpwwVT4aBdcyw1FsQs35",
-	"CQ1bVhPaZyo/pICw8UTPU6xMSFidZKAh1VQxrVoxoyHx/5rFXN+9jGfs9ylTupTEjkND4wMOooErYBqG",
-	"J5jxKxbf8D77TpFIDpeu49brX5o//7T9fvft5sm7i52zH5sfPj7bPHx+9GLp4D4HlYiLa1jMl0y/ZgvY",
-	"/jWbg1DTivCwElTkhMUgD82MKkOm2xNuHg4qZq3HTFvRbGRb7ZrNrwRQc+V/xkxNpFCs1pPh/H9s8BBW",
-	"CD99qehwATeQA82E21Iyo4rcsNgs2pLB4OvuOaLTKGTx0Y3TNrIjgouE4dX89yOudHsacn3krmcH8PuU",
-	"xfMa8tOS7wt2qy17vpHXrHRH8JJbjsIIYrj8sB05k5rq8q+/5Df+24SC7qNYP2a6OBB4ycMGcjkJFw3k",
-	"cETFcPEyTOHJh339vaGyeenX8RJ8fckSAJnO/SBiZATPZAhvNMMuftu+Ck5ndtTHQrP4hkangwVnBVQ0",
-	"JoZ65Fggt4+oA3OAQzag00gTSsZcTDUjAxkjB1dWNRFkJKcx/E7tsiZcxlyqBBVuPgV0XAkqdgHddzLs",
-	"5n/GbFBpVf7HRqK7b+BVtQEzcBOCxX7N5ncJvRjm1OVh18wPBlgj7zLyxpAk3Cv6LCDdjS7RUrZIl270",
-	"QCXt0v/VfNHrBoQq0pt3RBcfuzw7PnSDfGJe8LRruPCP9Iaew1AC0jUKKYOLAVF0wH7oVDoVvO/dXI+k",
-	"MEvYEd1pHNXeUT06Un06Yam3vZTGKLih0dRsDLm8PH5uVnpMnuxVt+D/NZpPzSAtp6eC8DAgsxHvjzpC",
-	"MBYayURgxFwM8yZBn1dTkh12ydB5skme4JESeczCSkvHU7ZcgIH0X7w1QD+FbTDq/vItKAw/owuUDB8+",
-	"dJ+xnw5Kj3BbOO1Fj5ghLSrI3FC/nIkDgsvdNfZVi4ZjLrp3jTZ3JNxwVzsPqGKZIZ9z0WcLj/ipiOaZ",
-	"k+2NRM3HDA5xRLWZlGDmUGsylkqTrXq9Rp4lHMC8IaJKk516RyAzUAFpbsHxB6Nls05CQ4RW9e9OheZR",
-	"t0Y+cD2SU026bgDmLAnCaBxxs4pmFGN6zVRHZBgQiaQYsji/6816c6faaFQbOxf1egv+/y8LFlSZhamU",
-	"2huG1VfNpxObI0UEl2boy1c0GSZY62Chu6n71U3z0ADMOFgUY9mVzqm5eeec4AXrz+mzOQUoNUAyPKPh",
-	"T/Di1p+VvhTa6IetPyt0Mok4ei42flPovrDDTJQR84eajsfU/GlOdMzMKRWSqGl/RLwIqgQVYF34jdCM",
-	"5/jkffvN8fOrs6OfLo/OLypBJWSa8khVWr/+WRlwFlkh2JPKTGPMFO5BBT5gBBEMIflI4vJwcvSARIze",
-	"IEOZ6srnT+nX2FeTe7/Oy+QrHt6pR2uqp6rS2qrXYQdWO9hHcSzjM7tZuHVFHmoHYeYxppEhARYGBIRw",
-	"MheuyCyWYlgJlrq/ygZj79/I3lxinCx7OHMvTOQZDe1PaxJez2pACd2Bs2zCYmOGJfO8H8Gx2wmPmbqi",
-	"OkNz4GPrMWddDaZ6GrMcQSWPkvLb700wwbfT9rWcNkN99nTlZhB8nYcMXB5rHrG+HONypahtJp2HhAuC",
-	"Lo77ERm8pXi4DFWMZBQSSuDzLQIOEtLJ+k86FdBTOpWYTWSc+lF5b40dZ44A4UfyhT71tYgCaQwzIwi4",
-	"6ksx4MNpzMAKoJrdsDjlisSRo8bCNaHqWoHlBs54XJavh4wPpRhEvL+upEBvRlhgm+B+4Iq460VKfn30",
-	"8ers6P3p66PnGUql7hl4RZ8KQ0o9RvrgTwgPSD9mhizQt4Gn5D6UsW9mrek1E8XBg4lqtEq4XBz7Sfvt",
-	"0dVF+/XRSWbomceMMkoF2i5mJp75GkvigPRH0vBqewewu9g5jqiGJwY8Vvr+s3tcus/MLfAepmSLA2f/",
-	"o9EGRG7UJTE3N8I/uCZjOicjemNMdGksEKrBOgGxHprdTO04u9VMhCwEk+QrOSawVmueEetpL5KZEXRm",
-	"Bc2XY6ZU6Tl5dvr849XRyeHp89xB0e4NyE8OcUDVI+t+CFBjoYoM/+CTA6KYCM0OTEXmc/cgrsa2WQkw",
-	"yQSN8npibzrMOchLxdjF0dlJ+01mQkqOmR5xMSQzJjTKeWI0sAOiWRQhcYHqYiktNfb7TGQb9T49iqXW",
-	"UWGDpETqxTjhjOsRoaRHQ+t3y0/p4vT06m375KMTzefZzVr4tva7Y8vpxowMYjlGJwcNQ7NHB0TH8yQU",
-	"2SD3FIRNZHdSvqExWtnlpGjGGcEtCyjRTPNN++zlUTktOq3cOTZ2tshr/uyedLZpxjwV9IbyiPaikmEb",
-	"ZaJHlecaVKgZi63Fnx//5Un7ffv4TfvZm+LgF78IPa+GTQNlUpVIomRr6MDo16mYrQsY35Mw7cyvhZyV",
-	"iCccgOelpMeYIGMalm3a6eXF4enbo6vLk9cnpx9OFk98QHnEQhJOYzNP7T9jVBsjqeRU9yXKADswI8RY",
-	"/5okAei5nJKYTRjVqRfcfwkeT4K1xRz3j0WKtchWY5M8AXqVRmVDIn0akK3GNnmSsEcgafNzc588KTnB",
-	"HeEZQurkCqZnMr5GeegeUozG/RFT5mBI0WfIAeB+UBYhcI9k1BEldPQ0INv1OnlCS/grXNskT1L03SIl",
-	"RN0RK1F1aihlFF0jOZJqoSdxIVE6MinSCNdP87K93e+zSSLESrI6zLptNbYD0uUQm9XzLqojUkRz73xH",
-	"LYpapmTHlPECuqfvCA8/TNnIZXEsezZ964PVlBcy7vEwRN12DVVFukyChOGA/zVxs8NihhJ02RJ28+L0",
-	"7Nnx8+c5xRhe28IdohgkNtuYeyuomE5ltmryI/gnNpGPWBO9aKVEtH+tnLVWqqucX754cXx4fHRycXV+",
-	"ePouLz24stGI1NS0y3bASbpEhHuO/3FVeau339CIh6Q3RaXcCL1kWx9N2y5LJ1r2gsL9Dz4Kr7jSMp6f",
-	"QYJfuLZ565/KEg6dhlyTSA4xFqEwqlNCPa+Ozy9Oz4xW+Pb0fd7U1cink5dZYyBi2vIzCKoQF7GoN5KI",
-	"BTBqs0xS2OzFEF6GiQ+W2x4Qqq5tuBjjTjZi8bfblGeFweMq2OED+57JaRQabdIcL7BWvhIr8ETqdjjm",
-	"Wq9NUFatL+dE7hz2GJka9QN0CsMNy9hS+/nzs6Pz86uT04ur9ps3px9KzENnW5S+uFnfrNVrjcZmbf/A",
-	"/Gy4LFyAbEhUYhRoMSPkwRB3hP8xvPk7RWgUyRkLr/o8jL0C8RAuDUmUC31JoKtlc1ZL1uWsfXF09eb4",
-	"7fHFkgUpfxuRA9Ko15MM2J06yVtgm/e1wHCGkDVbNDQjbizQVGLcdy7BlisSsUHZRH+6PL1oXx39fHh0",
-	"9HzJVEdUkU2b42reZD6Syd9t1M1/CCVjKfQIFUNQ6GgUkb5UWpHm9oFNpbnVZMJiLkOiNI016LPInZpp",
-	"7lSrY0z1HyivM/7pr15kF1lFkF0gOLMparfbHgPZdwTQvXfd9SPOBIQ5vVOEPDHCGBcppaI+fVynnM/n",
-	"vlNLLiZ+L8iOX+kt7v4Hqep/v45zIvUheMXXFUf/Zv83uLveUlGM6a7mol7m43t99PG8wHFXdHy78Ibh",
-	"synHNwZt+3IqNFrhsBhSMFyHRBBTQdBmiilXLHG5f2c+entlvvmVBg3WCRB8VcreCzkV6x6ta5YjvBOb",
-	"Q1DuPn599BFUuRenlycFYZ5NQgCHkUsWhLVVPq0ydlmJuTR/cDrdkyy2HpMsUqsQoD5JeiySYgjVLBnr",
-	"/6siAUy5Dv97hUfjZNKpEI/dI9AP7R2pNO/SiZxetMvUcVcu4N6SEhnwdutHVoa0x3LMhEZLBZ2f/Zhp",
-	"H10fSmSR+CqItxuV/WvhhCWxUjPx36ZKL5r9V0X+53wo1qb+MVfKOnGzbJAPBbXpWnlyOT9+edK+uDw7",
-	"urKpLgWiSSXjGdpXMDIb34QaPzkgL7keTXvVd9NexPu2fswW8sQgeIs3nLtBPYRVNpbGbSwRuOvrTn7p",
-	"pAz7BxFhPgKHArQtGyIg5ovKLBIj1Soenaoy3IOLYfUBKgNMGDOyCtP120xCadWbMdX90SNM/HzBq4kL",
-	"RB7A1wm7pX1tM7J7c82sY4nGhn8IHaBdc3T4/LxNpCDvqs3tHaCP81dt8zdaw0Ba8Aqq2M6WM9Pb5ye1",
-	"BlQI3H/xvkyeKtbIWXMx2QY8GK+mve/+ZT5eLIG4n55WEvJwOorTQgox1Q8nR2erams29uErF0HZLYbf",
-	"FNPgp+X6IKe7uVqNr0l7+8r0M2/Pry2i/s0eR8z5+OZxXGWdvoi2V+50I3f63AJbqWbuvoqQrn/Yau53",
-	"CVVG8x/Ao0a6wxS+ueIeKWp+bhWi08FgXSGCT6RFiCZqxnV/BLZ3mcpz2D45OT55eXX64kXRQe30Nq/e",
-	"xKzP+A3zAtzZP06JO8DIjEuP61Nhv48aj7Qu3EdV/rYe+9z44aOoTC2hxVn5ekTOBfoW7c9qbb8ApLsv",
-	"yDi0V3HnQu4VhftnHbo3yoGlGx9hjTE8bA2HlZIQmw8RSI9IMMnkcA+8i/mai7CYkHWAWCnlSXqPxz7/",
-	"Jt51KehUj2TM/1hbBwq5or1oiZdKTdUEMrFLCPDw7Oj50cnFcfvN1fPj8/azN0sUg3T4OPPeAxdiJkzA",
-	"UCyxyRjcPd4rKB5kl1tne/k0DcdxNyyd5dHP747P7tB+7IsObAo7aPCPOhUuwLYrmC1uAFaGWNCDJbNZ",
-	"5GRJqa3WXUG0zLgUXFqfc8ClUlceMrNFPqNy52JqJm+Pz8+PT15mM8oZgia42VBFbqsWlqtFzo8Oz44u",
-	"zM607dGBM9IiFqwIrz9kMkvdv+D4XOj/Tc2szA2c3qPUiw4ej8ge1WgEb7+eSRLywYDFRuFFM9gGLJCc",
-	"7YD/NY4Jv4SY2gowIxintalA3KwQjd5haS037HhAI8UK6cvo1ZPWuV8JKpPUI39WMok4i0DwMKHH+QaT",
-	"jKN0CsEBik0q5jP0Ywzs0UYEJhmTrphGUbdGjgcdQXvoRKNguXEx9PkUgECQwmYgE6oUU479EylyQAO/",
-	"Vhr7zVq91qzVN5pblaDSrNcbrbC312rtVj4FFa7ZWN1FiSc4R7NtY3p7jI9sNoOKGTMWECAkhU3zpXFM",
-	"weCwUqcMQ45Z8Al7Zs0SHphl6cJGdQO7Pl6U+UwMNFcPSNd8smseweVKzzozmp6UEaOi4iUVVEiXbiZc",
-	"B2ZFQgj2GAOaJ7hjljO0AIxtc3Nz3xacCCIHA8V0YDPIOwLLpgOi46noYyRHkjGPIu7SvQuAEJv1ar1R",
-	"3WxcNJoJeMIqsAiGf2kaUn0nS3nr7vvskBju2Hhzz+egIntGOLH1z4EauVRDfxRawEphN1mkGJ4HJGP0",
-	"WHDVEahXs9Bl5PtMzgTaA7L9LXBPjbwwpns8B3BJc0YyJ7f7VR0K7xhdARcl5WaiUXQ6gGrkZc/9ZG4/",
-	"Z1oDZXxa4ERxPqkg4TzWWhFsAQTMglnJ3m+sr81AE6fK6qP1TopVRpzz8TzWsFmfT7jV6JeO1d/o0ujU",
-	"3Y+A1GKhxe5D1cWh+PxasaBEKa70qWSEKN98urXVB4qwPk4T4xo0F1sBmsKnKYq3BWwQWB4XBEbPZTly",
-	"TbN+0cj5CFdjVn0pFFfOiFosF2LWl7Hh/BiCVyRiNBEDoDfP0rwGYgMzI0GNXR8QJcesJ8N5R9gYfrZ2",
-	"h2vFokHKXSj712DqChkyZRWqLN9YJFZsSspqNI/bmeh1iyg+tZVmuoDcxQcpQ89csQL2IFEOIqr0lWG2",
-	"V1R3rb8z+c2sXtdVnk1oEu11iw0TLpAgWjxXQyYswEU5XqGtyHJ+EGcAhvB/PYgWihZpWPggMxNIwcJA",
-	"PZeiRtogys08QYomCfxCWiAlEjMKBV89aowkCa8B9Y1Lkd2uZlBEZh1zwcfTMQC45lFa/TwRcamMOEU6",
-	"RQKVAgEbgQVZND18UjZ6ReeKKFmOBbV3Ud9f/0TlmAqgv6BVlzppixnLG670Yq7yGqwJwWZMaZ84mOUi",
-	"TvEopeLEeTRBXMqVZGv+jKRFbKNeL8rUCR1y4Slz2avfJXfmVw4mknnX4lW7gw8H/kAa8vQOgzusixXU",
-	"DQUcFHNSS9VYT6TOgrU35yluu1rfqTa3LhqNVnOvtbldq+82V+fhCxV7q76T2YhHCV4m8tqMPt+yCn7M",
-	"BoYzWdVPK9JFaxkg86yFHnSEYxlgM6V9WTWCgs8W0xZcYM4Us+YCZnI7NdO+n2gpV+P0ywyIzMrbG+9S",
-	"8deTnMOY9tkVE+EdA5jE7IbLaRLL0HKiwMaCgEaGS7mgumCJ51qVC/yte7GnoMJL6OQEMF2sZD8ATMib",
-	"XQt3vb3TfGrEN+Gh4ZWxNrLDsfj7QE/7YU6nAGlQGGFaaK5wpABB0FKttUYadYK1an55kWKNgFgEkteo",
-	"tzbXX82sMC9nvBj7/E65QAMyYQqDBkViQGPzP1288cre1g2MOj2jcdie6hGx0dCOcEEze4yvBZtBPkVC",
-	"SNaXWbRpbSXU7ldhta7KX9ez0CYxG/Db8o1A/aY/ojHtaxZ7iG48mIHRX4zmNRRcMSybOcD4nJMYyWLS",
-	"66v6xcWbH3ebO2WL6e3EO63DorG2kolWsX5XDHhcxYyqu6XtmX/gDO9PnLelR+0dgnyjca/L8nnzJ6kJ",
-	"QmzvPnxpNSPO2W6JG3cV3eUc782rGMB+rNnncn0s/fjxpA6G/2YicTPSf0Xb8YzdcDZbrLJ8wJp+x97Q",
-	"VSPjJIFE0DiWMyw4KagxYxmzK+f+WWzSWVsmqaoyz2XcRgLyB6/ZJEP41nFblMWLP/nCvB4dS2m2PUVk",
-	"npU0UFwyFpZ6eXa2SjTQWE6kotFqL37n7s6Q4QrA/uuOHyH07hz9AovHLaQgUpjlU1hHE3iUXDosM2Xq",
-	"1c16IYHoHqZMgnxrD4bf8iBHdUtoH5LA14wL2FYcmEB+QBIUHtQlMflqWtToUUFz0e9SG9nYgVitE4WJ",
-	"fsajiNi6YKdR7MIKozgwxzOKyn3deztbxiIqWrr0Fi3dnfrWnrnDm771MtP3Pn6wzwtX/dyzylx1ulW4",
-	"+WAR0hmGdMvD2QF4jImNFEO0IOF/3Y4YUYWeZHdn+/Di+P2RMRESe8CFcoUk3UQUdZ1RYJ9xgXLRx5oH",
-	"EXZEMijDpyxDtq5lYRb21wo+XAkqSTTbRRk/pc+Jv68glGwXB0DxX5NqgY1rabXqA/SOceXUNKWprwYD",
-	"MIq/PdbV7og7A1zm7YhvYsaXDMHczIUjlH9G1MsZx5YYVdKtxVqn9ke6mgC8K5pl1HS4Z44sLJ5GKEuc",
-	"LUXoZBLN8yp741sY6r9DGOpbYOnLBpbuHyJaIFM/cD06B4UhrcnfL+gQ/Jnj/orRiIVX1u4s10WtzcpE",
-	"P55PbEg7VTj2nTIC1SoH3RbUU8dGTQsJHRpTOGK+qUfXNiqzLuIJE11YenNjtRoy+EIXLqicU6Fq/vPs",
-	"6OXxCWm/PCJHJ4dnH99dHD0nL47fHMHFjvj4IYzefHg//bj543b/1dmk19ya9jZ/FG82P94e8vr3xy+G",
-	"85OLy9vT82fvfxn/WH8vXrz+IKJXH8ZnH3uXP9KOgBcdnTxf/A1Usd5A25lKa6+x3ywzMZes52AaRT7X",
-	"yGqCT0DUxUxPYwEJzileLUIfKHmac+IZToUVSoadhoSmdyK3fik/QvNk9+Xzw9sfL/uvf6s/rzeam1vb",
-	"O7t7++1nh8+PXrx8dfzj6zdvT07f/XR2fnH5vtm+/hip/LSDyoRqzWIzq//9K63+8cn8V726f/Xpz3rQ",
-	"2P989Wu9ut+u/mIu/blT//w/S9X+HM1/Ks/UgWyLxKMO6Rb9iNHYEA+SsCUxcGqCj1GN5EzYolVzlgwL",
-	"b/fLg1igQRlTMQR/qHS9droRo9fdVurTNjkMxYP7JiqYXqhjZLEjwCpwxRqJ2l8jXTnVioes2ypDDAwA",
-	"kCRvwKLIsg+iTtrNyMXuQUo2Wdgq3+DIEBHOCPtEXYE+i4fVRxV9wNRVU8EjGT3X50vhayqupLni3DuV",
-	"oGLWzN9x5bwdduRZddi/pagO2+2SC/rwuaZIIJ372qqSyMdd1nu3BbFgsxqYrtPvM6Uc93IB4Rq5gJCj",
-	"+Ra2WTITIPgPv1NYT5KOauQTebxPut5Y5pNOnZonbqD/B4/KC1odfPpz7/OTavrfW5+f/rn5OfNTo/n5",
-	"afE4BZXbqn17tdgFQvvejtSvlPu+X3DsMbZAxUoER8ovQVxHLVS8PAE5ECAeA+UDPbEZNoNSNdKFgHTK",
-	"SOEDQL2MGRC8OxUIumbUZNnNxS3wBiFnB6QnzebGzL9LONQzOegICe3rblisuBTKHVlbBWDj335cbXfM",
-	"s2wE9/oBUTxYXedqxlXOWQx3Pv0iosPUkxkb4M6HL/iYJQ8X4klrPu9hUVaa9XTcY3Hq4RWNBXjYWQzJ",
-	"46vYDThkdquTx9aKCSzYrZVc7fAsKM3Jg6t73eFpr8Sm3rCuA75kCbL+9zW3fDWtFh5EjdY9WqrX+oaR",
-	"ZWF0C3zrOJXlxE5Q2UYmiFpBdSYvBoAOJdTmEzkontj+KokCaUXhc1ChTgat8gyy0hQmYUmIjkYRYAsd",
-	"v3NROsstE1mDFWbpStKpYrHX/QYO98ey76AjwHB1/pbyoJyzORtl4nZp+NNuiEt3edywZj8ROXeusBNP",
-	"C2LLhWDygcXotNIAamKGoMFgv7hy+b3beFBM+ZrNr3i4uLGsdrqmR5ihUUT+YLHEbiZZDe2LhL3X8r2s",
-	"FRNN10Ysov7vFEkn9i8k69U7/hYmeMNLMpO6I60n3QCVeqvDm39iBWi+/rObwGvZ8XynsMeMCFukC9Kk",
-	"65JssGMWxHyNbtUR4DSwV7s+nBbxa4YlglKUJSXmTqwZ752xEthhcBxa9uYpMIk02sCjO2qOqeE6fVrK",
-	"oJdniWHT33vniXktDTPFEE195VyxRIjcnScGfYaLUWeqFHYSIl1UNbsYmafGBC8mzBgdU0gMYPp+yI/N",
-	"QcqS0xbuUUopLG9WanVv17cXq6LyO1SeUPLMtYNkPrKQX5CUrr5KFpWWJfIeCkeXfSSr7q/gIV+ocuS0",
-	"yZVWLBWTL1+0VR3eOPnV7l44g5xSutIMUsHT9WeQTo+5ewbJ3YtnkDYHVhs/PPHFibZRFkwtxksfm4ab",
-	"q3x24WqmDY2VFhNtmPtQgs8hupsM7K0LR503cFYaeQYyZv3hZ/KZ7p5C6vaF08gYOivNwSc0rD/+JB3p",
-	"7sEvjSnkDMOVxq2N+PzSBzDX0Lug1D32yUt/r9pcxTvtVi+xjFdbvbIanEdfvQdnGT/6+pbElNdMCiqs",
-	"P9RGP4cOnQu8+K6hKdrUCPfLorC4/tjac4mjcx4UG77GBGuTM/PM9N8tCY6r8kbcJcPl2dTPRS15l2uM",
-	"br7uw58WreNSvT6eE2ZuSnXihCgIJPjUyDEMfRJRLsiP56cnLmIAtvfW9q5ZxF7ExiSU/emYCezM0RFq",
-	"RCdANOiWhew/YxFjyIFaBBEyZiGnxAzbNq1Qk4hjUARGBZfQv2uLk1hos59VmbMWQQCW7kBg23pMYjmM",
-	"6bhGcq1hyZOtev3pASlCJAQdkfqx/fbZ8cvL08vzgBRxITK/2Vyh7OOu9IGUAIEEpIDraEbVeHpASrpX",
-	"BB1RhO4PiO8oFJAs/lhA0sBr5sWbTw86IgOkHJAcVl9A0rhLAXnXvniVXDUv2Xp6QN4eXbw6fZ4enLmy",
-	"/fSAJMjnQUdk4MADkoLstf9A2NuA5JrAmJftPz0g2YZ65MlWY9P9ahs+mt+2zayWTT0gBRQg8mSrab7g",
-	"+iySJ9tADKkWYUG+j5e5Z/NprSNSN5Exo8ImqZQ2C8M2Yfk3ITLIDDNqM+3BnFOutBtYjZywGelDXaPN",
-	"1qJh6HPXPJ8pNkEucDHfFTl/hk4FI0xowyZZbHmZ40Ar2fFplp4x5JsldvyKzNTwkhHmcg74LeHaH24W",
-	"q1wtyQot0AursczNdfT7lEYYLEy7ucoEx3pOLbUgtzL1wVcXF+9IkjruPlSeKFpiZGSScN1r3JoHyEUz",
-	"sy+TLcdCx1JNWB/T/32//HwHQXIK1SbNWp1oec0E4ekHPfYquHN3d3aaT4tcPVPFUi7MM5UwHh0QDiAo",
-	"MubA+Mg9VfBvRWdAM6hCxD5BkZKJjPVBRwAM1sBoBejNi4mOp8rIoEksb+eIDgwH8IMvBwww5wVd/dn8",
-	"sMBFSmeiI9DryGPXhCCwbicNce4btsCtv5tN0Egle6c1PNudYlGSD64L8hCAxzMcScyJjzA/ZjpJ+fCu",
-	"zM9XI14WGzoeChnnqkEwqH+FU7tLNcK7ViDahUWed1MtPrqMbHEflxfB23e7FjUQ5+a2wB1yHrDzpE1o",
-	"Rngip7dWynxv9qwsiUx8pwgP7xNvKFaJ3k6WhJNwapbtQiqPTZy3zdka+7v1jGNmb3+nvt9o5pnYzlap",
-	"g4avUx27yud3t+u7O1vbje2VPu8bLS1aY/QBBL4fP1TIqwnt5+JR+b5JRXkw7S37jnP+p+zdqdJyzOLq",
-	"VrPsfVPFYhcZWvRSj1yxks2er1BHui87fm8YvT6DiMzaSE55zjUAzOr8mbNQDXczPnj8r+N6uSUyw1y+",
-	"Pot508WICgBT0gnKqaJzpzamEQzMCRhKWVymhfpVO5rRufLdIzKLAh82iwcYHBDKsegVKcQEm3XEdQoU",
-	"AXzFtTsXZZkh+zaVTVJONn+mxeJ2KjiUVm7TU/1ohLucARQUJbQnk2y8lk+xa9ZB6+XmJGOrADkgDaNw",
-	"btXTdZ9WdeiIPsKopa4FNusIVse+drtet4XtCSJtUiyf09uNWav0VZ8JAMesGBVgElEzh0ksrTKdXoqU",
-	"Rp2s4MnCI48dcDIIWAGZCv77lBE6Nnp2unkhaDe+GwDmVvnGTB1okk9j4HaagTZu/qjhmjW3t1MLc2BI",
-	"pGy9hCSzEdesI4BfmlVjHGibiTCAb3ZrmFBcq3XxBy6gyBzaCuAv1OVh5jSpLCtLEU1zexuqqNy/s7mv",
-	"T/6r9ev/rnU6qtO5rdernc5t40Wnc7v7wvy5/+ITXF9w7T/myqIHn/7X/+l0ane9/v8sfPn3S1++XgIh",
-	"ttISmnJRsjOIYU8VMWtHejGjGDByNQplatTxu5sts1PH7252XIjKbNbh8fMz8zlIdjrA5lyowdNICnAd",
-	"UX+/HBApWI20RUeYF1bHdDJhYe6lyrwFvycsCES31dqod536BNfsZ2rkGYd2r3MpQkI7wr7mO0Ui2H/y",
-	"xKvcG82tp0Dt5eczX+aRIqmt/QxFNbPZ1D7Vs9b69P2TDfPvT98//a91Uz5h1slaxUm+kduv9AADkpSh",
-	"bGw2zf2JbZFspirDdHC9TX3rR7tUwA6gh8yIqlVLYDYazb1MGcz9aKfUF5uplBlz4XIGip6GU5f3slS/",
-	"8iYjtt9rYWZaDB3DKNGMjvF/BRUaEo2TYizsMNYRUIuV5Hx7ZgV0i2ZigVNlFLlvnOrhnAp2+7VNaV0A",
-	"cGUFXKrfXmDBrXhsnS4tyOUqF4IxSxWjAkwOOvJcuWtZivECQ/F1RtT6mlJPIJsrRbJT8M3LXp9UtCYm",
-	"0UrvT4H1Lnu/9/AmqwPdG7noR9Mwa+03V/pwAq99x6dTBcZ6xMaKRTdMOYdP2guz7uTLDZ9kyZPFSY+2",
-	"TL8FwlyehAW3KAdBSmQcstiqbdz2sVojJwvme9+cLBjKGvBdgt3qq/40VmVlHunsLLxn9ewsnEWGaX7c",
-	"fP9H+HJf//LzsT55/uPRUbP62/veieDD++dgZedbJqrwdMsBsW0hHgkJbCWA3Yxmjoj9aaBdw6qQTMZp",
-	"JWZF4MPVaAFY6mpAS0a5s8ZGduBp4KX0rgN21Yyqx81HTtc2rCYIXIfVFN+3Vonj/ULGCYR9roAPEknN",
-	"ZEM2oNNIQ202Z7nqx+ZqyUn3KcS+JyztSqlCcPeV0kuwwrN1xtqihN8Lpyh3aj3n9gg6qVw+2OKFR/qf",
-	"AsOQOSh5PIYANe8sYEJH5GIPq6M2nA6w/YeciawKrEds3hGgfTnNK93t5B+M0WAneC+Uhi/MSADMld2w",
-	"uCPQlw1vGh+ky9jRA5flL74AzrkIe9zYueGYi1V4jkeXwZ5j5j9ZcNUFG/BAJvX4oAW+eRpq7LmzpOWQ",
-	"+T7qOWCAvxm7INvs7guMvizv6l0GZ7UgvY32RSIOsMJBOvo+ZNpCBZQUBvSnccyEvpqUepzroKw4xQ88",
-	"1vwmC6q4mh0CDOVqwuIFHzKLCs5XxCQQhDrM2nXF77rqbMphAi2ZBzxCR2dq5aBhnxlZQeHtCNR4RT4k",
-	"3P6FjdR4rz143mQXjUk8OG6y5/WfLno7J+9Vk70uj71qGsECqQVb4dJVoC8sw1YjpTsUIHIYvMubwbYP",
-	"/7pWaiF+m4wyyNJPYZ/LhPtPno2shwkG3BobMGJnScOqpwoyRUDIYkfFA9u5w/ZcNPrpVEQM9x0QoI1x",
-	"UjgHnk8U6RK/iaXVSz6czWNHplyIVZaw7gL3LtK0/cAq2ts7vBVTVWKtruSCZIMQsJ2sIKLZdpQtZwTM",
-	"GLsOUDlpkCdvpQjp/Kk5GbuBLQnVcHCFHgUdYe/Tkmw2AosBSIkayVgbyWruQiA7aKJpzImQzg8ItBsG",
-	"wLXOnZzFr99mY/mi5YjW56y7rUpWZyGNvvOrXqiOpRETIY3tqjlxnvTyHPNQ8OFIk8uLwxRyQ0jnlaBi",
-	"FhVA9IQeZaEY8KcSzpCRpesdnXuCA0EY0TK7FBJK4BKqOyJpy8XSrXLch2rEVxFfMzZRqIo7JA3UR/NC",
-	"8NuR/OqOZI00EujDv+x8LjyT586MLc88dJ156YIam9h3dV1CVvAScORxVUJI+/v7u6ulocRMMX0HXHix",
-	"F3Apzm5JU+B7YHom008PrmyxMw1z7yOo8VjesJgP5qCMWnDrKp3qkcUTfPLy8Kz9tEW6sPtdQhHRLcDO",
-	"DgCgQwGwasZFKGcO27NLNtwjZWnmS9gGDsra3snnIOvdNQK19rr5YI59rGCJ3cU1shMpH6QN2wEVF8ex",
-	"s3QYFo/0HgcvN7KlNPFQQbQ+5tsiaYTRG8FmZLE0gg89UN58I5wHEU4a3rak1Gfai3jfJ//SIates/nQ",
-	"mC8xFxoU9yfmVwt+x6WoyXi4cdN4GpjZWh8MoENJ57wBry4ifV1kUzW7Gbi9LuFCaQhnDMwl+A0aIAgJ",
-	"sMNckB7TM8YE9J+GyAcv5K3QIWsMh/Pfd5q/q5u9rd/Cvd1huHm7Mx3/Md77bbw368+3tpqjaX2+Pbmu",
-	"b9dv9n/7bcj++H3022w2zMHZNfa39zMxY/PyX+vN6j7tV0e/VcWk+sen7++DPZWstHVv5Zc68O1OoUVI",
-	"jw25sOnSZhC4mVnQxMKW4u9gPsdUAKKwpRtsoyRIF2/pQrzd5XUDrIPC7n47u1v7eNrQoRZ0RA8QPYNe",
-	"lwhGY4CkhWQ4W8sxkzan07UkgfmZ7cZgM161mii3DSIQwc3CfGP0ZRLRfiHWDymBPgc0mxOadpb64wWv",
-	"rLp06PTWNveW5Ab82uncNhvmvzar5r+fmf96bv7cNn9uw5+7R+vvPWyuYXykfX54fOzXHDNeA7v2AShN",
-	"ZilECB2eVETVCOtdlyCYBxVMR7PXDWcFMslArS/IbUuQ7YE2PNa3HBBEYEHszGzEyVbsOFRZ/xYZYy+Z",
-	"iGsdQZJSAsHzQD9/Hj8/cB59DZ1vvK/YSQgt0dRb5HBPU80dCTIFtPi7EesR3QZUfXXt2gnwAQDx2d9F",
-	"iPnq4H7ODnQxfS8ZaRHX/nOpIMgC+5eY1i6TKAMhnFn7osLn45rLDKsnlxeHT515BJYO1u6Br8g1tosX",
-	"ACvt5fXtUkSfuzLtUhlzVlY3t1y34EwaVXLD1t6yZLbl2r4bT5BdoU9LNua8PHG+bdlnphVCySYAuS3c",
-	"BWdeuq1ILN3UTniKzTW5gUBzyMPy/dlfZX+WVAXgpTUy//N1WvD8gpXNNmEpMQXnqf4fNsrUAvX3ykjj",
-	"WI65Yqgfe0zsiNFrFZDuVKgJ6/MBZ2EXlwn4p6LcCLG2V4u59nD6CeZ/FlY09SqLX5R8HVJkJixWDJOB",
-	"hLzC9PErm60AoY8rYzkbypAR78+zrq3M44WtOe9T8YKx0EidxdY9tmy3RAjS1Wfc8BhzbqAoOmIUcogg",
-	"m8/zZ8iktmh2g0zXd9QuwKdOhNEglc2aNN9kEx2QHutTRLtLMPddr0XgHbbyUxlFlEYeK9jGXVcKp5o1",
-	"eM/ikPdzYErN7ZKsHXP3G9pjJaIVIqVXE6m45jes28rMlXClphYsC5Yw8LUJYH+BrEt6YrCwZpNV0i/k",
-	"2mF3Zkko82FzJDMPZgkif28pTbj1WNQ1B8uYMP8kz4/s2ty15LiIvvLNbH45j+hRxXa2MuT3nSLnr9rV",
-	"5vbOQbpgzDfcQ/RSLAXOlczFrzfeH+uXW++PL9+e7e8/a//808/96/h6//fLi+PL+vcv4peH73d//3Hv",
-	"4/CH5XV6C7B5zaVuZrS5ilv464pO+BXy8xWq9nB1Mh8P7EqX8T6zvIKF5x6Hu9xbgLZ4saJ5wAXWhiE4",
-	"3HcAzTem+sCBK6bRcI32xX1pYg5fXU7jsg47x8Lmh6B2B1VHSV52ty+FZkJn4f/sj5X1Kjs1u7XlTRi5",
-	"w/PnVP8vXdK5kEjSxSV2MNYEjxkL0e7DxV+PdoLKNI4WBanTq33gmCkkuhSA91RrY2PI9Wjaq/XleEP2",
-	"tZGlG69YFMnqBxlH4UYvkr0NXJp6vbff77HNPdps7A829+n+/lajv7/Z2O/t1Ov9er25MZByo0fjmr7V",
-	"K9ap2rvuJG+1gEdZYENXELeyJEjOzSqyoNwk+JDvFBPKpHhqZ8sqdShIsVbWGN6BkWxQR7tZ23xas344",
-	"owZ1HahiaxZzzbqBvYZeXoRYzPSPgbR6xPpOJJB1m4k5WiDulf/f//X/dFNlVojIaW2UHsPOTRJzmtrv",
-	"ju9pod/XFP/C9vcj2t3n0/GYLmtVXkh8wqzdJGMELgoGfk7D6rCM43GS4hsrJnHcPy1+d/X3czG8UrJM",
-	"JbdtqJJqOhyPM/ptA7b0Z7f/rmz8zRXrAEAhLYt7pedqW5MXOtj6Dml/TR2AjHMdhQ8grwl9QQr0AvQV",
-	"me+zmPTmpGtzCn/ADMLOPVKUpgJsmaUL5HOgMcMdkJP2k3Z8B9a+8PDCqADCA5B8g9YC+h3L+6Y3vlxp",
-	"Q4oK8ifAz75Mzl0abnZohr/Au8L6HHD9CceonRlnfEOjUgQotaxKeAGrSr4woiEKEwuDskIUdtmADeWY",
-	"NwH6h7cULcZbzhv0p+8rZ0g/jVUEFAY+jEprq1ks+U258VLZiTbTv6TK28m9JYlai4APNI0XdRAyl5yy",
-	"53YoINQctYiRMRdTzQLsVIKxfyjbxfyVx0vtByiN4gif+y3Bk4+7AmcIFzaNpNNcYS2KQDqxUfnw88nq",
-	"B5YmF9L9saPlO0Ju6VVVB5YjAIsARjbIZQLhcleCillvUFnSmAPJcsEYFgvzZNmwRN4wKSiIS22wCH0W",
-	"vEuP0JncW6K4GEblbr3yGqUs3lTyLRmFHoL6IGkpCMEWBNhBDmpriIXURBoGOYd2yyvpxilmlFGPtspK",
-	"m9zIVugKCtFbdz/EAs3Uu5BLu1MPyOZOvW7OBQRK74yrFk/m6jUbvv5iQV/Yc0BImdkEEltzZaWLHKD5",
-	"6imxhTfCZWzmMqQiQVWH/eqItLOrRo5oHPHUviIh170TzEVgch65ca2zsNv6fXrXL+hHW9jTYHFp2Hsw",
-	"TA5LcQcTfDzbDxW/a2Y1phFoFqFziVFi01yTPmwRegMt4LwceKWtIxxSIHmS1WnSfVWfBk55DcpgA8mT",
-	"fHf4VBGLjJMWVLlCklxTIP/FpwEpgyHMAvABq8jAD6JyhrVQOOeOAHac8fo5Bu1XNNV4Nai41cj0ZS2Z",
-	"ciWoFIdYCSrZMVZykjfjUnQDKXBRpIMUDNq9wG2kTWf67wyBVrJxD8BC60ull7gtUmncXNjkvExHFmCq",
-	"B+kMxYyBsr1e4k1pa+aVMYv+DrC2+7e5XAXvyJ2axZ3rMW7gsFzSxW+2jauGYpgD8AplO405DY8rkuYb",
-	"5Yixy2aX4vHJdq3VjvM+sjlmOp5fAVDoYuXiXcxgtnDWMozVLE6WsfmyhZkxtidUKQtDCtYOWEH2O9nz",
-	"thrMwAKt2+1gshc5Fppu55AmGadGwwZ9KqteUqw/jbmen5vlw93EhW9P9agswpyGWwIxX2lVPFwnQqJV",
-	"bqt0wqsZlzOFl5o5PqOK98vffuGKe5z4trkmZplnMg4xegOgIeAS5yoVSwACgMUwH0i+DJ1hzHcZjVm8",
-	"+ocp6cETPiiTfAB+z3/hMyiyA4kHQmiK8TC7JBep5jg+rhmySSTnY9uWJTukQyhUDMCjEtgM/cB22w9s",
-	"ZBjo0+buWtApVeuIjvjPf8w8mdAcY9q1//yHnDMRol/WaB1Uka7fphY5Pzo8O7roEhl3RNc8K2P+Bzza",
-	"Irhw7hbM07MZLGmfM1nicsamWxmfszHuQ4YmD015vonRlQ9Qz8cF41JY2DDtvky47ghMP+XCTMQRfRUu",
-	"d8kTCFS0gMcjKuQ1mz+tkbZIvRTDzfAW7N/ZEVB4NBvN7WsxEa9r1xTQd5VZyxTmtyHCLuheuNQbvykp",
-	"ulZuI9KJWQ3rbDZ/4iEGoK9uAg/bDe6EBa8lryF2oNkqas8fOkKhH5sCPji1HaMsXLejkReUR9OYOQM4",
-	"llpHLDTzu8RKrHRHJxJyZV6pLAS5ljKdQY65h6RHQ1xI7MAqfIIW1OhtNfftwuBAi9DRQCZnhmlXAU4/",
-	"nfbZEVv1Ro20kw11yYXYktzO6tIGHbmYTDOAcDCvkPUjgFYzM5rirqXbdQZkmr4H2ptj26ocvr2t3ZwK",
-	"djthfYCmlCFnCidar9vRvGV6JEMgmjYZwz+suk4mVI9IRPvXKiCvjtrPvd84MO9QZKu+XQYGbhbQHFKj",
-	"EnZr5PTdxfHpyTk+0qxv2QXGy0FKF0WNFUns8PTs3IIsK2jI7lP+O0LTa6YIAwrHAdupXPAxU//5D7q+",
-	"XxySzc3NfXOi1IzFNrALjigcwZhHEbeiEBGlrSzsiO6i9gu2TiDifWY1Gcs92xPaH7Fqs2ZMeohZ+rjj",
-	"bDarUbgMycb2WbXx5vjw6OT8CJ75HFQ011jv+e6YgHf6LRV0yMyxMqyzElRs11OjGtfsQ3LCBJ3wSquy",
-	"WavXNrEj7QiE5MZNY8NyT/j3sKyD9Rn0qLaFxnJgFxWZQrYRWLJRNl3F5cdCaApTXmgUdYQte62Rj8bw",
-	"YMxp2fD+MsiBA0sQad7rnV3wSmkxcZKqJDi30CTbsEFsrgdEcGEhZZw3EoUTaEHAsDF9+ztFuqny3u6S",
-	"Ml4/oQBTfQHDLg3XK1jNclvvsLdFtdash6d9YiCuZtLq2/YvBm8WsALbNJzd0r6O5rY+wHdtsF3fgGUC",
-	"7FSNvKNDZtsqqY4IJTgahlMaU6EZOqJbRk9G2wKkst8Sb3RAuXdaJPyA0Qo05cxwzS7LG0amEzijYFZe",
-	"8wnkghpamJhhTMw0oK+DUdot7ASeGS/VjsNKq5IKwwDROp61sK4+uQXhS04HqK0VPYrRPDU3m8TPXa8L",
-	"29YElELgl4lO6CHSUVFfTfs/x4c+Fwfiu5ArlnRDTDWcdtA9LQLd4pMIHZaHI0qFvQgkD558G17oCHDQ",
-	"+aAewjw59pxV7K0zomzKCZhKMueiwn7HEkMesMO0wIkCIdM8Nn8hE7BsSMXeuKtuSCFBcunQMToASrqF",
-	"OVE4cM1u9QHpU8WqigmfVZZGFl0wdPM/V+5lmWEvB/UruCvvGnXXfAmRUZH1lUwhQMODiyHMJRUL7U5i",
-	"NuC3XfDMQOd1x6+4rpFDaGDpzRYSMa0xMop/BbYhd2x0m8mI9owxoiTp/r//dxdgSDrC8B8UCN3z8y7w",
-	"BviieW12XVuAMeBa0cQ6MNxFS0Ih9dKyEsswPeyfN2ct1+xedcmTLr2+anafWod0zJj5A8HDUGIwqKJO",
-	"YQfCW7DsK/WaZvRbF7VwHvp1gTMIBhcIlRq58FlYfuFpAvBruGUpgqgZY/Rb87Rx+GwRD2I07o++KO0k",
-	"HTLATu+5HlWGbviYBZaLGMKxUeBid91mvbmbU49+WTAj9zn8TmZmq/nuV+E+STQ9P51MFU9pIN1aAulA",
-	"emn8ob63ynSTBPlHm3BGEqyVZHGQkzEgyVGOZGeIiZOl7DgJ9K8jIiBxNKNhYdNvZiNCqEEBNIo5QVxM",
-	"mT3Wvnz8ms2h8h+ex23rCEtNGIuEqho068ScdLOIIV0EYYV5e4XOKWNykCBooYZoC4ut74wBrzTaawKS",
-	"boXsd+jDIMeasFsQt4p04YO19YFbylbcIs4sYAEN62hehwVAaWSiJLqafwc2Aci0CtVQCyt1kJqb3cBc",
-	"GkzZyC1ySwm9369YtXwmOAkHwghxY/PhA9KsL/De18uHm0OYWXngdwz6E1TEg0sY7K5mve4cbrZwNe+L",
-	"Mb/Z0cITDthIYQae880ZSoZthFC7IVtMQ5iyJL7+658V2wsDwAIM59qu1neqza2LRqPV3Gttbtfqu81f",
-	"UkB69vCn2t4t7T7Iw9VbiWRxIpelfKRQxD4nJyED4W6RDXNwyahZZIMilSSekU3nTNx/lU9JByablwUA",
-	"XZMMMlYW0qpRBJ8CCP401lLjM3hZ17EgMnCw8HQxRcJtu4UdtX4R8/5DcDscIjTyog/a+zeyN38OKumW",
-	"Vnc9nLkXxrmFlF32kD8BG89o+BOcO3igcfcDl4Ja7y4L8aHNux96IeMeD0Mm0E0NTOzup8BdmgkywAlK",
-	"hxd+/WS4UNoz/+snQyjJ2TT7533bRp7TIRCe8+MYUsu7f9EYsnT5OahMSsOXhxYJEJ3PRkLF1l0DCrMt",
-	"Sj/Xrsco/tLyQIG87+qUUYHtCChIMi/qU9DS1UjOAMVsSLnA2C7pxq7Ivhvgg0m6ga9bTz4HXRg6RjwD",
-	"TiQ4YVyMuIvHsOuxfmAi4AdM+eVT2d7ONU8VGdDYBlc6IgXD4KAZxuhfMgOyxeFgRKfKVnP4DebBA5ci",
-	"br1MydMQFQO/PfgfocALNaWUd6ngxEBWi+SSdFJ7JsP5mhxfjY3SgTSQUNYJDiNEPXye5vZ3cetfKqVc",
-	"1JA6BDw4C40enf0easpGC/Juuva7Y+sPE5LExoRSxBa3+rHkaqDvQgRdZehpUMlsDxQ7qbHs8YhV6WSy",
-	"UDL4WKxF43CwTQ5vyWJkFeAdk9uLYBk79c9p2ZIrD1ib9eMBR2aaBEVt/n1OiWisSVJWDSjqEfYYBr6p",
-	"MZ4cMI+tXuxjp36PvyKl4m9RFWzh2SOkXhS0jnWJxjBXLOhZpjVYgeQ6oxE1hc56g2kUzR9Tg3hjXW53",
-	"Pejve5jWEVQiLq5dPOP14hwNuG3jJd7zObB3X7p2WHc9gjf6Qos7P3Tmb3MlEis842/7HFQQpOLOZy79",
-	"bY6Tz+985r2/bS2tzSW5/XV621Z9/+4nTqQ+tKztL1f18MPQsWjmVL41NT5kKWYc6fjcxp/XbH5leNln",
-	"VAMjVgZOh1SmfCRhwuIxNTON5jVyKvrW7wXZP1ZVDJKwg48z+4wqbFnDFRnEjKESeAAXYjlDhPMagW8a",
-	"HYp6Hz/wFRuHsim82IsLlEAbLqJKiiCjtHpHSk+G88yLM7EP4vG68WcFiRBS1jriAgK/QuIbMppmSq0L",
-	"khwSiE1CCMgsidUOU5mtqZw7M7UyHQ+veB1vvUjVazaHhmyGsB4S1Powmmf3ETbioIjaUPR+ZPESyiMu",
-	"Dw2zPNzlkapny2orOcoFz5WQMwIDfmz1pPGP9nkUI2e5zbeLnB5YE1ZpLzvdtZwnLj97bT1mmfYCyOgJ",
-	"t0lyDzLa6Tc3yB3idGslcfoCKsr/cmF65hIEHyZJg/LElhdQ2omek94cw5zQpRKEXo200chPKkAzUG/Q",
-	"13QGwURXn9ERUOwesz7I24wwtM8lcH5ZETJk+q+VHw/nx0lZdt494Cp8bNHb12gh/sPcztly7vR6p2js",
-	"21L/u6XdNyn375RyL5m+v4jz4QGq+yU1AYfWBvMpYikUI4+GMMHSkQPS/fNzN2+2ZSBtucJsGEycBIIE",
-	"gy4bFs8YXOC/r5G38sYYcubhTHoJxPxd0B5FJRc24XEw1dOYkTGYdFy7xAYbiWhnjU2MVvSYHX/YEU+2",
-	"6vtPwQR0gA0tUtbzCWoH5ALTmKezrzGpCYDta+m35rpF+bRX6nP2bEYfJhyAHQzPOvgunNJjWquu1gIy",
-	"9FP3+htoGJYpImkk1L9UF7lvXITdaiYKYjGimsUrBEUahcgCylphe6Sn3ynYDDTC9PuKQqraRH6A+559",
-	"x7klhgTXMhmYE8RAoZ8BIgTCDHmRfyJTkOYOvjwhlvQ700ELMY2itSWS7Yq3UvChfq99K7PnF+3dNwv+",
-	"AepjBhonTdUZx9qDltsmEf83Vte/pOrnG0mi2fnV6oH3DL987WGHNTXIleIUh1IMIovA+hdHKbBX0kMd",
-	"K4tDFBsjrrSM5wurij7kIbepTid/aj6GrgDKFxrhQQxQ7mF2p1FrrO8FejMJyAB3ao9NXczEq7G5MKR9",
-	"WIwNqM2BKj3zeS76PESsBK5ceSJD5EBbMo3KFuDAkjENmSsaHEoZYkLqMZxSAGEkvTmZilA61dfp1j77",
-	"hE5DrjsikkMSs76MDR8G8BFImOeaxIxCfnmP9q+zOS/EPBRKptwXEZXHrSmNpGCtjnDlm0n/T0XnHoY3",
-	"gTfA7B0oRvESwUzUpYD60Zrvfqc6oouq4pUtLzB2gFYklEvdW68sWTxEsyxBPOVjqNsDtgCNw2ANU7Nz",
-	"adu2dlC73uloYhxAvKA8NuJlTd3ImqWJ3dAndv1U7r/Ua2dtpnMH91Pqu4POjlIiASBWI1Wkx5jwNpdD",
-	"yElSfHT5YjnB3JdCcYXDRMXMwifk9Qx4QWOnAOOzXK1r7lbr29XGduExq2bQBtvc365StmfUjO3N6t6g",
-	"yap1o3v0N8Mttr0kb+T+OkMBHLSgmrnEkashE/bEAOSb/dXCMiXrspeb4Nqqhj2Bq2scCHj9zcX0NygI",
-	"fq/G8ob97Z6pDD2s76NaoizE0BFiia5gBXnCz603I+nloNLNHERS+WXhU9MaAdSJHFhwTPeTb8ACvqQx",
-	"O/C5b7avJDJG6AMDkP8J9BW61qgOIO917lNSXXMZSt61Lw5f1cgh4qbhcOXAgl7glgSuZ10bWtaJkHBz",
-	"ZNSE9fUFQudDHxUE3egIj7Bv/UoAbWf0EyFDoyY55OVGnSiwqMG79OM0HDJXAAVeIABN5rpVTI61+g6W",
-	"UEMdFNS3JU1ejBi1labOq4QZoX0ZMujtRGOmksoa9CHiwsLXcCEQlory0HaM9Ftgd6iAToZdTLLoU08x",
-	"T5m6nayRi3iebCtVpCt70BndgZdByeBSXQX7lPxzAnJayrdTdAKXSvU+FSSUKTBZrkEpTEtxc/HKLZs3",
-	"6ZMffs13wMm2rfFdabIJvlA2kerOtDwd+NOy/NnUtUIfmGyLFseCsm8wu1K4Ys2ZTx4G0b6pXt2s51ph",
-	"3sO0N1S0TNx+KO8+BAVe38TuPzx/gbOZhQdK5Cj4bB9dhkrXrba8UuQslWIn2MyXZqAAtGwSG/dgyEdG",
-	"YVIvKifKpzvgvQNpbGJXADGMaZ/5nqk2zAFltAD3kA75HBBqC1BlFLIYcDr8B2rkOAw6wkwpcCXhUN5w",
-	"w+I5IoGCxa80nS8OAeFahAQjQOR0QPRMdkRfCmf2+545Dh7WRXjgETC+EVhJutCXkS+pEm64mtSyg8x5",
-	"1GxDmIKNJHXEmM7tTw4boiwPEW74B8VuQlooLwkp9HBAULEcsaYFVYbgbEtRPK00KnFypzYtQcsAj4eD",
-	"MUu1q3QlTJlYStJW9KH9N9cXIXi0P9s4zIOUBFi3ksrR5LD74+3Lm7C94F+VW4I7y0Socs7+rX9zCOHO",
-	"6pFfPv784f3lxfnZT+9OT96+ef3j8auXL46eHz5r7+/t7mxvbbZnt/Pzv656xDkJQL2HTPH0Of0HRyLu",
-	"V9DxZQst/h3ujBOpkZX9Ha4MfsMyvowsvT5u8GPqaohK3RnP5g5DIXFTNLegGQLi6Zu/0hgrhXjFkGmo",
-	"PiL44p7RQmYINTOFxsquvQ6gzfMU3HoXSh4B1aUMpz+FdAxNXLmGgmD46jJTGWuh/rrShzvuBu/26cBV",
-	"aN15/6XQPFrjftenwT/ycOMddj8nl2cSicI2TmDxDURsqCa/GTUS4JCyGbYJwoNrfrJyGxHfImTTd/ZY",
-	"BqpvQX7No6mvuRfW0y+sl74wHx9wL6ybxSz2UtjcqddTBbsxG1MuoMfQ/v7+7jasP9Mqm8pZb+St97yF",
-	"7+YGmsXaFn62YcYCIQnMINvN9ptV/0/P19TpjS0NoyNnWNmin4ZcVzGGusQPLqEVqkPMRdMdsjDTMJwA",
-	"TQavygFvEo+7eeF7eQjZESngH5VpPwsh5mFsDF8AkrR1cDRsIVymdhBODrvJ2spUdUQXvcxdM1DAg5DC",
-	"wWNiJxFukTEXIT+aFTnCBSkIlhK4Lxt/TtnS1vHMFZR2pAAyXV2jDWUksd4VTYmy2C9ufknwdzrl4cqY",
-	"ZelJcOW6ITjYkBS+YMbuKBsPWiirMjIQrwtH5bIWevOFa4t1M0APDmu5uyhK3tdy9ZEBGbThkRUX7ZqL",
-	"cPGn+RpljO7bfAlQpP04hU4pKRB9G+4v5hGkZNKiPAIXW38UGDw7wDzoXcnYmquMDU7wI48N/YAQknDA",
-	"vcWza1jdmM7ReWZTESAs6lMRSs7xbmPdc7wMkm/Vo2ykPgTf7Py4SHjjvwiDDLOkw7J401Bq7z1CX66N",
-	"pjq+b/ccFqhUgbVH1SWkVwLLN1KbW1+6ub5Bjg8uNcyvi3xW23tbkKWCrC5J7f6zMojluOAA0rI06zvr",
-	"kFpOfcZcXMeBVZpqvsgVlUDyV1qVrde/NH/+afv97tvNk3cXO2c/Nj98fLZ5+PzohVl6Tn33h7Xgabx8",
-	"XgedjDmB/pU5iIAcj7z6tdiBc5q68RvCWRbhDNMD/RZ7n4r5eZkmjIULThUepID8F6rCL2RMxJCLW9I1",
-	"911Zeu8G5CKmbMCvSTeVT9ENyCENw7n/8Yrir0fiRs47ostuNfz0R9enfUT8mrWIcuUamIOAeZLEAbNb",
-	"ugK4K2RxTi1OwNulsAhpg1QShGGCzXodA23+1R7IgFoUg6S5ybKmJl2j8Ls2B5AI2u+ziXbdoSANBbs8",
-	"YE+JfA+Ijkj1sw8IuzVPkzFXasIAGw10KwRq69ZIN79JG66bdoKH79V5iIm1zVxdm4sRVWCLQJ4t13O3",
-	"iEnMjbqGZTagR8PQ4cvVyAn0UIGqJotoDhVsLO4zoatM9GXIQnJ58aK61yIhg1QUPWJjDGya0RzjRgyp",
-	"ZjMKC57LJSnpbAPrp6DAC0CA3Y65RmtcdET356rtQcFC81c3SGbiWq+FyjUXUbhgtl1Ji2zVNy22frpx",
-	"iG05s6DRCKjdW8196HCVFPuw0HZWUbJGTo3QnXFrz7mBd4QfuXJ0gQS8Sr82UmzXhv1CNjuipGdbmYWX",
-	"Opx3WXfnOcC+TBg1IIqZp6F1ydz2ODfjG/IbJogy9h6NQONVaBePJ3oOsOZJ40XbjScJApuzTygcAS6G",
-	"oJA+2apvPsUlUhJoLndAOgLDiG4qrRS0YRfmYP6An379lPxZ/wTo5zgEm0rel+MxBQzEjtiq1532m2sf",
-	"BHqlQxNINacv5Jyy20kEvc0WQzgjO06Lft8ftdAHbkmXeGgKPAcV3Cztgmxt22UBa0Yhg84Z5bZNbJyq",
-	"cEuhLvvTYskYDk3gUvgs/7Fizx8N86g96paGgEVzYMxPUIS4zPinOXRmI3QX4OGkDltm2VybSnx0q7lf",
-	"0mh3QR+IezYhrJHjgXXxZ2i+I4DoASgT2rJSz/LoZFJkZTBDhIIa8eHIiC6MJhyYk+DOSkcU8yU2n9YK",
-	"LdBLUaul0o+K/bzAhCnDiUFZbOxHs/0HDiDqMRXRM6rZG4cQuexJf+OZd2KnH6++kxHvz1d+i7sfdOH2",
-	"hFdfs/lKunDq3syzJ9bwWe1pG8FJPY/OpJVfYH1P6TecL201WXyF6zX5VznE4XtfVpc/kbodjrm2wVLD",
-	"Se58xpPE3xFgfcN0isX0R6x/DXhwWKqXWAMQAbduhQVGgTcFkhToJXltLw7J7s5OE9sqQptD1OnSPR6x",
-	"W4fAnmt4D0IM/9mxODadigUH+Nw1IsU3HEPgEEAS9l2pyFCC9NWSLNDIg7TqbmRRADaC4Z7RPCCvLi7e",
-	"EWghmW8OGSTNCnyHyBpx3eAMw0wp7kYN6QivuFNFTiF73C6o8hnn0JdkqtJRqASJALAHFFaSJnK3TGnL",
-	"ZaSvDGd8W53NZlUz+Oo0jqyOXsxeNq/M+JKOXa8a2DDYvP9KO4vsIw9GXF3D63HslwDA7Wwd6peojy+D",
-	"V7pIU7hri5pUYNknUM2zSfPreJjY7aTSauzt79T3G00jfbmRzo3d7fruztZ2YzvJqfYBLJLKiDDcoFfw",
-	"RBkyXgAzzcWdkzQEunCiFirhvpu3LCM7qY5MOAp8NdNr+Fso92/3Qplfkl68eaGE6VYJxhvyx2at7rY1",
-	"TRHrCalUZ1gvryJGr1no2ymWC6wXMvZ51X0q0IchQsPzIfIxkhZyzuUaHyTtXfsxA7cJjVxvxe+USw3q",
-	"CPvWeDEELEK3lmd20wSYBIFdDzqCinTStbOTSmCBnHfHuYBq5IxNZKyVS5T2KLAdkSQ2JSa4FMw2fU+s",
-	"vJ4v4CkHXTXvfwMr/lBsfajVLge6n0IlFqEuP9h8VnFbw+w5EpSy/pVyyMwbV3g16dNcW/qgC7Gsx4zb",
-	"9kzdELb0hXuouIY2D+TY+tFczb2lOchmAhUEMBQhSY3ZsoLa/RZhKcy5m8o/mFmvov1fSPmWirn9mHo4",
-	"982Vsph1tpzUVyngwUn4ptkRmzuJ56XSMlxQMQUQzVb99F3wHCKZHHgWik7dO5vRWt+vxeoMSG+uGfh6",
-	"zB+p9qzowrAf5rFtzNUWNvmf3XKVae8GCTTolIpTP2AQ8hQLBkSNuBayCRZaromsYZ1rdpEldzeR7YgL",
-	"2zczRCe665nryxksvwXgCFipRek1p7jOq2TW2Bcv7YaZayVZaAmJ/RBtoWhZQ0SyoB+iUyb/smaIi1qu",
-	"4iosbLr6RbupPkKrPBh+0iyvI7A6yxZloDWIlR93tcMDUs9v08fN93+EL/f1Lz8f65PnPx4dNau/ve+d",
-	"CD68Xwu7rXv2sEs6v1mq/db7LZdYkavKcbqqs6k2XaFOCMP3qLPNDIRY4/NaBTX09gq/Y9Z6ceOedZr0",
-	"FLv02CxjBaXAZoDw4JVyZZHZlOGGGcpqOcNrpUUAX10nI0I6RvzNkvza8hn81jj1xgrNlVMZ8AUbf8L/",
-	"fr5TqZnl24FTq6ckxlmiz1gXhLGaEJXKhsE0qge1jnDN9VdtqI8dm1FQlBd7nNqk0nv0YscwwcOZn3TB",
-	"hbSp5hiGC6BiHBFWMIr8St2zIdlGo7kHYdRvjHNdxrkm27yrksLlNH/jlA8vn8BD+XdjXrsdXZ3B/gV4",
-	"1946dL0eOkJINLXmDIPICcw00VImsZTeHN/5ZKu+tQr0NHynZYGAMGnn+fF5+9mbo+c5Ho/8H2vT+zSK",
-	"AHYA2ypJ12xfyJBhrB/sMq6sYcBC8NbxmHgwQK6IBSslY0YFVHccJEk9ybi76Av06KOpoRhzAaNH7qOu",
-	"pp4ri2+9BGL6cWTJfT1+yD8LyMOILQkKNNyR9nCtyItX5bpLmkqWd5VciCp9BpazUwPcqfquKPTyGNPr",
-	"cecvCQZtD1OJVQP05Ooq3Kn7Jsn/DZI85aVDiLUxDdk/T7x/pWjEf7OATxCG15fxWSMKXYRViJVxMdwY",
-	"cj2a9hbH1wx9MRFOJBc21jChsQaxJMhLrl9Nez4vhLi3tsBrS7oQFuxiAknE6DWJrd/bAh51c2G+rsVK",
-	"sjVvRM24BrxeTDBEI6tazc0BHz1A1yEk52IC31Z9q9YROEai+NDCNfVkOM+5uA+S3BqSJKtgfot5kELn",
-	"DHhlw4nsJK7WEUlgzX8vZAMubNgQHVyQku2yxlOKFEoZrtkY1CnLgXElINucK2KTI4mWHbGzRV7zZ5hV",
-	"a41MM/EaaZMe1KYapabHzFoDssxBMVl+u74Z2OsLOmjhRp1DRDVE+JI73dtmwJiHPuAOCiiFw2QWElGQ",
-	"XbJg4vDs9Xvbmzs7jX59p7e129xj2/vh3v7uoLfT2NkOt/v7/ZDWB+F+Pxzsh/V9RsOt7b3Gzl7Iervb",
-	"jb2+c4si/0m8ji+BuqvvIHpi0/PcACt5wVviRV7uHj06fH7eThHIk3fV5vbOU8zANfM8f9U2v7ilMNM+",
-	"ID2q2M6WU0jb5ye1BlBIZkHeHl0eHr9488sf7PX33x+Pzr+fN3d3zs+um+/Y9pvB83hwc/HzdIfPXr/u",
-	"v3h5GN+0+VF79Oqkef38dDRvHu+wl9enL8a3J9enP37/pjnfkz/tt5sX+y9f/ih3Pvz48YfVF+zcTW+t",
-	"9fr0NwaQf/2zouQ07mOWLH41eLT0Ju+EtiO+ohN+hdkr0ziyxV+qtWE5a60vxxuyr2Wf6o1XLIpk9YOM",
-	"o3CjF8neBn6yXu/t93tsc482G/uDzX26v7/V6O9vNvZ7O/V6v15vbgyk3OjRuKZvNRSWrao/5E7wF1E3",
-	"uVLTorbJFfGoqnAD4TqzRxHtMbNeZhBXsItGX7QbdTWiamT40OuN98f65db748u3Z/v7z9o///Rz/zq+",
-	"3v/98uL4sv79i/jl4fvd33/c+zj8wT+7YIPWXbcXjIU92r9eiDIJQg5TX2YUc8MtoDzXjgtrGYX/difL",
-	"idTnwNxXVqfOreg+HQy+moh8n/EbtlCluSMsD2HntKZQjMX7by3wW9vsUiszQS8o8zVDYY7t4oCaiHQ9",
-	"GwRjIaHanFsuBTqlOyLjlca7jcph7FvQHaG4w0W9BbMQxVyQLvYiqEH0C/VVBX+rjgDSH8ZyOjHjwdC+",
-	"R8MoBtVdGB0d7i2szOCaxDRmvpovZlg7BzrNmIr5Ar/5uV3Ie3k7Hg0fGKdStLGTmEKyxGXplmAvest4",
-	"1/7NxfBKSfO17ZStvNmwPe7B2MxZzkFlKhAaqNFYw7K0q3iXbWmn+c1N/FUF1IBXOJgcdW+cnOXIaq/k",
-	"jMiBZsKWMTI8m9D7HJDVHO5aGiF+p07GXEw1Q/A1/DsFv4YdD1P4a62EJ5WxO8TILUTXMscLqnkXs69T",
-	"571OIIaSR3FgTJGT04urF6eXJ89dgWCPRVIMVUdoSdBjDfZdik2HrM8Vwt6uCT9/4NDaZSkAvc3wxMNX",
-	"I68Atsy8JgTncQwQv1ilIEKb55ni6x603rZQ9qj1xs7tx1SNSCQVUx7WHtss2s/EDNDtwDjes190nza/",
-	"bdXrQUdMRcQsZpE31/s4CGeG18hbRwlWvACFIB6f/0xvjnoUuNu56IgxG8t43oLKTUPlNkIAWj+SE5lO",
-	"zMr5admIrrHhwWNHemwICVGa1KHxtAxZR1wzNsEBWwI1o2rUg3q97ojBvGUbfkjiBOyG92G/IV9Lao8n",
-	"DpmWC0TU/RD8/vWwfHbhi8B8qR25LzTfemB5zf1SsLzgC2D95Z3XCdZfKTTfTr0UVQ/HvPkXoep9E/hf",
-	"mcAvoOQ9WPbbYouFjt/zVLu2TGopukWhyMGyZuSIALFRaC7iACo85oXqBojDwBEZAcruXbG6+T2pmjOS",
-	"WEJipZwJY1QjNAc6mdLQHDUH6mANL0wzxgi1YUkMIQVSIt6GawMfIA6IPe8BKQFdCMjxyfnlixfHh8dH",
-	"JxdX54en746Cjvjp8vSifXX08+HR0XNzU5pNwFyATVgNhNr+OtYN219STAjSLFVIWLY4ZZInrYM8qISj",
-	"L5WOcmjyb+ncQsJBM2bAdAA7zmYhK61Iczsps/cDz1QZQtl6q7kdPFqVh++TkvdBZQacIVP41dJodnQZ",
-	"8k2hXe1WHnPAcBCWjRbS4R30xH89fm3Msp4wn72IKqseNaMr1o7+5RU7WIr2RUtGQ65sYDtv4ltkocQI",
-	"z9B3aPitYyuVhY35vjUAXr0BsKdI386bRYpBg6vy3TGCyXYvKT/1JVtWwvaT3btHXsQXbuzwL26wXbLd",
-	"zk9WttlGxXA3FLfVqfH3P4jlHTL9Cv7798UtYcnGcKGmgwHvG7GJOB6lWxTR/jUUKFlkpPwmFbWrx96v",
-	"b+cINCWXwVLYpUSpxkaEiY8uV2dasnter64Uvwga4NFtn7FCt/wLKUnEtY5YCSqT76UwkBYD2OiaJR/P",
-	"6uDfyCZDNuWpbndnut2T3MoaCmyu3kwgZjqeX0F6YtofsrVnhpwnrDgFz7NIQ/NQaInZVEJBGefON/pJ",
-	"08+inNrSlNp7k03pvm+WbLmLh5Vt94wq17+ubI+tKvltezPby24kWkBXiMxUaVXUdMJixdCssQuaPbpm",
-	"lfay030stb7E8Ewd5wJ0jd1cdMZ+29rHUxjAgl7fGl/uZHbhsm++5a/Lt5yB9UlaZmJCTPgQHB8YV3yz",
-	"OF00hQlsQX3jG2Y9TaHsT8dQWBSziGp+wzBcyvwVix99efbGJ9/VIExlB1zIsAHGEFh0CUyTD1wjUPCu",
-	"ArtzfnV7CH0Ts2IS6DlDhCFjgSYRQ0RalbFzEGWwJagvh5JD8K0nH7Kp3MXPvGG2HXj73XFg4YI9NqBt",
-	"RcFhRqx/nSQQJdgVsJOpKWU2svg9zC5IJjTyiQBQqURj9Kok70tiitkXHUFUNt0udAap31Ph2pNzTdQI",
-	"2sCjuyZ5J2ZZLV7z0tY9qV0DmPTPnz7//wEAAP//",
+	"7P37dtu4ticKvwo+9e6RZBUlU7J8HzX2cGwncSWxU7aT1EVpCyIhiWUKUBGQZVXtfKPf5PzXL3LepJ/k",
+	"DMwJkCBF6mI7VVm1s7r3Wg7FCy4T8z5/889aIEZjwRlXsrb/Z23IaMgS+POIBkNWPxJcJSLWF0ImgyQa",
+	"q0jw2n7tMJ7SmSRdLupSiYR1a16N3dHROGa1/Zq9WvNqMhiyEdUvULOx/k2qJOKD2ufPXu2NCCi+r/j6",
+	"qyEjnE3JDZs9kWRM1dAjvRmJwgY5JONE3M2IGlJFEjYSt0wSNWSkxwYR5xEfENGHRyQZTaQi44kikSIR",
+	"7/B+IrjSP6thJIngrNHhuYFv3DY36Diq37CZ3PCbezu02WvVt/u+X98JNsP6Hmv361t0u7cT7IZ7zO8v",
+	"meEFVexNNIpU/Z2Io2BWPtNY3yFxXEzP2SNRX495SCWhfLZPup3aDZt1al0SSaLvTagyz+nHur93SUDj",
+	"WJKIk+602+GSBYKH0tNP/j4RisKzShL4h31mwiMlO/xpmNC+qkdM9etDpcZ6BfQH4P11QxT1pv+ssFpm",
+	"UAe/f9/0/YPp99v+qstxwUY00ns1vyAfzb7SiMOSMBoMcab7pJvYeYoEB0+4mHqE8pDQOIY50QGNOKyD",
+	"6hKzDA+fYvJ9u3Wgvt/cWjZDppJZ/bCvWDI/tUscDVGCTGmkSI/1RcIIJYl+yv1u0/1KXyQjqmr7tYir",
+	"zVbNs5+NuGIDlsB3P378WD+cqCHjKgqoYvMffyWm+sPUuYk8vXhxRPaaTd8j+q/tnS3/WW76zxlNWEIS",
+	"RuPR950aHUc3bBZ2aktW4SPrDYW4WX6+p3ijOeMPOdwEznaHLznc5oPO4d5p3fdw/1Q/HEf112xWPw3L",
+	"pxiFzqE+IBSZ5jhhknGVG9sj8JpsOGd0xCrWnI5Yjs+MWRIwruqMByJk4cIxBtH/bPnjaMziiLOVB3M+",
+	"5WVnQY9G6J/uP5yJVGLEknq7tfJgLgMxZrJ8NBJ+yw1HsjHVXCLUwkeOacBkcUgeYaOxmjkMmwtYnWyg",
+	"IVVUMiX3E0ZDkv5rmkRq+TJesN8nTKpSEjsN9UnuR3BGIgmsUR8FPX7JktsoYE8kicVg4Tq2X//S+unH",
+	"rQ87bzfP3l1tX/zQ+vjz882j45MXCwf32avFEb+BxXzJ1GtWIdxu2AxEt5IkCmteTYxZAlxBz6g2YOpw",
+	"HOmHvZpe6xFTRgEBhnDDZtccqLn2HwmTY8Ela/REOPsfG1EIK4Sffi/poILnib5i3G4pmVJJblmiF23B",
+	"YPB19xzReRyy5OTW6lT5EcGPhOGvxe/HkVSHkzBSJ/b3/AB+n7Bk1kCpUfJ9zu6UEUK34oaV7gj+ZJdj",
+	"bgQJ/PywHbkQiqryr7+MbtNvEwoSQLIgYWp+IPCShw3k/TisGsjRkPJB9TJM4MmHff2DprJZ6dfxJ/j6",
+	"giUAMp2lg0iQETwXIbxRD3v+2+ZVcDrzowaSqpJTXSDI6yjsavZHScji6JblVZJMRO1sLhJRkX6pXqOa",
+	"VzMrZN9uZhElLKztq2TCFjO/U65Yckvj837F8QbdmfGBGlquHZlH5IHmOSHr00msCCWjiE8UI32RoNCR",
+	"RmfkZCgmCVynhhKyCeuf7ITg6GUzst/Jccj/SFi/tl/7HxuZUbWBv8oNmIGdEMzuNZstk9MJzKmbbssN",
+	"mzXIu5yI1KcI7uUB80h3o0uUEPukSzd6YCt06f9sveh1PUIl6c06vIuPvb84PbKDfKpf8KyrBccP9JZe",
+	"wlA80tWWAoMfPSJpn33fqXVqeN+7mRoKrpeww7uTJG68o2p4IgM6Zs7bXgqt0N3SeKI3hrx/f3qsV3pE",
+	"nu7W2/D/mq1nepBGOFFOotAj02EUDDucMxZqYUpgxBEfFNW5IKo7ykgJ2aVndD2yA4WlemuAfua2Qdth",
+	"i7dgbvg59aVk+PCh+4z9vF/KdQ65VbjUkGnSopzMNPWLKT8guNxdbfju03AU8e6y0RaOhB3uaucBtUI9",
+	"5MuIB6zyiJ/zeJY72an1rqIRg0McU6UnxZk+1IqMhFSk7fsN8jzjAPoNMZWKbPsdjsxAeqTVhuMP1uSm",
+	"T0JNhMYm6064iuJug3yM1FBMFOnaAeizxAmjSRzpVdSjGNEbJjs8x4BILPiAJcVdb/mt7XqzWW9uX/n+",
+	"Pvz/XyoWVOqFqZUaglo61fWnM2PQIYL3euiLVzQbJlhaYF3Zqaer6/JQD+xrWBRtcpfOqbW5dE7wgvvM",
+	"yViUlQIs5ZHGwKuQXK01JZd527qy67O+GQUzCN/nNPwRFmL/z1oguNIq+P6fNToexxGayBu/SbSTzagz",
+	"fU//ISejEdV/6skmTHMVLoicBEOSSvmaVwNWi98I9XhOzz4cvjk9vr44+fH9yeVVzauFTNEolrX9X/+s",
+	"9SMWGz2jJ6Re9hGTSDM1+IAWnDCE7COZ78yqKgckZvQWGeBE1T5/cl9jXk3u/bpU7dE7sMxUUVRNZG2/",
+	"7fuwA6sxopMkEcmF2SzcunnyMoPQ8xjRWJMsCz0CSkM2l0iSaSL4oOYt9KOWDcbcv5G/ucT+W/Rw7l6Y",
+	"yHMamktrEl7PKJkZ3YFjZswSbelm87wfwbG7cZQweU1VjubAn9Nj1oDtT9QkYQWCyh4l5bffm2C8b6ft",
+	"azltmvrM6SrMwPs6Dxl4ldY8YoEY4XI51DYV1gkVcYJepPsRGbxl/nBpqhiKOCSUwOf3CfigSCfvourU",
+	"QK/q1BI2FolzUaYOMTPOAgHCRfKFPvW1iAKhDUktCCIZCN6PBpOEgdVCFbtliePtxZGjhhUpQuWNBEsT",
+	"ojq4LF8PGR8J3o+jYF1JgQ6jcI5tgocnksT+Pk/Jr09+vr44+XD++uQ4R6nUPgOvCCjXpNRjJACXTXhA",
+	"goRpskD3EZ6S+1DGnp61ojeMzw8eTGqtBcPP82M/O3x7cn11+PrkLDf03GNaeaYcbS09k5T5asvngARD",
+	"oXm1uQPYXWJ9c1TBE/0oker+s3tcus/NzUudeNkWe9ZfgUYmELlWl/hM3wj/iBQZ0RkZ0lvmESm0xUQV",
+	"WFMg1kO9m86OszvFeMhCMKG+kmNybDxjZ0K9EBMernlcUsdajuTOjHZhrA29kI4Hrkh8xydvTj+cXPx8",
+	"fXZ+df3i/P1Z/vwAkdk3YTwifVtKhOCRS3cM/mXUHDRbrVZFJ2GkMIIQR1oBVtK+LLo3T24/Jm0uXruv",
+	"hGpgFmuSigmBzTMnrR7pzdJfTpiUpdz1+fnxz9cnZ0fnxydF8jBvQCl0hAOqnxgnm4erSSUZ/BGND4hk",
+	"PNTndsJzn7vHtje39EqA44HTuGhd9CaDQuSqVPm5Ork4O3yTm5AUI6aGER+QqaZi0A6J1tsPiGJxjCwJ",
+	"FF5D7c7Y7zORLbQW1DARSsVzGyQE8jxMU5hGakgo6dHQeJeLU7o6P79+e3j2s1XoLvObVfm2w3enRj6O",
+	"GOknYoSuPBqGeo8OiEpmWSZEk9zzqLZQSArxhiboSyonRT3OGG6poEQ9zTeHFy9PymnR2nLWfbfdJq+j",
+	"5/eks0095gmntzSKaS8uGbZWQXtUprKGcjllifFrFcf//uzww+Hpm8Pnb+YHX/0ijC9o4Q6USWWmv2Rb",
+	"Q/vaKnNSRmy+yj0J08z8hotpiVKDA0glMOkxxsmIhmWbdv7+6uj87cn1+7PXZ+cfz6on3qdRzEISThI9",
+	"T5V+RivEWr8RExUI1BzMwLTqw4IbkuW/zMSEJGzMqHJecP8leDzZcshnuH8slmyftJub5CnQq9CKPhLp",
+	"M4+0m1vkacYegaT15dYeeVpygjs8ZQjOyeVMTUVygzLZPiQZTYIhk/pgCB4w5ABwP5gYkDeEZNThJXT0",
+	"zCNbvk+e0hL+Cr9tkqcOfe+TEqLu8JWo2hlKGUU3SIGk9tFfXkmUlkzmaSRSz4oa4WEQsHEmxEqSyvS6",
+	"tZtbHulGkDShZl1UYgWPZ2mICXVvapiSGVPOlWyfXpK38TBlo5BEtuhZ99YHqykvRNKLwhAtojVUFWFT",
+	"fDKGA1GGLJgEixkKUD5L2M2L84vnp8fHBXMKXruPO0Qxe0NvY+GtYJhYQ8sYV4/g1dpEPmIcO/O2bUyD",
+	"G2lt/FJd5fL9ixenR6cnZ1fXl0fn707mtXSMuTlTUzYNCSdpM4TuOf7HNQCNtXdL4ygkvQmaclroZdv6",
+	"aNp2WTbjohfM3f/go/AqkkokswtIQQzXdoqkT+UJJzWnMOImMXZZQj2vTi+vzi+0Vvj2/EPRQaL287aZ",
+	"NQZipgw/g9AhsXE5v5nF5YBR62US3ORXhpkJaKOfB4TKG5MUgdFVE5f72z0RF3ODx1Uwwwf2PRWTONTa",
+	"pD5eYK18JVbgmVCH4ShSam2CMmp9OSey57DHyESrH6BTaG5YxpYOj48vTi4vwXdw+ObN+ccS89DaFqUv",
+	"bvmbDb/RbG429g70Zc1l4QdIxkYlRoIWM0QeDNF1+B/Nm59IQuNYTFl4HURhkioQD+HSkMNd6YEEXS2f",
+	"Ml+yLheHVyfXb07fnl4tWJDytxHRJ03fzxLwt31StMA272uB4QwhaX/e0IwjbYE6GatPbH5/JEnM+mUT",
+	"/fH9+dXh9clPRycnxwumOqSSbJoUe/0m/ZFc+UDT1/8hlIwEV0NUDEGho3FMAiGVJK2tA5PjdqfImCWR",
+	"CIlUNFGgzyJ3arncqeFj5sC/obzORTW+epE9zyq8/ALBmXWo3Wx7AmTf4UD3qfswiCPjP0ydIuSpFsa4",
+	"SI6K+uxxXblpOclSLXm+7qSiOGelt9j7H6Sq//06zplQRxBLWVcc/ZOjJuDuekv5fCbAaoGNRT6+1yc/",
+	"X85x3BXDJTYopvmsEy7BUH8gJlyhFQ6LITjDdcgEMeUEbaaERpJlgZon+qN31/qbX2moaZ2w0lel7N0n",
+	"QHTDKmJD5e7j1yfVYaBC6go4jGxKLKytTJOHE5t7W6i/AafT1xTlgaoc0CdJj8WCD6CYLmf9f1UkgLUQ",
+	"4X+voHqSTdoJ8Zg9Av3Q3OHUX5RO5PzqsEwdt3U89i2OyIC3Gz+y1KQ9EiPGFVoq6PwMEqbSnIyBQBaJ",
+	"r4IsDa2yfy2csCTCrif+20Sqqtl/VeR/GQ342tQ/iqQ0Ttw8G4wGnJokvyK5XJ6+PDu8en9xcm0SpOaI",
+	"xknh1LQvYWQmvgklxqJPXkZqOOnV3016cRSYwk5TYZeA4J2/4dIO6iGssrkwbmOIwP6+7uQXTkqzfxAR",
+	"+iNwKEDbMiECor8o9SIxUq/j0alLzT0iPqg/QGWACWMe39x0020moTDqzYiqYPgIE7+seDWxgcgD+Dph",
+	"dzRQpu6gN1PMOJZoovkHVx7aNSdHx5eHRHDyrt7a2gb6uHx1qP9GaxhIC15BJdtuWzP98PKs0YQ6mPsv",
+	"3pfJbjbJImguZtuAB+PVpPfkH+bjxUKf++lpJSEPq6NYLWQupvrx7ORiVW3NxD7SkmJQdufDb5Ip8NNG",
+	"6qCgu9mKpK9Je/vK9LPUnl9bRP2TPY6Y8/HN47jKOn0Rba/c6UaW+tw8U4+p776Oka6/b7f2uoRKrfn3",
+	"4VEt3WEK31xxjxQ1vzQK0Xm/v64QwSdcEaKInEYqGILtXabyHB2enZ2evbw+f/Fi3kFt9bZUvUlYwKJb",
+	"lgpwa/9YJe4AIzM2PS6g3HwfNR5hXLiPqvy1H/vcpMNHUeksoUGC+XpEzhX6Fs1lubZfAIokKjIOza+4",
+	"c2GUKgr3zzq0bxR9QzdphDXB8LAxHFZKQmw9RCA9IsFkk8M9SF3MNxEP5xOyDhCqqTxJ7/HY59/Euww9",
+	"muradelxVOYmTxgYSlo/sWBLiyjw48nzV+fnry9L1OHiaww0AAo9BpmiByRkJu2BfVX1EuWr8JVwofec",
+	"TtRQJNEfa2u+YSRpL17gm5QTOYaqjZJNP7o4OT45uzo9fHN9fHp5+PzNAnXQTRrIvffAJhYQxmEohsWI",
+	"BJx8qS+YP8gbY0Is5dPUcsbesHCWJz+9O71YovOaFx2Ychew2x51KhEHi37OWLUDMJqDwaBZMJsq15pj",
+	"rBgnFVEi50iyyZzW7eokLD1kZlWewnKXsjOTt6eXl6dnL/N1BAwBYexsqCR3dYMFuU8uT44uTq70zhya",
+	"owNnZJ8YhDz8/SGTWej0B3d3pdffmVmZ89/dI+dFB49HZI/qKoAYj5oKEkb9Pku0mYPODxOmQnI2A/4H",
+	"uaOMED52OOyjMGZbGRVJkt40T0NGDlcz5pLXHBgWDDlgX1OxYvmUvxLpa/b5no5Hi2+yqIBwwfYudz/a",
+	"tTMJTpEkUWiq/9SQjTRrl4wZVSxV1L7CUsCvZcfTCWKpAuC5Yd6NSe2M9Php/A4BNiK9z30aSzZXjoJR",
+	"GmGCtTWvNnYe+bOWS6yswlzFBE0b68kySN2UsAM0gyifTZEw+kZoI9SlSEiXT+K42yCn/Q6nPQyKUPDE",
+	"RXyQ5scBbpKDKEXGVEomrWJHBC/AI/1aa+61Gn6j1fA3Wu2aV2v5fnM/7O3u7+/UPnm1SLGRXEYnZzhH",
+	"vW0jeneKj2y2vJoeMxaEIX6PKdugSULBgWT0yTJIYmYgs4w01kt4oJelCxvV9cz6pEpqmlmH7scD0tWf",
+	"7OpHcLncWedG0xMiZpTXUh0UcFJKNxN+B05BQgje8xDxqGykCWX+PmD7bm5u7pkCQk5Evy+Z8kxFUIcj",
+	"eIpHVDLhAUbmBRlFcRzZ8p05GKtNv+4365vNq2Yrg3xaBcxJ8x1FQ6qWHvi39r7PFo9pycbrez57NdHT",
+	"aidb/xzIoU0dT4/CPihJsJsslgzPA5IxeqAj2eHoJ2HhXNV0BkgG1VsGbrBBXoiEqGQGcMb6jORObver",
+	"OhRpoGsFNDcnbEDj+LwPmCSLnvtR337JlALK+FThFLcxBi/jPMb7xFkFcF3FrETvNxYoPdDMSb76aFOn",
+	"8yojLvjsH2vYLIjGkVEVFo41vdGmRcvlj4DUYqEBSUajxEKe/VozUIoOV/pUMkKUb2n5jJHW82CE1saK",
+	"FNgkBgfCQdWbF28VbBBYXsQJjD4S5Xh7Lf+qWYj5rMasAsFlJK12Vi0XEhaIRHN+TKmSJGY0EwNgEU9d",
+	"XgPK1lRLUMKF8ogUI9YT4azDTU5WvhYzUpLFfSf8I4IbcF1yETJpTKU836gSKybFcDWax+3MtK4qine2",
+	"Uk8X8EajvuPC0b8YAXuQKQcxlepaM9trqromfpVd06vXtZXEY5pl79jFhgnPkSD6Mq4HjBuYq3JgaFNh",
+	"a/3a1rUTwv/1IPuD75OmAT3UMwEbBxOvIsEb5BBEuZ4nSNGsICvD0UgYhQLeHg1uNA3o14D6Fgme366W",
+	"Nw/0P4p4NJqMoB9AEfQ/nSfiRJYRJ3dT3lAp4LARWGBL3eGTstFLOpNEinIEy90rf2/9E1VgKoABh/4a",
+	"56RVM5bTkRa1ayrOr9kM8kQjfLjIWMJkdp1M+ILzbVVuG1JB0Y+ldnSGB9uWnUG5u+1bkYjpgVUSSZQq",
+	"yw1iX00tKGtaAS2Fk91s6B28Z4bcVznfFVpPIqaytqLCgAvNwtdsllcamr4PhGn/WVQZChsMo1m2n9Vy",
+	"4iPCkwY0v6hzewhTK8E6Rcxnm+DnJAI+kcarhDpblBDNUZJ1l+dCTEuWZ+GKwFCrV+RNJBesx2sYM2dT",
+	"JjOfS4GcjWpdyqezcNcYIe5Xmm1RCiyZsFcb00HEU9676NXvsjuLCwUTyb2retWWaBpeKnI0A06d3Uvs",
+	"5xUUagk6AlbRlBpqKRu23ldzc5GnbtX97XqrfdVs7rd29ze3Gv5Oa3UtpdJ0tbxnOoziDHoftYmcxbpv",
+	"TNiE9bXsNcaNkqSL3hqAsjbeZa/DrVAEr4Abh2kQVO0M/Mdc+MY6G4xBjLVn1pAy7ydKiNV43SITObfy",
+	"5sZlRux6umFfJCwa8GtDT/OLj3PMrz3iLrl56JoqIsNPrOcFnfJp+ATFRgcvTyPJ9DJbRYQkbBzTABwr",
+	"qy3bIKEBu2Y8XLJy44TdRmKSpY0oMZbg/oDckZwCYR2InGVJArJcF2/fS3PwalEJgZ8B6KJRug8AZP52",
+	"xzQ22tpuPdOaNYlCrcYkSqt1Vvu6T/uddJiTCaBHzY3Q1WdX4AUASW6Om3EUNH2CsADp8uJR07pbFep2",
+	"09/fXH8183p2ucTANLMn0uZ0oPSgMGjQ8fs00f/TxRuvzW1dT4vdKU3Cw4kaEpN41uE2P8nwnxvOppC6",
+	"mhGSCSDOu5tM0fnOV+FQWlUwrOc8GSesH92VbwSaHsGQJjRQLEnbFOHB9LSKqo2iAY8kwwrlA0yFsqIu",
+	"W0x6c+1fXb35Yae1XbaYqQtnqeNm3o+ykvekZoKdGOS4ThiVy9WEi/SBC7w/i5iWHrV32OgI/W6qrHSq",
+	"eJJaIH1378OXVvOvWLdKFv9YRem6xHuLuhGwH+ORsWnVhn7S8TgHI/1mpirk1JYV3ToX7DZi0yXaOk3Z",
+	"G3pRRZLl6nKaJGKKtb1z+tdIJOzaemarrTHjZsgK2PVzOY8uh9ybGzbOEb4xDeelYfUnX+jXo8/XZdsT",
+	"BEFcSXXGJWNhqQN2u12iOidiLCSNV3vxO3t3jgxXaG627vgR43rp6CucEXYhORFcL5/EkmUvbbtBB2Ve",
+	"Br++6c/lat/Dy5C10jAHI91yr0B1C2gf6u3W9DyYpotYq3dAMsBDVIIxz30yb4qggmYTDUvdV7EwgHsi",
+	"DjP9LIpjYiBYrEaxAyuM4kAfzzguD0Ptbre1KTfvhKJ36ITa9tu7xvjHC36ZV+o+LurPlat+mbLKAhCQ",
+	"sRSifhUUMeZRleeQeRDMISY9CwJ5Gf/rdrjW0SHIY+88PLo6/XCile7MkLHKPBekm4mirrVmzDM2O40H",
+	"WF7Kww7PBqX5lGHIJurD9cL+WsOHa14tSyGzqT2f3HOS3jcnlEwnO+hktibVAhtXwmjVB+jfiqRV06Si",
+	"aeE94H797WHoww5fGnvWb0coOT2+bAj65ohbQvn3CEhbq94Qo8w6VhqT01ykqwnAZYFmrabDPTNkYckk",
+	"RllibSlCx+N4VlTZm98ixP8dIsTfYr5fNuZ7/+hthUz9GKnhJSgMriZ/v3ig92eB+0tGYxZWusSuHJuV",
+	"8SCZjU22Sd413021iO4+QNckWk0LCR1oUzhmaZfArmlJbXzbY8a7sPT6xno9ZPCFLvwgC06Fuv7P85OX",
+	"p2fk8OUJOTk7uvj53dXJMXlx+uYEfuzwnz+G8ZuPHyY/b/6wFby6GPda7Ulv8wf+ZvPnu6PI/+70xWB2",
+	"dvX+7vzy+YdfRj/4H/iL1x95/Orj6OLn3vsfaIfDi07Ojqu/gSrWG+hjWdvfbe61ykzMBevZn8RxmuBr",
+	"NMGnIOoSpiYJh1oyh1fzMHUdPis48TSnwmJwzU5DQt2dKKyf40done28PD66++F98Po3/9hvtjbbW9s7",
+	"u3uHz4+OT168fHX6w+s3b8/O3/14cXn1/kPr8ObnWBan7dXGVCmW6Fn9r19p/Y9P+r/8+t71pz99r7n3",
+	"+fpXv753WP9F//Tntv/5P0rV/gLNfypPooNEqCwUAFGgIGY00cSDJOxUm3DwMcqhmHKDD6LPkmbhh0F5",
+	"fPmj9euG4A8VaBQbcOesS12DdGNGb7r7zlhMijbKCzsI1DhTKY9ZAB0OZoItlM3sgAbpiomSUci6+2Vo",
+	"zR6AwRUtWpRh5kFUUrs5Qdk9cISV7RphW6hqqoL+pF1snnsNCi6e3jQDIE1usJXs8EhO8U1zG/E1NQsn",
+	"U7P+nppX02uW3nFt3R9m5Klj4zrLAzV3Zhfwnc4FLCNyLigmVfrPnMqdDmxe5TYkIZLFXQpBAwiUUVdR",
+	"Vtgixu4+pILoBcZsvSBgUloOafNBGuQKMg70t7DvoV4Tgv9IN99WSmUhn2IeX+r39puL/N7OyXxqB/pf",
+	"eBxf0Hr/05+7n5/W3X+3Pz/7c/Nz7lKz9fnZ/JH1and18/b6fCs4lfbQz86P/X664NjLuUKNy4RTrrG7",
+	"aYSapNnOoOXZzJunbidJLY0mSdxF40G/YSgwEwUYwjMvhYKMEjiDQNlsio1vZYN0IY3FsZ+iPmCfJwyO",
+	"nj2fCL2rNXjRLYRU8AYupgekJzRNJCx9F7fYt6Lf4QK6i9+yREaCp/VyphbUZM2k4zq0DCfP4Rqka4NR",
+	"MOihmCKzSUNUWUIJwkUZ43tI5dCasQ8IrMKeWic67q3eapvHv6K/GN5yxe5U9gbHmlr65IuYDpwn02bu",
+	"Sx/Ezu3OoznTavmIoxHLHp4L0635vN2xeyxWigm40m5NRj2WOA+vaL7Bw9aGyx5fxZIrGfJaUZoKKlsp",
+	"+AHPghmTPbh6HASeTs0K5w3rhkRKliAfEVmTWlazM+BBtDGyRydJfI/R2ua6Oa695ltKrZz0IJZlg5iO",
+	"E5lMSRUUwDs3gzL9JxE2jqpcIiMgjQsAxyKiP8/tgpVnYtTHz16NWq1hlWdQ+Dmg4CWBWxrHAO55+s7G",
+	"bo2gyrQDhHhwoVwmkiWpRdC3wJtG4HodDu4M64UrD9VaT0SzTEFaGBQ3G2PzEx832B1kSsLSFbYKRUXG",
+	"wVyKwYEByTeCGLL4BqCCYlvyil7UzQdlGtyw2XUUVuZ5zek2uWYtNI7JHywR2I8yr7F/kbyItZxzawXN",
+	"3aqzqoPwRBK3KKuSwnNTX1jBNjfB26gk5647VGrc9dDIMzad/ieisRSxWPQvFivAaoCkkDFhtSBNVxky",
+	"rhn+E21fidGI8nCfdEEYdm26GfZIhiQC9BODvwR/7Kbh2Ti6YYjuIXhZ/nnhrOvpLY29AUGAI9owxpR2",
+	"s8i1CWTbQ2rZIS7rp4UsfnG6JKpj906YTFVrTJnERkgrJ01mYmh5wiRnd2VZDFRKbB1LumgfdDHTg2oK",
+	"mE/A0oYBFxgQN0rr4/OesizNxXtkNYXSNbYmk7KBBnAr6LfJYkf//LbZrKVFe2BqbXEUNQD3XvORSgXD",
+	"MRFWmhdW5FZNIv/8c2x6lUnF+a12TMdVMv5w3gVdCNBsFn0kb32uEEuqXK2Clr/SijnZK+vvvBsaWr7p",
+	"2d2VMygYCyvNwEkzWH8GbiLZ8hlkd1fPwDXTVhs/PPHFibZZlnYwn1nw2DTcWuWzlavpGoArLSbalveh",
+	"hDTbbjkZmFsrR100PFcaeQ7Hcv3h5zL/lk/Bub1yGjkDdKU5pKk/648/S9xbPviF0beC8brSuJVWDL70",
+	"AawFUX0cjVkc8VLr6bFPnvu9emuVOI5dvcxjsdrqlRWSPvrqPbiQ4NHXtyT7Ys30ubn1B/iNY6ZoFFfE",
+	"uyJpui+DnwER2Vgczq8/XF3krp955PcJS2ZkTBM6YgqdMwiwkZun414tTSMxAYUVhhvlk6RtBMLkayBA",
+	"wlJd2M7XfvhT1ToutFiSGWH6Jg8Sr5iFg8UM3gY5haGPYxpx8sPl+ZkNpYE/or21oxexF7MRCUUwGTGO",
+	"7QI7XA7pGIgGowSQJ6uGVGEsjhpYQzJiYURB/zYljXIcRxgthFGlqnmHmwpbFpo6AVnm/EcAmoU74Jle",
+	"g+NEDBI6ahCDNGbhKcnTtu8/OyDzCF5ehzsXD98+P335/vz9pUfmYcty10xWXf5xW91ESnDqPDIHNq9H",
+	"1Xx2QEpa6nkdPt9PzCNpm1OP5EGRPeKiQesXbz476PBcdxePFADEPTIH6uOR45M3px9OLnLPuZixHnl3",
+	"ePUq+1V/q62/9fbk6tX5sTsJ/dPWswOStW3ySK6VkUecdiPmH9iywyOFBpZeh88hPmbjt4usv7j37IDk",
+	"W4aTp+3mpr1qWtrra1t62IvW0RmuxTklT9st/QXbSZ483QLKcpoge8VOxfqezWeNDnduIiNGuckNK22H",
+	"jI2Qi29CFLwpJrLnGiBbr2dpv+MGOWNTEkClv0mSpGGYpoymTKtwbMpYYggMvKJUlnGleS5LDGO07Gwl",
+	"d4crH3L+jlaJu2NFzqwZ0xBTqPvRHYlUyilYIgslXJkoICsy78XOw5PfJzTG+LnrPCyTQuu5CmVFSrPz",
+	"wVdXV+9IVrFhP1Sen11iseRy3+1r7Jp7yJJzsy8TVK+oHF7qzWXlCejdIZXDbka5uYqkJ9IpVnLSO+SQ",
+	"tra2a57+Y6uphz8c0aBuLufyLNJb51bQrU2/D4SW6BcrLE1shEVwsYtz6GJmBk5Tk2IXaJ11/9KU5/lE",
+	"/S+b7vkFUbG+IAzWepnJ98eu0sSwKKvxCeZBQELZkN15afOXxPw1SWJDbCJJE9XHmoT5oEHONWV2+Ku3",
+	"h0de6v9nickchZJcNtYM+mm3Xsfwfh2v1PtRzLrPNKu8ZUnUnzmHsSAm9vq726G/29zdbQc74fbWHm31",
+	"GaV+sLVFQ7+5RTd7/Xa/2Wv1/N5uqxWEza1wO2hu9fy+71N/N5+512ztQkmI/Xd78+9I6L4fStXqecr3",
+	"qnR0npYpI130pMNy75/4uzhZ1Ob8WDyhvkkSMl32NfHqM1ssnqvFbECD2XUc3bLrdn8vaNGdsMm2e7v+",
+	"5laeILaarRxBNLfzqZ3/v/r//9N362aCNbc1ZW81W+Tw8uj01K2EtYdIjmlwb9gqF89jGQgJLUUgWcGq",
+	"NXpMbl3N8Faqdc8yzaPQy/kBEAz38eO2i/U0nA7qZGMm9KdzCcIWWrifazcKkccUeFrPv9jX1UxnbjRi",
+	"ogJRpo50TZSzu58tSZqbhm3zTN3GAemyu0gqibe6Obc2W6rDbRf8biB4P44CZW52WpDmmtPqOWDCiOlM",
+	"mm9KetDhXYNabF6UiCnpJYxCw2UtsyCfE+EA1FSkQVtjWpQkyGIFs54IIifBMGsZ2HdOk8oemdeAy+jd",
+	"YAU9AS9DAHo0xIu7HqonvrvN91BJ8fjY3Sw9jlwlQo5ZgBXfwOFKXGScnAPAQKvhEyVuGCeR+2Da2Qxy",
+	"NXa2t1vP5t0TOeCC8rXIgR+kvXdAkQOPnDbW0tRSKuHfkk7BXimKeko0lR10ODSZ6Cd0xDDgnhCVTDQf",
+	"1+ziboa998D4+5hC13h4eDCPJ18S5NkM1CnvcEwMiBJ75jwTGVaQdnzLKnJ2dvKM3KnvdV2VpvdzpWiB",
+	"dUH7FZrPaGuYz0jK5h+zgqB8eNf68vUwKksAOx1wkRQAADDH+hqntszHh3etQLSVgETLqRYfXUS2uI+L",
+	"lXLzbtsAHvKHIwM3CCnokM5ga1iR81pRVSvTxM1ZWSaa7iOJ5hGN7sYLcsVwakamg7JtaqUJlHqT5t5O",
+	"jkk1d/e2/b1mq2hAb7dLI43ROkhOq3x+Z8vf2W5vNbdW+jwofovWGDVDj0g2pontAmv0H3fxtSotmZL7",
+	"CaOl7F9Oeou+Y/NzHFEykUqMWFJvt8reN5EssXp71UtThWyl4FMRLxDpvuz4vWH05oLdAx7wcI5z9QGY",
+	"vXjmDHDmcsYHj/91XG8ecW/J+lTzpqsh5WDEq6yHGCIcZmzFUZkGQswvU6XOeBhP6UymvZlziwIf1osH",
+	"iKigVRks0Vy5AUjYSDkQleB1aCxdlEURmbeOcVpONn/m7Bsnf8t1rLpT/VkLdzEFYG5KaE9k9Vb7aRFV",
+	"ywePa6RPMjbiFX3S1Fp12y8xcDo8QEB65zfPVHPA6pjXbvm+AWHL+r1lwG4Fn/GftUBIdR0wDq2naloF",
+	"GMdUz2GcCOMdcpfC8eZmK3hWeeQ5ncMj98iER79PGKEjwQdZZrU1DdJeu1izgm3LATdBW780AW6nENhR",
+	"/9HANWttbTkLc6BJpGy9uNAGr2IdDvxSr5rx+jEeevDNbgNrSBuNLl6IOOCKQdNevGIB3Ioe+Dwrc4im",
+	"tbWVN4rzRVX/uf/r/2p0OrLTufP9eqdz13zR6dztvNB/7r34BL9X/PYv/UvVg8/+8786ncay1/9X5cu/",
+	"W/jy9eq5AMhUcEUjXrIz2LqBSqLXzhhHQFrGT1mmRp2+uwXP2um7223rYNWbdXR6fKE/Bx7AA6gfNho8",
+	"jQVPrUO8X/S1udkgh7zD9QvrIzoes7DwUqnfgt/jBrCwu7+/4Xet+gS/mc80yHNN1T02EzwktMPNa55I",
+	"EsP+k6epyr3Raj8Dai8/n0VXr0NS7b0cRbXyXpa08q6x/+m7pxv635++e/af6/pdYNbZWiVZMYHdL3eA",
+	"Hslc0RubLX1/ZltkmynLYPyUga2x1XR2qYAdAIDrkMpV3eAbzdZuzhV+P9opdYnkvOULgHBNg+ml+lVq",
+	"MqITZB/LThLw8VCiGB3h/3LKFfoJUi83Bf7a4eDkzqp6U2YFdItm4hynyily3zjVwzkV7PbrUvDlFG7c",
+	"CDjHleQZqPEoMQG/fajOKBeCCXPwhwBWFIPIFuGorPaywlB8nRO1KYxQSiCbK6VkOm3yFr0+AzHKTKKV",
+	"3u80RVv0/jQHIVsdwZkkEQ/iSZi39lsrfThrY7jk0w6mlBqykWTxrT6bSa4quGhGNdf3mZl9zJY8Wxx3",
+	"tGX6LRDm4joJuCUFw0YobKO2RQkqp2uUTcB871s2AUNZA2qaszt1HUwSWVZ17xZQ4D2rF1DgLHJM8+fN",
+	"D3+EL/fULz+dqrPjH05OWvXfPvTOeDS4f5lEfr5lospUJ/aJabr8SKjVKwV2c5o59sN1A7yaVSGZjFwl",
+	"Zh2Y+qW0ACx1NWxdrdyVRRtyWLvurgNc8ZTKxy02dIunVxMEKfp/xveNVWJ5PxdJ1iq0gNmCQeInkoSs",
+	"TyexgqB3xAqAN63VsuzvE6r9UuHX9O5rqRb0ZMyHbJXpxngvaNrCqU05dwqa6hSlVLY2gJn+uyDv5Q5K",
+	"MR/FQ807j5HX4YXYw+pAfed9bK4tpjyvAqshm3U4aF9W83J7if8bw/KZCd4LmO8LMxJorcNuWdLh6MuG",
+	"N40OXOSyLAkl4y8psIh1EfYibeeGo4ivwnNSQNGmb/+Tb3VTsQEPZFKPj1MHbwQ7DDT2wllSYgBytAwL",
+	"7m+Gq8sKer7Q6MsKCN7leoLMSW+tfWGb0cgAJ5rMzwFTBh2upHY3mCQJ4+p6XOpx9kFZsYofeKyj2zyO",
+	"/mp2CDCU6zFLKj50ZfrRGxg6Tqjtr7Ku+F1XnXUcJpKOAB0PHZ3Oyul3wsjmFN4OR42XF0PCh7+woRzt",
+	"HvaPW+yqOU76py127P941ds++yBb7HV57FXRGBZIVmyFTZUeURUMGbZ0Lt0hD8Gi4V2pGQyQ0XnlcnN9",
+	"Q8odpZenn7l9LhPuP6ZsZD0YaODWE4BVC2gco6ydSMiuACE7ZkkktHIHv5NASAWJPWTCY4b7Dv24tHEy",
+	"dw5SPjFPl/hNBLha8OF8QSYy5blYZQnrnuPe8zRtPrCK9vYOb8U06UTJa1GRbBACnK8RRNTMAbutyn1r",
+	"BEwZuzE5K03y9K3gIZ1BiuSOZ7DSFBxcroZeh5v7lCCbTc/AvlMihyJRWrLquxC7XK8nmBMhnR2QJvDF",
+	"kM4Ksq+5SPRtNhcvWoFo0+JLu1XZ6lTS6Lt01ecgcGjMeEgTs2pWnOM7IY4UhTwaDBV5f3XkpB6FdFbz",
+	"anpRATedq2E+zwgvlXCGnCxd7+jcEw8WwoiG2Tngl56tDOxwC9+tDEiIQeOzH2qQFCrohrGxNE3eDFYi",
+	"6qNFIfjtSH51R7JBmlm2+V92PivP5KU1Y8urXrAfQJ/QimLxhI1oxM0hqiIreAk48iJZQkh7e3s7q6Wh",
+	"JEwytaRDFKgWuZ0uba3iNx+jjUM2fXdwZYudWfT3FNR4LE0mvVZGTT+jOp2ooYGQf/ry6OLw2T7pwu53",
+	"NeMUPGAe9tkEiFQKGMXTiIdiats5dMmGfaSsXnIB28BBGds7+xyUb0KXAcs+8IMF9rGCJbaMa+QnUj5I",
+	"E7ZD6Ja5cWwvHIZpQXGPg1cY2UKaeKggWh/mu0oaYfTGYmiWSyP40APlzTfCeRDhuB1NSrL7J704CtLk",
+	"Xzpg9Rs2G2jzJYm4AsX9qb5q8M4jwRsiGWzcNp+Z+guBNd6AKmicN+DVRSznq3yqZjeHsN4lEZcKwhl9",
+	"p25NCsIFdJqJOOkxNWWMk4ByjHxEc3krdMCag8Hs9+3W7/J2t/1buLszCDfvtiejP0a7v412p8Gs3W4N",
+	"J/5sa3zjb/m3e7/9NmB//D78bTodFBDMm3tbe7mYsX75r36rvkeD+vC3Oh/X/1i/AETlVtq4t4pL7RGt",
+	"xMRMMWhn2WODiJt0aT0I3Mx8uczcluJ1MJ8TyqGJjKEbbGrNSRdv6UK83eZ1A/Ca3Icq/O2d9h6eNnSo",
+	"eR3egyYOXq9LOKMJdCGBZDhTRzwVJqfTts+E+entxmAz/mo00cj0BESMbtPZCaMvkK8fznlLgRWZHNB8",
+	"TqjrLE2PF7yybtOhF9R6FUDbO527VlP/12Zd//dz/V/H+s8t/ecW/Llzsv7ew+ZqxmeKf/IVP55Zew+U",
+	"Jr0UPIR+2zKmcogVUQuaVnk1TEczv2vOCmSS665VkduWNTMD2kjbO4k+QUxFbJeQjziZanHbSCR9C2DD",
+	"iw6PI6ViSFLK8DUf6OcvtkzzrEdfQZfW1FdsJYQSaOpVOdxdqlmSIDPXIGx5kzLEqwRVX97YDnJRH3DR",
+	"zXUeYr46uJ/zA62m7wUjnW9l9rlUEOR7uZWY1jaTKFflm1v7eYUvjWsuMqyevr86embNI7B0EIQCfEVg",
+	"JoFDrzyQuVvUt0sxOpdl2jkZc0ZWt9pY9sTzaVTZDe3dRclsi7V9Ox4vv0KfFmzMZXni/KFhn7nudyWb",
+	"AORWuQvWvLRbkVm6zk6kFFvoawqB5jAKy/dnb5X9WVAVgD+tkflfxAiA5ytWNt93s8QUnDktH02UaR/U",
+	"32stjRMxiiRD/ThtgxQzeiM90p1wOWZB1I8AbL5vlRZJIy3EDlO1OFJpB7WszVu+cYTzKgMxmn0dUmTG",
+	"LJEMk4G4uMb08WuTrQChj2ttOWvKEHEUzApgBO7jc1tzGVD+grFQS51q6x7YuSVCkK5z7ecB3SdmFHKI",
+	"IJsv5c+QSZ2vOzTgBahdgE+dcIElvMp+k42VB7WrCGWdYQ6griiRdxjUEakVURqn7WFM3HWlcKpegw8s",
+	"CaOggHfa2irJ2tF3v6E9Fld0zb4eCxmp6JZBxWQ2VxJJOTFwtrCEXlqbAPYXyLqsDSILGyZZxX1hpGxP",
+	"hDwJ5T6sj2TuwTxBFO8tpQm7HlWNUrGMCfNPivzIrM2yJcdFTCvfqvEJLBCBQ35PJLl8dVhvbW0fuAVj",
+	"aXN47AqBMDSFkrnk9caHU/Wy/eH0/duLvb3nhz/9+FNwk9zs/f7+6vS9/92L5OXRh53ff9j9efD94jq9",
+	"ilYp+qdubrQFtBf465qOo2vk5ytU7eHq5D7umZUu4316eTkLL9Nq+nJvAdri82g6/YhjbRjCPT8BsO0R",
+	"VQcWOd1tTqK1rygtTSy01BKTpKyp6ik3+SGo3UHVUZaX3Q0EV4yrPKC3uVhbr7JTsTtT3oSROzx/VvX/",
+	"0iWdlUTiFpeYwRgTPGEsRLsPF3892kkbGpQFqd3VPrDMFBJd5rCx5f7GxiBSw0mvEYjRhgiUlqUbr1gc",
+	"i/pHkcThRi8WvQ1cGt/v7QU9trlLW829/uYe3dtrN4O9zeZeb9v3A99vbfSF2OjRpKHu1Ip1quaupeQt",
+	"K3iUgSq3BXErS4Ls3KwiC8pNgo9FpJxQZMVT222j1KEgxVpZbXh7WrJBHe1mY/NZw/jhtBrU9Toc/zVN",
+	"IsW6BgV9H728BuLHbRkKafXYeimTQMZtxmdogdhX/t///X+6TpkVYuwbG6XHsFmvwJymw3en97TQ72uK",
+	"f2H7+xHt7svJaESTWXU+7FziE2btZhkj8CNn4OfUrA7LOB4nKb65YhLH/dPid1Z/f8QH11KUqeSm83BW",
+	"TYfjsUa/6bntfnbr78rG31yxDgAU0rK4lzvXKWjL44TdRmIiS5pi/zV1ACIxI7FlGQeQ14S+IAl6AfqK",
+	"9PdZQnoz0jU5hd9jBmHnHilKEw62zMIFSnOgMcMdIED3sg7sB8a+SBuGoAIID0DyDVoL6He0QYzCWL9c",
+	"aYNDBcUTkM6+TM6919zsSA+/wrvCggj6pZEIo3Z6nMktjUuhTOWiKuEKVpV9YUhDFCYGgm+FKOyiAWvK",
+	"0W8C9I/UUjRgxQVv0J9pK3FN+i5OJlAY+DBq++3WfMmv48ZzshNNpn9JlbeVewsStaqADxRNqnCr9E9W",
+	"2bM75BGqj1rMyCjiE8U87EWJsX8o28X8lcdL7Ud0nbkRHqdbgicfdwXOEC6si+LYWmEt5kEcE63y4eez",
+	"1fcMTVbS/aml5SUhN3dV5YHhCMAigJH1C5lAuNw1r6bXG1QWF3MgWy4YQ7Uwz5YNS+Q1k4KCOGeDeZhm",
+	"wdv0CJXLvSUy4oO43K1XXqOUxzrNviXiMO0Sc5B1kYdgCwLsIAc1NcRcKCI0g5wxtapu7DCjnHrULitt",
+	"siOrjptqFgO6JURv7f0QC9RT70Iu7bbvkc1t39fnAgKlS+Oq8ydzDcg8W38BUCgl8TVASJmaBBJTc2Wk",
+	"i+ij+ZpS4j7eCD9jk8wB5VnjI9ivDnedXQ1yQpM4cvYVCdlPnWA2AlPwyI2KMVGHV/h7D85dwdUo2VOv",
+	"ujTsAxgmR6UA2hmCs+0UBd/VsxrRGDSL0LrEKDFprlnr7Ri9gaYllOinSluHZ2jMeZ0ma4EXyWeeVV69",
+	"Mvxr8rSbx9Vy25+KJGsyXCgkcTz0uS8+80gZnnYe/BlYRQ5HG5UzrIXCOXc4sOOc188y6HRFa17NrEbN",
+	"q9nVqHm1TF0vmXLNq80PsebV8mOsFSRvzqVoBzLHRZEOHBi0e4HbWGDQ/84QaCUb9wAstEBItcBt4aRx",
+	"R9wk5+XaLQJTPXAzFHMGytZ6iTd+Gd9eGbPo7wBruyfA6Yp4R/bUVCkftszVYrm4xW+od+gNu2GzA/AK",
+	"5Ts4Ww0vksTlG+WtDxbNzuHx2XYtbCsHZqRbIH0P2ZwwlcyuAaS+Wrl4lzCYLZy1HGPVi5NnbGnZwlQb",
+	"22MqpYHAB2sHrCDznfx5Ww1moELrtjuY7UWBhbp9yVySsWo0bFAZ7ZgmcEfYjH5djsvZNOvw/xGyjzjp",
+	"YntNEikyYFDZEc+KDQZRvDqkB8hW42obc6VWdsfOEyt3s57rnLdeje8KHYHNF94n8dz+6KcXbMsxi6Nb",
+	"lsyWI/Wa7uhEYPHqlII7t7qnIFWKjcZqkTFvb8FMlGKn2jJ6XsyhoalKeVg9NTjMN0mfRrFm0VMrYgzX",
+	"TkyCIAutXTKH38yFTSI0XsCmX8qTYb0qIR7pJIwUrukTSbpR2LXFIxG6tEKzNfpXs8j1KKxoKruz+SBw",
+	"4n7EIzlchAdgYjVmUKgQQ30ZmYzT7AzAUcFbI7UMCaC5nrsAqvnM7q2QSG/3OZIknJQ1oNLMtcdsEeYj",
+	"+jUqjLV0eCnVgwV2QHZa4GqRpvUxVnZgu2E9eNOm9pHHuAoGQIFFZNZoRdeNq3y7jVyGFR6Yqj5g+S3Y",
+	"8lcTZTaauSrvvdL3F/ljekjN++zaeBkDs1u6AhtdDA1j7kKUQmyjizx13Wa6YfqieyLDFLn/39FVN5vE",
+	"F2Bpq0LGlNL4fB6N5mcRH3RNOpq0xn6SYzYHpJvyx+4+oaR1d2dFRQDg7F0UO939DrfMM0sp0u9FesD0",
+	"r5G4NYmOyDdAYMQij2FuRlbTqpP5NKTb6M/kbeLszjl2UKLdVNtiDnPqFxp9X7HYtN2RQzEuAUOr+nJ2",
+	"Psu/O6TjMeOQgmRSDRrGjL4WPcBUwAWfSxG1/hG9uB3eNTcbK9d5W8zoDbwD8sAzWFabZod9o7BfW0nf",
+	"KLMZ9m0ZSry9gjnM7hWIwOSuuPGZ9C4mJ6PCFRvPyY/duVBcGpuV54zC6tTZSO2V+XuykdorIYtZ/opi",
+	"UuXJbX68Cze/NGlBa0NGr6cZx7ApAXlslAY5x74bqSJn8BjMCwIKWUK3jPRmUCwUJURqe5gHzHTnTbuQ",
+	"oVN6FEkZ8cFcgkHlutupflqPCzvCyWXDc/kd5WF+85LFkudQm5OmIX7eOb+G1LEvWFPIrAxAtibPXjDb",
+	"SqPEkPti/dEyOAeY/HG1rwfbnVYpLJ2HExXA42HvnlfT9dnhC9TL7ftO0I4vWZDpnB/cPkRgkfmYSXdd",
+	"0ZiZZe2mD050+xtNLaUOR7kHUtqq1YtmnWPepsNFzasNUCHVL9MTyrE1e7HM3luGAlfGylZq23U/N4MZ",
+	"6vUig4TygkVsNBsE39eMUE6CgLFwDisti9+ldzzuKSkznN+/Pz2+3cEMtb0t7OZQpjq2HmQNi9jWBF5D",
+	"wLJkHPoynjFHF4fklWjAbcKkCaxlYQNRWMOZBWQpX7n2PVfur/QvwQrqV+TZWkq0LuCbw30X8XWh1vcU",
+	"vkKAI1RV5tj+IKEBWyH0u9ZeemkC5c5cEpgpoq2OOWz77d1lIYfCSucnsWAB/wa4vId7Uh/KOyuB3+7J",
+	"PNc/FZXbUZ0A7UxqLCBap0SDdCHhuetZtCIgvTFLqBKJrYXFntXgbQEvbFYvZnVbMeUNcsHCKGGBypCf",
+	"+qIcxNomWYOG1zDXIdeajqMbNgsL1pzfnkuardLvP0ZqiBnMrsq2GgrbvA75ZzGlv6JDHxD0ggP9FKIG",
+	"CVOThENapdPokodp3U5ewkyHkgXXb/uvf9xLdl++/vn35Gr62/t3x7unb979cipab+gbejktVPrqc+4k",
+	"FOM7fj2s/0Lrf/j1ve82Pn33/Z++1/r8H8tTH3Cy84f/k1elA9ue7DLNWEi9zJiTKIdiyhG8AL4nWTBJ",
+	"IjXD7omwxhgoO5yoYZmy7bbHgLQMTU62tS+2sKnd1ek4qudKBCi8VNPJcyqjoPztVxaMzQ7e1AaPqZRT",
+	"kYRYbQMg71DCEEmn9sN2iqz19AeyL2tah+8ymrBk9Q9T0oMn0iKa7ANwvfiFz5B41BcYwOSKYv2SWZIr",
+	"91hbN17IxrGYjRgmNeWHhCE0DzJgPcOoPSPyPFPJB7RrsFZMkxDZ6PAO/9e/9DwZVxHWIDb+9S9yyXiI",
+	"efQ3DDrtddNt2ieXJ0cXJ1ddIpIO7+pnRRL9AY/uE1w4ewviKpiKY7dGgCwoEejwuRqBkAVRyFDyUKdS",
+	"gWheeYB5Wbhg+pBimxdlv0wi1eEIFxJxPRF7bOrwc5c8BS/BPsTksYvXDZs9a5BD7rwU7X94Cxf6hg4H",
+	"oLjpcGZei8AJXbOm0Klb6rU80QaIaesfSdKFXBlc6o3fpOBdk2eBvnG9GqY4QP+JQVdozNLNWkl3MXTO",
+	"BSAh7LW3dsg4Eb2YjUgogokmkkb2GmIGmhfjaTy3wyXWHehXjhjlCntNJmKQ0JGlkRc0iicJswmLiVAq",
+	"ZqGe3/sSWWRsN3SbeFonchF/ECuC9GiIC4nuOJ4W1AOmYru1ZxYGBzrfZh7I5IKpZFY/7CsI+6YwHR3e",
+	"9psNcphtqAWD0PyB2Vm9N0ViER9Pcg18YF4hC2JqIlrhBHeNOQVlWg4793S4reIjv0/0no9pQkcMkSL1",
+	"YCec3Y1ZAK3ERKhFD0zU981o3jI1FCEQzSEZwT9MehUZUzUkMQ1upEdenRwep3n+Hga62/4WeXty9er8",
+	"OJciphdQH1It2bsNcv7u6vT87BIfaflts8D4s+fkDmGGEZLY0fnFpWnILhvkhQPR1OGK3jBwTSczM2Az",
+	"latoxOS//oWlCi+OyObm5p4+UdpSN4V4kDiMIxhFcRwZ/RU7nRrB2uHdkk7SYPMYXKc4CpjRGwz3PBzT",
+	"YMjqrYZv7I9MhZlOpw0KPwM4jHlWbrw5PTo5uzyBZ7S+FinE53x3SqCa4C3ldMD0sdKss+bVblkikfU2",
+	"G+YhMWacjqPafm2z4Tc2ayDZhyAkN26bG4Z7otFRppVcgL5hgGFF3ywqMoU0KAQmeLZRprzY4plAKRGW",
+	"KNM47nADU9ogP4sJkYzZrCh4fxlE9IEhCJf3psnJ8EphehhkKHJwbumIhcAGMf8CiODKRHts9jgKJ8ha",
+	"AYaNbpsnknQdONbuAtjVdEIeQrOAi8Jtr8hZw3DbtMDCgKCaNEx4OoubwGrqU4sNTKEGzXgvgBUYBZDd",
+	"0UDFM4PnpPkoaEfISBFdBjxIDfKODlKPcYeHAvTqwYQmlCuGhQP72sDHXDCQyumWpEliAM/rioTvsboE",
+	"U+/0cPUui1tGJmM4o5AGeBONAbtD08JYD2MMfW6HjGhRnrrC4cykUu00rO3XnLIZIFrLsyo18OwWdBWc",
+	"91Fbm88Aj2fO3AzoUiRtFJgD+BQohcAvM53QxJGNGkVXy9a6xIc+zw/koy21kUyleNuaRLAK21avd/cx",
+	"XyirqEI4X0QVNz8CyUPlhSkH6XBIqE6LsLAth2XPeVvKmKJlU858Idmc5xOsliwxZMtYDHKcKBAyuFpd",
+	"a2UOuaFsSEkKS3GdvmK1DZkDtFg4dKzmACXdwNKbttWK3akDElDJ6pLxFAXA7QRXMXT9P9f2ZblhL27C",
+	"NGdjLRt1V38JO9mZ1LP5KXhoeER8AHNxate644T1o7suZNJ2o7Cb8qtINcgRla7ZQmKmLUXSm5m/oO4d",
+	"xQSNx0Pa08aIFKT7//4/XYCN73DNf1AgdC8vu8Ab4Iv6tfl13YecHbQGFU2Up7mLEoQCVIZhJYZhpm2a",
+	"0vRDwzW7113ytEtvrlvdZ6aAIGFM/4HNXlBiMEC9dXo9wVsQps95TSv+rYtaeBSm64Id9KUVKg1ylVbN",
+	"pwtPs4aMmluWdnzTY4x/a503j55X8SBGk2D4RWkna5cPeZUGHwTpJhoxz3ARTTimag9qPIsu4Z2CevRL",
+	"xYzs5/A7uZmtVmuxCvfJqh+L08mhrpUWPhpLwC18LK0X8XdXmW4GaPRoE85JgrWKYg8KMgYkOcqR/Awx",
+	"0lPKjrPCzHVERG7MTu/P9JCYjvy2vQi2qLZIMDgFrds6U+jwgihcdQp6G6IBv049QutMBBBLcqqiST41",
+	"pUioCgImv2YFEZ8ww59S3OIbNgPIaXge6a/DzbHAIjiAc0P7lM9INw9V38XufzD5VDO1WqXoZ61bUNU1",
+	"iLYmaZsB09dqeNad12gLT9AZQ04VYXegN0jShQ821u8YULbuptVBBS9rmnDDOrwMMDkzbdeCTTsuRBpL",
+	"YbJVoZ/JgTM3s4GF+uuykZuWASUH934oqeUzwUnY7l9QsKg/fEBafkXZiF8+3EJrg5UHvmTQnwCKGfzc",
+	"YEC2fN96Dg1iatGppK+Z0cITtqOGROgH62TUlAzbCDWemmyx/nXCsoSPX/PJEZoFb9X9bQhCNvdbu/ub",
+	"Ww1/p/WLE9AzLCCTb/BYuR1fw3juqj3s8w3KFsWSnfY1n7OTkOsdbMKhhT6dqCLlq3FqWSFNHkck82PW",
+	"PmUJsAYQALzv41xLlnwvleZ81xPo/ew2+Wh+BnfxOqZQLuUHnp6vzbXbbvrdGQePfv8R+E+OsCdn1QfN",
+	"/Rv5mz97tZ/qppaofhouezh3L4yzjZRd9lB6Ajae0/DHiUlObfvN5Q+859S4qVmID20uf+iFSHpRGDLM",
+	"q0Emtvwp8PvmoiVwgtw4ya+fNBdyQwy/ftKEkp1NvX+pk14rJnQAhGcdUprUin5stOoMXX72auPSurkj",
+	"04IKvegQzjJ+pywO1CCXCjU3G+PYTztUaZ0AAXJRE+9wQMLTLwoomBtyKKaQlTOgETeVOd3Eojt3PXww",
+	"q3NNAZOzz0H7744Wz9CgDLxJtjixi8ewmzaZgImAQ9MJMDgwQzbGQCXp08REiTrcwf+2mOAjdJTpARlU",
+	"YvAGOHipBeBw/eCBxSYy7rLsaSjHggAEOFIBWdBoV5mbbM4bg6wWyaXm2dSj5yKcrcnx5UgrHUgDGWWd",
+	"4TBCNChmLrdfxq1/qZVyUU3qELmJWKgNgvz3UOXXWlDqbzx8d2oce1yQRNuCkhhU1XQsBfDdZa3oVhm6",
+	"280s33zfTGokelHM6nQ8rpQMaRGggYG3/UJsow/TnGWur1h2+zxK+7b/2ZUtBVyqtVm/qab7nI8Pm4zQ",
+	"ghLRXJOkbMrjnB5hjiGqvMoqFhLsfKMXpyp/usdfkVLxt6gKJjvhEWp+57SOdYmmJA+jRGswAslmvmJ2",
+	"n5T9SRzPHlODeGN8h8seTO97mNbh1eKI39jAzOvq4mC4beMl3vPZM3e/l0a1XvYI3pgifC390EV6m8Xm",
+	"WuGZ9LbPXg1TZpc+8z69zXLy2dJnPqS3raW1WXSFv05va/t7y584E+rIsLa/XNXDD0Oe1tSqfGtqfMhS",
+	"9DjcQOPGnzdsdq152WdUA2NWVsCEVCbTkMiYJSOqZxpD3URgHHhQdm5URS+Ln6QB87SemkOgLpKknzCG",
+	"SuAB/JCIKeYKNgh8U+tQNA1WAF8xATWDHQNaICTC2bgXlYJ7OaU1daT0RDjLvTgXxCFpo1i8LCGjQ4hG",
+	"h19BBJsLfENO03TUOi9LhoEgK8Sy9JIY7dCBVHHAHvTUynQ8/CXV8dYLub1mM63EQbztIdE5W/uc7iNs",
+	"xME8XPi89yMP1F0eOnpovOjhLg8HSDGvrRQoFzxXXEwJDPix1ZPmv7XPYz4EWNh8s8juwFqwSrv56a7l",
+	"PLHAQGvrMYu0F2jJm3GbLIkip51+c4MsEaftlcTpC4Ay/suF6YXNdHyYJPXKM3ReAKYoek56M4zXCojH",
+	"6oPWIIdo5GfQo7keQ5HSTAaiohYYrMOhSCBhAcjbnDA0z2V9pPIiZMDUXys/Hs6PMzzgonvAQssZtMWv",
+	"0UL8N3M753GE3fV2aOzbUv+zpd03KffPlHIvmbq/iEvDA1QFJcUNR8YGSwP8TvuMFIZ7jJhlB6T75+du",
+	"0WzL9VKMJKb1YAYoECQYdPmweM7gAv99g7wVt9qQ0w/n8mQg5m+D9igqI24yN/sTNQG4qBvIoLIZGiYS",
+	"cZg3NjFa0WNm/GGHP237e8/ABLRI4fsEMx6sNZmK9X3slFRiGkduGjlmZ0FH5Yb7VkjJsEYpVWn+Lk2T",
+	"D01qIiYcgB0Mz9q+MTilx7RWbdEIlBo496Y30DAsU0TcFnx/qS5y37gIu1OMz4lFRFhaHhRpzkUWUNai",
+	"8Mm/k7MpaITu++aFVL2F/AD3Pf+OS0MMWUO1bGBWEAOFfgZseggzFEX+mXB66dq+uRmxuO90gxZ8Esdr",
+	"SyRTX7pS8MG/176V2fNVe/fNgn+A+pjryeBSdc6x9qDlNtnQ/43V9S+p+qUl2Wh2frV64D3DL1972GFN",
+	"DXKlOMWR4P3YtP77i6MUoB082LFSHaLYGEZSCUQbHTC1pE/VlEpClZv8qaIR27fZ61AxhQfRQ7mH2Z2A",
+	"+RTbDh6B1iMdtcekLubi1RI+BWkfBtwdioyg3FB/PuJBFCJIdyRtnSXDllUGqxeVLWhACECmtvpxIESI",
+	"CamnChHTJjwkvRmZ8FBY1dfq1mn2CUC9dXgsBiRhgUg0HwZEFsj8jxRJGIVE+R4NbvI5L0Q/FAom7Rex",
+	"HYRdUxoLzvY73Nahwq2geko6S/s/ZrjamL0DVTWpRNATtSmgOWC6J7LDDYTPtamTMAgHoVjo3nplyOIh",
+	"mmVJq71oBAWIwBYiwT2DapPNLlfxDx0vuWNiHEC8oDw2ksoaX8uahRnqVN0rJ/0v9doZm+nSIgWV+u40",
+	"FQA9K0QOCsHj2WOMpzaXbc2Qpfio8sWygjkQXEYSh4mKmcHtLuoZ8ILm9lz/iMVqXWun7m/Vm1tzjxk1",
+	"gzbZ5t5WnbJdrWZsbdZ3+y1W97XuEWyGbba1IG/k/jrDXFe6OdXMJo5cDxg3JwZ6DZmrBtEpW5fdwgTX",
+	"VjXMCVxd48BOq99cTH+DgpDuFQCE/t2eqRw9rO+jWqAsJNCKfIGuYAR5xs+NNyNrIi7dLuI8K2Ezfftc",
+	"jQDqRA5MVzZ7Ke38D76kETtIc99QZhvGKCZxiL2ms54r6FqjyoO811makgpduSER/93h1dGrBjnChj04",
+	"XNE36B24JVAmP6VJqHcCsy/0kZFjFqgr7NkMDfwRPaTD09bOxq8EPZW0fsJFqNUki1jV9AniTYN36YdJ",
+	"OGC2kgu8QNCtM1L788mxRt/BWnAo6IJCPbvKmM5hSmatVwkzQgMRMqKpkiZMZpU1KTK0nof+Gi4E9kOh",
+	"kd4elrBsC8wOzbXFwfb5+bYnzzBPOYVHapCrZJZtK5WkgAiLtY8LdRVskP/vE5BTQrydoBO4VKoHlJNQ",
+	"OF0MIwVKoSvF9Y/XdtlSkz678Oufji0OhzMV+bu19EanJQwk+ELZRCLGQmJTtcXpwJ8W5c86v5mhAEUW",
+	"xrJXS1v/F96gd2XuF2POfEoh3c2b/Pqmf+X7D5K3SEWLxO2cKYRpLFDg9U3s/pvnL0RsanCOMjkKPttH",
+	"l6EpmGJ5pciFk2LH2bSAEWbYpII4CIZ8HAxEqcRYpukOeG9faJvYFkDkIAtNXSXWAwNuhRvyOSDUlqHG",
+	"IUsQWNR+oEFOQ6/D9ZQ8W9sO5Q23LJlhCzqw+KWis+oQkMGxJhgBIud9oqaiwwPBrdlvQd+k7UtoIzzw",
+	"CBjfBiHahr60fHFq0eHXrCgfZM6jZhvCFEwkqcNHdGYuWZCLsjxEuOHfKHYT0rnykhC7zSA6WoFYXUFV",
+	"APoEGE48rTQucXI7m5bVOoPHw+KxIdyXJSRiHL1ZLMVWPGlrb8Cag8Hs9+3W7/J2t/1buLszCDfvtiej",
+	"P0a7v412p8Gs3W4NJ/5sa3zjb/m3e7/9NmB//D78bTod8HuIEDzan00c5kFKAqxbSeVodtjT452WN4X0",
+	"r8wtwZ1lPJQFZ3/7nxxCWFo98svPP3388P7q8uLHd+dnb9+8/uH01csXJ8dHzw/3dne2t9qbh9O72eVf",
+	"Vz1inQQp6GTunP4bRyLuV9DxZQst/hnujDOhLkyHib/elRHdspwvI0+vjxv8mNgaolJ3xvOZxVDI3BSt",
+	"NmLYQyNn/ZcLFjMXrxgwBdVHBF/c01rIFDFzJlwZZ8fQYl1HTp/fLpQ8AjxNWYNop8Wmh103oCAYvrrI",
+	"VMZaqL+u9GHJ3eDdPu/bCq2l9wPI+xr32wbh6SMPN95h9wtyeSpMvzDs2M2SW4jYUEV+02ok4DrlM2wz",
+	"hAfbdX/l/vVpb/rNtKX8om7OprukftT5mn2h777QL31hMT5gX+jrxZxv4r257ftOwW7CRjTiER/U9vf2",
+	"9na2YP2ZkvlUTr9ZtN6LFr6dG2gWa1v4+U7tFUISmIFzwL5Z9f+AfE3lbmxpGB05w8oW/SSMVD1DsK/w",
+	"gwsSRmEK/YumO2RhuniigLGG7cXyCKIkBRC9cnq0dbgD/COzTiw2xDxItOGLPVWwDo6G+4j7qSyEk8Vu",
+	"MrYylR1e0iXO4nxih7jIQHxWQVjqFTmxrSUKgqUEt8ztCutopmDb2Z6bBunT1jWaUEZJW5HFpkRZ7Bc3",
+	"vyT4W9W1bukkbGvbJ9LChjhAiTm7o2w8aKGsyshMi5CKUdmshd6scm2xbgbowYJGd6ui5IESq48MyOAQ",
+	"Hllx0W4iHlZ/OlqjjNF+O1qAeGkbO0CLQKd7swn3z+cRODKpKo/AxtYfBc/PDLCI3lcyttYqY8M2OY87",
+	"NvQDQkjCIhDPn13N6kZ0hs4zk4qAfRPtcpW1B2que44XYQuuepS11Ifgm5lfxDPe+A/CIMMs6bAs3jQQ",
+	"KvUeoS/XRFMt3zd7DgtUqsCao2oT0mue4RvO5voLN9dEC51QVBNavVb4rLZ225ClgqwuS+3+s9ZPxGjO",
+	"AaREadZ33iG1mPq0ubiOA6s01bzKFZX1Fqjt19qvf2n99OPWh523m2fvrrYvfmh9/Pn55tHxyQu99BFN",
+	"21isBU+Tyud10MnSXlFfmYMIyPFkYQMhdOCcOzd+QzjLI5w5jc5z4S19eZEmjIULVhXuOx0JKlXhFyIh",
+	"fBDxO9LV910beu965CqhrB/dkK6TT9H1yBENw1l68Zri1RN+K2Yd3oWO4xM1/KObpn3E0Q3bJ9KWa2AO",
+	"AuZJEoswb+gK4K6QxVm1OEOhF9wgpPWdJAjNBFu+j4G29NUpkAE1KAZZl5ZF3Vm6WuG3/RogETQI2FhB",
+	"Hz8+AyAM064Cm2MUm1l0OPRvQFRqj7A7/TT0RB0zwEYD3QqB2roN0i1u0sb//d//p2t72SOwf6rOQ0zs",
+	"UM/V9usYUok9XUPGVaRmdhGzmBs1K2IDejQMLb5cg5xBMxioajLQ7FDBxpKAcVVnPBAhC8n7qxf13X0S",
+	"MkhFUUM2wsCmHs0pbsSAKjalsOCFXJKSFj2wfhIKvADN2O6YETIk4h3e/alummmwUP/V9bKZYI4LPG+6",
+	"pEhcMNN3ZZ+0/U3TJMDtgGJ651R0TAG1u93a07TVzYp9WGhaxEjRIOda6E4jY8/ZgXd4OnJp6QIJGOGP",
+	"YSC5LA0E6MNuY4gEbv6hDRTPND7Z7PDD4+OLk8tLt2tJmYXnHM5l1t1lAbAvF0b1iGT6aejBMiNyTAMm",
+	"9fiw6bbU9h6NQeOVaBePxmoG+OwjGmv9SSuQ2FYoCwLrs0+obQsMCunTtr/5DJdICqC5wgHpcAwj2qns",
+	"O9CGXZiD/gMu/fop+9P/BDDuOASTSh6I0YgCBmKHt33far+FPkigV1o0Aadp8VzOKbsbxyJcCOSM7NgV",
+	"/Wnf37leb1ln3+32fPd4qWaxgYYeVWRrm3YRWDMKGXTWKAf3nt69rMLNQV1OT4shYzg0nk3hM/zHiL30",
+	"aOhHzVE3NDQ2newFJ09RhNjM+GcFdGYtdCvwcJzDlls222IWH2239pwObtUGw0cXjJIEQqLRMOFRzqNh",
+	"XfMHpJmZEA1yartj52i+w4HoASgT2pfSlOVBi/UiK4MZIhTUMBoMtejCaMKBPgn2rHT4fL7E5rMCDVZg",
+	"P+t5PSr2c4UJU4YTg7JY2496+w8sQNRjKqIXVLE3FiFy0ZPpjRepE9t9vP5OxFEwW/kt9n7QhQ/HUf01",
+	"m62kCzv35p49M4bPak+bCI7z/PmiprTzL0jb02aXLk3EfNVXmPv/Moc4fO/L6vJnQh2Go0iZYKnmJEuf",
+	"SUni7wiwvmHKYTHBkAU3gAdnW21bawAi4MatUGEUpKYA9jKQ1UltFv7YadpgC72KnQ8iKSdavU27Rdkb",
+	"U2VmSOWQoXN81uGmtaJJiTNJ3dDGWTNEmz8GPDeFX7YpNFaBNN9uEPB24Ru9Ds8yu21FkqtOG/UdtFab",
+	"ZB1JiDCkqV8dfkKDIWDwRTJr+dCbpfngUB9nG6njdTKOaQB1UpCchnqH7aySvkRz+IDtw96Z7ncA9afl",
+	"Z5fdRVJJ15feY5CqbarsIBaR6vHcvDQtKoKpsySZaOsE0qx6LPuM2wbmEM2WNMuOZJ1vEKRB810auOAM",
+	"HZ69QIsl36hr3ZApGsWyiz5/vfWJmMoyrRSHmzXPekBmWzK7mPC8a+xjVkHQY4EYGZR+Az9VDqobJrPr",
+	"RL8oLZlCFXkNcOcMB3mBvyjNP4rZgAaz6zi6Zdft/l7Qojthk233dv3NLXAQeTV9TsqcfmYSl68O662t",
+	"bThO7lTWGjt+o7bX390O/d3m7m472Am3t/Zoq88o9YOtLRr6zS262eu3+81eq+f3dlutIGxuhdtBc6vn",
+	"932f+ru1ddCg0x6vckhbWwsLuT6vD+R8CrT1ZbAUEgbvLsGrgAOpVba0ri9jFuDpNmUlnLltu7QuTbHx",
+	"bZYAKaa4fev4LMVEaUJPcdABdElMa/u+Fidzb2qu8ibkQfZFTf2ifsTi0LQJgwQ+iQk4NSsEbG9DJ55m",
+	"UOIjDAUekGAo9PzTJzDPLxu/rdU2323dmwSWlgJkLJUZJv/vlzLw15fo/7XaDm5l2nyzoGysmVCW939m",
+	"2sGCZP4XR2Rne7uFTbGhSTU6stwO3dhrjWPHXLwH+yr82THgfZ2aQUT63NV2dNouFtHSoH1C2lOUDAS4",
+	"HJQgFW5Iz/VXagPcA8codpfysIU9NAAvtvb2sg5NaX/vBrG9fLWV6HgrtQbW4am3kkpyDiVzZmllWmYH",
+	"2sBEuqk3GfwSAC5JhM/InA2lOkG+DG9lreCuPp1O63rw9UkSG8fkfMmWfmWOb5/aToOwYbB5/+nyYfPI",
+	"g2Hm1+Bep66+mp7sLyHIyjAlr1wKxywxt+zcPIH6kakUXEdEsbtxbb+5u7ft7zVbvu/VIq2XNHe2/J3t",
+	"9lZzKyskS7N2iJMGqplCb06V0GRc0Vsj4ksnqQm0cqIGH+q+m7dI9mSQEBlHga96KRz4t/y1r0EU6Sua",
+	"kZbLpg/GcrVKOfLHVsO32+pSxHqWudPXP5VXMaM3LEybYZcLrBciSYvJAsoxcAMm6szongZn19rQB1lz",
+	"/iBhECuise2M/UTafOgON29NqnHvEa++vJyNZmhsiGZ/0OGUu5Vm1voswUK0IS0b92qQC1DEpbVbU+h7",
+	"bfjabO4s7iA4+GfdBvyAPmxKmEuR5vX738CKP7ShEADUlHf3mUD5OaG2KEp/VkYGuMU16P5aOaTnjSu8",
+	"mvRprS19MG5a1ljPbnuuWDq1M66GlN9Abytyanw/FmgocwmZNvwAHA2Z+czUUjbutwgLe7vYqfwbM+tV",
+	"XJ5XQrylfGY+Jh/OfQv1u6Dl03xpJh6cjG/qHTH6PZ6X2r7mgpJJ6Eth1M/M02ZgWEU/ZaEYya5MdrCl",
+	"uybgbQDKPdKbKQYBLv2H01wf4zbmw1FiupEeclPxiAa005wXsoYxEpc4FzDz6hyrJHmDXImssRt62bAv",
+	"KgTUtKmqWac+I09kobErzXqEOsOUiK4OKck2NTjLIdbmuckPvjJdz0PMHLBGV2rRG34LaFmwUlU5xee4",
+	"zqukE5sXL+xlXmgEPtfQG7tZG3SMsnbWpKKbtVUm/7JW1lUN83EVKlvmf9Fe+I/QHxiGn3UI7nAsSTcO",
+	"SLQGsdx1WQ9gIPXiNv28+eGP8OWe+uWnU3V2/MPJSav+24feGY8G9+vb275n496s3a2h2m8NbwvZpIVS",
+	"ZKurWptq01YnhzD8FGq/lcNNbX5eq4qY3l3jd/RaV3crXKcz4XxrQlNaJQH/RA8QHryWFgsiXyfV1ENZ",
+	"rVBqLfcm8NV10kCFZcTfLMmvLYkz3Rqr3hihubL/El+w8Sf87+elSs3UBiYkUwZ1AMeQGWeZPmNcENpq",
+	"QihOk/ujUD1odPjPYkIkYxkYlYNueWAS29z+rgAsYgRFeYXruamkWa+2FZ7C3IiHMz9hMypcU80yDJs1",
+	"hslTsIJxnK7UPbuwbjRbu5A79o1xrss412Sby8pHbSHXN0758JpRPJR/d6MPu6OrM9i/oMlHah3aBlcd",
+	"zgWaWjOGmXNZbw2ihMhiKb0ZvvNp22+v0m8DvrNv0mEwseT49PLw+ZuT4wKPR/6PgDwBjWPAWsJekoIb",
+	"1s1FyDDBEeyySKZpL+CtixKSIiBHkhiEdjJilENJ60GWyZyNu4u+wBRy3RmKNhcwemQ/aoGEImmaeizo",
+	"q/E4suS+Hj/kn3PtFhBQGxRouMP1cK3Ii1flugs6aZe30q5spXEBlrNVA+ypejIv9IqNNdbjzl+yA4Y5",
+	"TCVWDdCTLSa1p+6bJP8nSHLHS4e4siMasm/5Hf8MAZ+1VVhfxueNKHQR1iFWFvHBxiBSw0mvOr6m6Yvx",
+	"cCwibmINY5ooEEucvIzUq0kvzQsh9q37mGDUhbBgFxNIYkZvSGL83gblsVsI83UNQKQp9CdyGiloUoBV",
+	"FWhk1euFOeCjB+g6hIokrFpo++1Gh+MYiYwGBqOyJ8JZwcV9kCUUkyxZBfNb9IMU2oXBK5tWZGdxtQ7P",
+	"Amvp90LWj7gJG6KDC/JXbamco0ihlIkUG4E6ZTgwrgTkqkaSmIoQokSHb7fJ6+g5lhIZI1NPHFJbIY+1",
+	"kP56MF8huOVveub3irahuFGXEFENEbNtqXtbDxiL7/pRlhqXRjj0QmLrB1shkTk8e0Fva3N7uxn42732",
+	"TmuXbe2Fu3s7/d52c3sr3Ar2gpD6/XAvCPt7ob/HaNje2m1u74ast7PV3A2sWxT5T+Z1fAnUXX8H0RNT",
+	"k2AHWCsK3hIv8mL36MnR8eWhQyBP39VbW9vPsOxIz9NmrJql0NM+ID0q2XbbKqSHl2eNJlBIbkHenrw/",
+	"On3x5pc/2OvvvjsdXn43a+1sX17ctN6xrTf946R/e/XTZDuavn4dvHh5lNweRieHw1dnrZvj8+GsdbrN",
+	"Xt6cvxjdnd2c//Ddm9ZsV/y4d9i62nv58gex/fGHn79ffcEu7fTWWq9Pf2MA+dc/a1JMksBkVyr0UD9W",
+	"elPqhDYjvqbj6BqzVyZJbCre5f6G4ayNQIw2RKBEQNXGKxbHov5RJHG40YtFbwM/6fu9vaDHNndpq7nX",
+	"39yje3vtZrC32dzrbft+4Putjb4QGz2aNNSdMsnSq+kPhRP8RdRNLIAoaptZlYKpkCCRyu1RTHtMr5ce",
+	"xDXsotYXzUZdmzzt5PXGh1P1sv3h9P3bi72954c//fhTcJPc7P3+/ur0vf/di+Tl0Yed33/Y/Xnwffps",
+	"xQatu24vGAt7NLipzKcFIYepL1OKBXGmi06kLBdWIg7/6U6WM6EugbmvrE5dGtF93u9/NRH5gEW3rFKl",
+	"WRKWh7CzqynMx+LTb1X4rU12qZGZoBeU+ZqhGtm0rkJNRNhGVZyxkFClz20kODqlOzznlca7tcqh7VvQ",
+	"HaGi1Ua9OTN9GSJOutiAqQHRL1O7An/LDgfSHyRiMrbVGQ4E2HxQ3YbR0eG+j+WokSIJTVgKYZAwBAwA",
+	"nWZE+azCb35pFvJe3o5Ha4qAU5m3sbOYQrbEZemWYC+mlvGO+Tvig2sp9Ne2HFt5UxvOUBimjc2C5ezV",
+	"JhzxEJvNNSxLs4rLbEszzW9u4q8qoAa8wmIDynuDAy6Gk30lpkT0FeOmCpLh2dTKcwhwshZs1m2Ls+2T",
+	"UcQniiHiLP7tYM5im2cHdHY/40ll7A4bA8xF13LHCyBMqtnXufVeZ7iK2aM4MCbJ2fnV9Yvz92fHFhWh",
+	"x2LBB7LDlSDosQb7zmHTIQsiiVj/a/bcObAtakRp1x2T4YmHr0FeAVarfk0IzuME+hpglQIPTZ6nw9fT",
+	"Tj0dnm/Vo+3cIKFySGIhmUx7+WBvafOZhAGkLxjHu+aL9tP6Wtv3vQ6f8JgZoMbUXA9wENYMb5C3lhKM",
+	"eAEKQRDi9DO9GepR4G6PeIeP2Egks32Aq9BUbiIEoPUjOZHJWK9cOi0T0dU2PHjsSI8NICFKEV+bxfrV",
+	"HX7D2BgHbAhUj6rpe77vW2LQb9mCC1mcgN1GAew35GsJlTZRgUzLChF1P9jifzwWsVn4eTRiZ0fui0e8",
+	"HkJwa68UIdj7AgDHRed1BnBcike87ZdCCeOYN/8iKOFvAv8rE/hz0MAPlv2m2KLS8Xvp9KjNpZaiWxSK",
+	"HAxrRo4IuGJzHdUsKlcK9CW7HoJPRQgHBVhDFqFHX8+q5rQkFpBYKaZcG9WIR4ZOJhePrGGRrIzhhWnG",
+	"GKHWLIkhjpIj4k241ksDxB4x590jJUhTHjk9u3z/4sXp0enJ2dX15dH5uxOvw398f351eH3y09HJybG+",
+	"yWUTMBdgE0YDoaapoHHDBguKCUGaOYWEZYtTJnlcHeRBJRyBkCoutNB5S2cGB5dp8wyArMCOM1nIUknS",
+	"2sqwhdKB56oMAatnv7XlPVqVR9ocruiDyg04R6Zw1dBofnQ58nUgPndqjzlgOAiLRgvp8BYa4P9j79qa",
+	"27aV8F/B6PXIlzg+iY/PQ8eN09YTZ+pETTxpnbFoAbLY0IRKQmY1Gf/3DvcC8AJaNyuxVb5lYkqEsMBi",
+	"sfvt9/3w8L0x9zEQ3Nkjytc9mo+u3jv6zTt2sBVtrS2jMkypsF294hOdoruEl9a3zP0tu5VOoxrxTHEj",
+	"wr3Pq260QZJFrDNETrrjViRBLbodFaUKVD391skPJpJs8+96j8k8bt9ZbwlcxJrVrDbQ3k66umZuzpP5",
+	"jJ2HGPxA3awcxi+/Ef2y4HYGN98uPIUew4RxOhkOw0F+bCJ5mddEUTD4Ag1KRAdZNVI9unpoe7X7CCIl",
+	"RrDUrOSCaiQGczm6Sp+px3o2ru7U3wgR4Ou/B0rJ2v7VWkShMZHyUFFaAamhJuGDPNb0vLwcg7fLprRs",
+	"/FC32Ui3JZebT0Xp+fwKSokyyfQS4InFfMj+QT7k6sJKCpyETRGa5X911ybPCiold9r1U1w/TZhaL6R2",
+	"6WXjtftzj8m5HuYzdxakLNrrszGFkq15S+ZVtxpvQJfIzNQ57KSTsUpShdcamtDy1s1n6aD8cx8qrPdc",
+	"PAvbuUZdQ8bFZGxr2ocLGOAGvfht/P4kM5fL2tzy48otl2h9nE44AmLk6jw+mboaaf1lNg1FEEWCH+6C",
+	"kA8rz/2fJH4AIEtFy2e7u010DOf8xpWTQND47e8Op5H6q1IVF9S06yubREFNOI/GR3rs8VAkI/NHhyBt",
+	"24id7nTtf/AJ+LkmGbR3n58qIxdh7rZpGgDAGIzDL2oqFxPyISvMat8+Kli9dQ2PsHG7YBz2BHaDze47",
+	"6DbUl1DqCDNzsc6EjmF3SxWFt8AtbbToT5Ko32XkOPEe9UwQyyCRggch0rEaWMd0EafBNN0WPYOydEyQ",
+	"c0hdAfn1Nh3pLMYKy7Y4woygQugD8IsDjA5hCTSe6SGK7zDWgfR6qPLA35vkH1FSEDiiD5VssbVFM7gF",
+	"WcQ+6W34SzjoOc6tb1m+hhMBTLFOFA25UaWkSPWNQg0fpCIvebIZjmkhTzS3d1nYtyBN+3z5/2eL1sCI",
+	"WLjm/WOV8Z5wVALIbxNejwzXvuqc20/tVLDc3dkoVYPLt8M37/6XHPz85tNfyW/Znx/Ojg9OTs9+P9F7",
+	"p8Fp0Ms667T0eWhGiGKfFWaSaRA0VjLEgx0tp3RrmvVBPgH58Y3uopsfwm1Pj2+Pm4QdKIJC8LbEkVaJ",
+	"a3e+0r8uQ3mHzjNSxuNGX8cy5QMlVIimu9aaYHyoOppS2zjQQgmOjE1hXWN7QRZ4ycjw1e74WAyARp/L",
+	"V9vqYC8civRJFQQwDaqC6drYoHlhZzevizP12WzD59WbfckK36/d9xjMuaqb6s64bZdOSj0xhcOyAdb6",
+	"KPwKz0m5PzBmjgzfvbz1LAt6ltaRbIYjAWKgVb3IGsmBHJ8P8IBavs30IgZ0TzFaSo0ej/NHMyQSGo9V",
+	"rKQj3BFh6rIHxWZM6H0HBeFIX4vUhFF0EY8CBJRSlwhLwuIID8WAAkWS36AZbObfeSjPuOxlXw+HZYd4",
+	"jDPBUw2xZgyCL6sT2NCgvzmFzZEn8GGQ3sN7e/7qyve8qH8PP2hraE6crobm2+BotCWg2eSjhClo1nd1",
+	"3nHOvrFUVNGxwqYyo1JWh++KWGW2bHRY7I7OgtC4fB20oj3D5q8hSNvGF7G0Wr7YgLctzkh2HQmjmSma",
+	"IPxBKvoodtYXhjjMdcyM41ixCi3Z+H2VqmP3y1c4QbpewvHCERoSlx1SWDVwgNPfFnIRNP5pz+CJ4B8J",
+	"mggKe9DeFduec3IdYSr6oeyXmFCc+9u/z/35fgraxs81PZkAlGAunhcoN5an0S6CjWbC/jW2EdiU22Lz",
+	"bZR6i56BMepmnJ9uu3TQVfSSXj6/z4LAyE7fMfPs9nfIlR9BnrZOPmAicMA542DOgJtfoqLJq30RYmpZ",
+	"3OHt3WoDDkSojZbMur7zcOcr76e7HUDLNfftvQ1YrYh3rpAThf16XnFdPBMRAAopoJd70KOdUoHUyw5m",
+	"kmllM6x4cM14GKrF/vzRomI87A/K7U1GZGEUiSslyAUpye2J0Pyo47Jo2pP0dUt7umZIl/9waB3c6g6O",
+	"577o4eaqsrHt+Gr8PdLXkHsIYgz50JGswUECJ47a4jp1o6ipp4pG3PaxyqyoqQvCkWIDUSfw4JU2I6vr",
+	"bsP7i/g6CQbAj4kySKwgU5CEA3LqWGdeNwrDp8nocZX6+ySQZDCtJltkMCUNnGF4PSEwDcECS3JlMAsO",
+	"uX3wYn93d4k0gzZrSyfhTDdgOdBSXUIFwS2kCod5agUEHclL/FmXsFqLo96vnx5lnMervZ8+pj++Oxkl",
+	"6eDVKHp38vbjf67+m/Y+pWN99VIfP1ach7Nlm3XalCD7vRpHuYutCh6uLwkFkVLjUXKehCY/H0S/GFn1",
+	"+ZyLJYdEANIgeieHFrMBeIkx7xRgHeYCmBMq+JCsnPDygwbzMaylNtvG1m1s/S9JHjyN0LqngOjMZbyX",
+	"9IAwiuS2mchbqnGkpze5V0P27vxp4gCRejC5gapuoqLAhLcKPZ2yfyF49If3pzZY2Ab/QmOt1ZIhvuqS",
+	"7ifWj7oCozYCx+VxEDMeUSb16OxEvMn/p5627SnUfh4FRc0XaGAUOmHqjpLqZ2CFavQ1sB65FxHJfv01",
+	"p8oga+HR2QkwFeaTcB0YlQEz0lAnCjIsgCp31K5OVRSC6cJPKrXY1N+HvI/uB40sRSNoyOTXFqAis9/n",
+	"2N5qUERH6mSrqcivjZX3EGDyk0gSkYb7TuS/bZ5zGUo8towm14Vt42y1iQyN5+O/BLeKSwSlLoDAXjqY",
+	"JLIwYQ5L+vnunwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

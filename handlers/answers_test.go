@@ -102,7 +102,7 @@ func (r response) checkSecrets() {
 	if path == scanningPath {
 		text = withoutHashes(text) // GitHub, which sent the secrets, gets their hashes
 	}
-	rotated := r.status == http.StatusOK && r.request.method == http.MethodPost && strings.HasSuffix(path, "/rotate")
+	rotated := r.status == http.StatusOK && r.request.method == http.MethodPost && (strings.HasSuffix(path, "/rotate") || strings.HasSuffix(path, "/rotate-secret"))
 	if r.status == http.StatusCreated || rotated {
 		secret, sealed := r.key().Secret, r.key().Sealed
 		if (secret == "") == (sealed == "") {

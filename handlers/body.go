@@ -74,11 +74,7 @@ func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validated
 		value, err := decodeForm(string(data))
 		return validatedBody{Reader: bytes.NewReader(data), value: value}, err
 	}
-	most := maxValues
-	if op.id == signedOperation {
-		most = maxSignedValues
-	}
-	value, err := decodeJSON(data, most)
+	value, err := decodeJSON(data, op.maxValues())
 	return validatedBody{Reader: http.NoBody, value: value}, err
 }
 
@@ -124,12 +120,13 @@ func readBody(w http.ResponseWriter, r *http.Request) (data []byte, err error) {
 	return data, nil
 }
 
-// decodeJSON decodes at most so many values strictly: it refuses duplicate names, trailing data, invalid UTF-8 and deep nesting.
+// decodeJSON decodes strictly: it refuses duplicate names, trailing data, invalid UTF-8, deep nesting, and more values
+// than most.
 func decodeJSON(data []byte, most int) (any, error) {
 	if len(data) == 0 {
 		return nil, invalidBody("is empty; send a JSON object")
 	}
-	if tooManyValues(data, most) {
+	if tooManyValues(data, most) { // before it is decoded
 		return nil, invalidBody(fmt.Sprintf("holds more than %d values", most))
 	}
 	var value any

@@ -18,6 +18,8 @@ import (
 const (
 	// maxValues limits a body's JSON tokens; a valid body has at most 150.
 	maxValues = 1000
+	// maxImportValues is maxValues of an import, for which only admins are asked: as many as its rows can have.
+	maxImportValues = 20_000
 	// maxParameters limits the parameters of a query or a form.
 	maxParameters = 100
 	// maxMediaType limits a Content-Type, in bytes.
@@ -26,7 +28,7 @@ const (
 	maxToken = 256
 )
 
-// tooManyValues reports whether JSON holds more values than that. It stops at a syntax error, which the
+// tooManyValues reports whether JSON holds more values than most. It stops at a syntax error, which the
 // decoder will report.
 func tooManyValues(data []byte, most int) bool {
 	if len(data) <= most {

@@ -86,7 +86,7 @@ func (s *Server) newGuards() (guards, error) {
 			if err != nil {
 				return nil, fmt.Errorf("contract: %s %s: %w", method, path, err)
 			}
-			op.route, op.changes = path, op.scope == apikey.ScopeWrite || method == http.MethodPatch
+			op.route, op.changes = path, op.scope == apikey.ScopeWrite || op.scope == apikey.ScopeAdmin && method != http.MethodGet
 			all[op.id] = s.guard(op)
 		}
 	}
@@ -122,6 +122,17 @@ func newOperation(item *openapi3.PathItem, o *openapi3.Operation) (operation, er
 		}
 	}
 	return op, op.readBody(o)
+}
+
+// maxValues limits the JSON tokens of the operation's body.
+func (op *operation) maxValues() int {
+	switch op.id {
+	case "importApiKeys":
+		return maxImportValues
+	case signedOperation:
+		return maxSignedValues
+	}
+	return maxValues
 }
 
 func (op *operation) readSecurity(o *openapi3.Operation) error {

@@ -20,7 +20,7 @@ type proof func(k *kit) (without, with response)
 
 // proofs are by operation and part: "?" is a query parameter, "." a property of the body, "=" one of
 // its fixed values. They share the keys that prepareProofs makes.
-var proofs = map[string]proof{
+var proofs = withWebhookProofs(map[string]proof{
 	"listApiKeys ?owner":                            asking(keysPath, "", "owner=team"),
 	"listApiKeys ?status":                           asking(keysPath, "", "status=ACTIVE"),
 	"listApiKeys ?status=ACTIVE":                    asking(keysPath, "status=EXPIRED", "status=ACTIVE"),
@@ -39,6 +39,7 @@ var proofs = map[string]proof{
 	"listApiKeys ?revocation_reason":                asking(keysPath, "", "revocation_reason=policy"),
 	"listApiKeys ?enabled":                          asking(keysPath, "", "enabled=false"),
 	"listApiKeys ?rotating":                         asking(keysPath, "", "rotating=true"),
+	"listApiKeys ?foreign_secret":                   asking(keysPath, "", "foreign_secret=true"),
 	"listApiKeys ?page":                             asking(keysPath, "items_per_page=1", "items_per_page=1&page=2"),
 	"listApiKeys ?items_per_page":                   asking(keysPath, "", "items_per_page=1"),
 	"listApiKeys ?cursor": func(k *kit) (without, with response) {
@@ -68,6 +69,44 @@ var proofs = map[string]proof{
 
 	"createApiKey .enabled":   creating(fields{"enabled": false}),
 	"createApiKey .recipient": creating(fields{"recipient": testRecipient}),
+
+	"importApiKeys .keys": func(k *kit) (without, with response) {
+		row := foreignRow(fields{"name": "imported twice"})
+		return k.importKeys(k.admin, fields{"keys": []fields{row}}), k.importKeys(k.admin, fields{"keys": []fields{row}})
+	},
+	"importApiKeys .dry_run": func(k *kit) (without, with response) {
+		body := fields{"keys": []fields{foreignRow(fields{"name": "tried"})}, "dry_run": true}
+		k.importKeys(k.admin, body).want(200)
+		without = k.importKeys(k.admin, body).want(200)
+		body["dry_run"] = false
+		k.importKeys(k.admin, body).want(200)
+		return without, k.importKeys(k.admin, body).want(200)
+	},
+	"importApiKeys .keys.secret": importing(fields{}, func(secret string) fields { return fields{"secret": secret} }),
+	"importApiKeys .keys.hash":   importing(fields{}, hashed("sha256")),
+	"importApiKeys .keys.scheme": importing(fields{"scheme": "sha512"}, hashed("sha256")),
+
+	"importApiKeys .keys.scheme=sha256":      importing(fields{"scheme": "sha512"}, hashed("sha256")),
+	"importApiKeys .keys.scheme=sha512":      importing(fields{"scheme": "sha256"}, hashed("sha512")),
+	"importApiKeys .keys.scheme=hmac-sha256": importing(fields{"scheme": "sha256"}, hashed("hmac-sha256")),
+
+	"importApiKeys .keys.name":                      imported(fields{"name": "another"}),
+	"importApiKeys .keys.expires_at":                imported(fields{"expires_at": "2031-01-31T12:00:00Z"}),
+	"importApiKeys .keys.owner":                     imported(fields{"owner": "team"}),
+	"importApiKeys .keys.scopes":                    imported(fields{"scopes": []string{"a"}}),
+	"importApiKeys .keys.metadata":                  imported(fields{"metadata": fields{"a": "b"}}),
+	"importApiKeys .keys.enabled":                   imported(fields{"enabled": false}),
+	"importApiKeys .keys.allowed_cidrs":             imported(fields{"allowed_cidrs": []string{"0.0.0.0/0"}}),
+	"importApiKeys .keys.rate_limit":                imported(rateLimit(1, 60)),
+	"importApiKeys .keys.rate_limit.limit":          imported(rateLimit(1, 60), rateLimit(2, 60)),
+	"importApiKeys .keys.rate_limit.window_seconds": imported(rateLimit(1, 60), rateLimit(1, 61)),
+	"importApiKeys .keys.quota":                     imported(quota(1, "day", 1)),
+	"importApiKeys .keys.quota.limit":               imported(quota(1, "day", 1), quota(2, "day", 1)),
+	"importApiKeys .keys.quota.period":              imported(quota(1, "day", 1), quota(1, "week", 1)),
+	"importApiKeys .keys.quota.period=day":          imported(quota(1, "week", 1), quota(1, "day", 1)),
+	"importApiKeys .keys.quota.period=week":         imported(quota(1, "month", 1), quota(1, "week", 1)),
+	"importApiKeys .keys.quota.period=month":        imported(quota(1, "day", 1), quota(1, "month", 1)),
+	"importApiKeys .keys.quota.starts_on":           imported(quota(1, "month", 1), quota(1, "month", 2)),
 
 	"revokeApiKey ?reason":                revoking("", "reason=policy"),
 	"revokeApiKey ?reason=unspecified":    revoking("reason=key_compromise", "reason=unspecified"),
@@ -247,7 +286,7 @@ var proofs = map[string]proof{
 		next := decode[struct{ Next string }](without).Next
 		return without, k.get(k.admin, auditPath+"?items_per_page=1&before="+next)
 	},
-}
+})
 
 // scanning reports two finds.
 func scanning(without, with find) proof {
@@ -292,6 +331,53 @@ func creating(f ...fields) proof {
 			return create(nil), create(f[0])
 		}
 		return create(f[0]), create(f[1])
+	}
+}
+
+// importing imports a key with something amiss, and with what these fields say, and verifies its secret.
+func importing(amiss fields, whole func(secret string) fields) proof {
+	return func(k *kit) (response, response) {
+		verified := func(f fields, secret string) response {
+			row := foreignRow(f)
+			if f["secret"] == nil {
+				delete(row, "secret")
+			}
+			if made := rowsOf(k.importKeys(k.admin, fields{"keys": []fields{row}}))[0]; made.ID != "" {
+				defer func() { k.revoke(k.admin, keyPath(made.ID)).want(200) }()
+			}
+			return k.ask(k.admin, secret).want(200)
+		}
+		secret := foreignText()
+		first := whole(secret)
+		for name, value := range amiss {
+			first[name] = value
+		}
+		if len(amiss) == 0 {
+			first = fields{}
+		}
+		return verified(first, secret), verified(whole(secret), secret)
+	}
+}
+
+// hashed returns a secret's hash in a scheme.
+func hashed(scheme string) func(secret string) fields {
+	return func(secret string) fields {
+		return fields{"scheme": scheme, "hash": digestOf(scheme, secret)}
+	}
+}
+
+// imported imports two keys: with these fields, and with fewer. None is left.
+func imported(f ...fields) proof {
+	return func(k *kit) (without, with response) {
+		show := func(f fields) response {
+			id := k.importOne(f).ID
+			defer func() { k.revoke(k.admin, keyPath(id)).want(200) }()
+			return k.get(k.admin, keyPath(id)).want(200)
+		}
+		if len(f) == 1 {
+			return show(nil), show(f[0])
+		}
+		return show(f[0]), show(f[1])
 	}
 }
 
@@ -379,10 +465,13 @@ func prepareProofs(k *kit) {
 	k.ask(k.admin, suspended.Secret).want(200)
 	k.ask(k.admin, expired.Secret).want(200)
 	k.patch(k.admin, ownerPath("suspended"), fields{"enabled": false}).want(200)
+	k.importOne(fields{"name": "foreign"})
+	prepareWebhooks(k)
 }
 
 // concludeProofs asks for what else answers can have.
 func concludeProofs(k *kit) {
+	concludeWebhooks(k)
 	all := fields{"max_keys": 1, "allowed_cidrs": []string{"127.0.0.0/8"}, "rate_limit": fields{"limit": 9, "window_seconds": 60}, "quota": fields{"limit": 9, "period": "day"}}
 	k.patch(k.admin, ownerPath("full"), all).want(200)
 	k.ask(k.admin, k.mustCreate(k.admin, fields{"name": "one", "owner": "full"}).Secret).want(200)
@@ -419,6 +508,7 @@ func concludeProofs(k *kit) {
 	k.get(k.add("team", "none"), keysPath).want(403)
 	k.get(k.admin, keyPath("nobody")).want(404)
 	k.create(k.admin, fields{"name": "limited"}).want(409)
+	k.importKeys(k.admin, fields{"keys": []fields{foreignRow(fields{"name": "limited"}), foreignRow(fields{"expires_at": "2020-01-31T12:00:00Z"})}}).want(200)
 	k.patch(k.admin, keyPath(limited.ID), fields{"name": "rotating"}).want(409)
 	k.revoke(k.admin, keyPath(limited.ID)).want(200)
 	k.rotate(k.admin, keyPath(limited.ID), nil).want(409)

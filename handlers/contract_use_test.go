@@ -80,7 +80,7 @@ var contractEdits = map[string]struct {
 	}, []string{"Unauthorized X-Reason"}},
 	"nested request property": {func(d *openapi3.T) {
 		d.Components.Schemas["RateLimitSetting"].Value.WithProperty("burst", openapi3.NewInt32Schema())
-	}, []string{"createApiKey .rate_limit.burst", "updateApiKey .rate_limit.burst", "updateOwner .rate_limit.burst"}},
+	}, []string{"createApiKey .rate_limit.burst", "importApiKeys .keys.rate_limit.burst", "updateApiKey .rate_limit.burst", "updateOwner .rate_limit.burst"}},
 	"property of a form": {func(d *openapi3.T) {
 		d.Components.Schemas["IntrospectionRequest"].Value.WithProperty("resource", openapi3.NewStringSchema())
 	}, []string{"introspectToken .resource"}},

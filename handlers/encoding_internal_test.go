@@ -72,6 +72,9 @@ func (r random) key() apikey.Key {
 	}
 	k.Suspended = !r.maybe()
 	if r.maybe() {
+		k.Foreign = apikey.ForeignCurrent
+	}
+	if r.maybe() {
 		k.RevocationReason = apikey.Reasons()[r.IntN(len(apikey.Reasons()))]
 	}
 	return k
@@ -90,6 +93,9 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 		Id: uuid.UUID(k.ID), LastUsedAt: stamp(k.LastUsedAt), Metadata: gen.Metadata(k.Metadata), Name: k.Name, Owner: k.Owner,
 		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
 		Enabled: !k.Suspended,
+	}
+	if k.HasForeign(now) {
+		r.ForeignSecret = new(true)
 	}
 	for list, to := range map[*apikey.CIDRs]**gen.Networks{&k.AllowedCIDRs: &r.AllowedCidrs, &k.ObserveCIDRs: &r.ObserveCidrs} {
 		if len(*list) > 0 {
@@ -217,11 +223,11 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	k.RevokedAt = r.instant()
 	var plain gen.ApiKeyResponse
 	decode(t, keyAnswer(&k, now).encode(nil), &plain)
-	wantFull(t, plain, "GraceEndsAt")
+	wantFull(t, plain, "GraceEndsAt", "ForeignSecret")
 
 	var changes gen.AuditChanges
-	decode(t, []byte(k.Difference(nil, now).String()), &changes)
-	wantFull(t, changes, "GraceEndsAt", "MaxKeys")
+	decode(t, []byte(k.Difference(nil, now).Imported(apikey.SchemeSHA256).String()), &changes)
+	wantFull(t, changes, "GraceEndsAt", "MaxKeys", "Url", "WebhookDescription", "Events", "DisabledReason")
 
 	o := shownOwner{quota: quota.State{Remaining: 1, ResetsAt: now}}
 	o.Owner = apikey.Owner{Name: "o"}.Apply(ownerChangeOf(fullOwnerUpdate(t)))
@@ -233,6 +239,11 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	decode(t, []byte(o.Difference(apikey.Owner{}).String()), &changes)
 	if changes.MaxKeys == nil || changes.Enabled == nil {
 		t.Errorf("the changes of an owner are %+v", changes)
+	}
+	w := store.Webhook{ID: apikey.NewID(), URL: "https://a.example", Description: "d", Events: []string{"webhook.test"}, DisabledAt: now, DisabledReason: "gone"}
+	decode(t, []byte(w.Difference(store.Webhook{}).String()), &changes)
+	if changes.Url == nil || changes.WebhookDescription == nil || changes.Events == nil || changes.DisabledReason == nil {
+		t.Errorf("the changes of a webhook are %+v", changes)
 	}
 }
 
@@ -271,5 +282,15 @@ func TestBodiesHaveEveryField(t *testing.T) {
 	decode(t, []byte(strings.NewReplacer(`"owner":"o",`, "", `,"recipient":"age1q"`, "").Replace(body)), &update)
 	wantFull(t, update)
 	wantFull(t, changeOf(&update))
+	row := strings.NewReplacer(`"observe_cidrs":["::/0"],"recipient":"age1q"`, `"secret":"0123456789abcdef"`)
+	var imported gen.ImportedKey
+	decode(t, []byte(row.Replace(body)), &imported)
+	wantFull(t, imported, "Hash", "Scheme")
+	s := newServer(Config{Now: time.Now})
+	key, _, err := s.foreignKey(time.UnixMilli(0), imported, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFull(t, key.Settings, "ObserveCIDRs")
 	wantFull(t, ownerChangeOf(fullOwnerUpdate(t)))
 }

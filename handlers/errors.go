@@ -84,6 +84,17 @@ func problemOf(err error) problem {
 	case errors.Is(err, store.ErrNoOwner):
 		return problem{status: http.StatusNotFound, code: "OWNER_NOT_FOUND",
 			message: "there is no such owner: it has no keys, and nothing was set for it; percent-encode it once"}
+	case errors.Is(err, store.ErrNoWebhook):
+		return problem{status: http.StatusNotFound, code: "WEBHOOK_NOT_FOUND",
+			message: "there is no webhook with this id; list them to see which there are"}
+	case errors.Is(err, store.ErrNoDelivery):
+		return problem{status: http.StatusNotFound, code: "DELIVERY_NOT_FOUND",
+			message: "this webhook has no delivery of this event, or the event is no longer in the audit log; list its deliveries"}
+	case errors.Is(err, store.ErrTooManyWebhooks):
+		return problem{status: http.StatusConflict, code: "TOO_MANY_WEBHOOKS",
+			message: "there are 100 webhooks, which is the most; delete one first"}
+	case errors.Is(err, store.ErrWebhookDisabled):
+		return problem{status: http.StatusConflict, code: "WEBHOOK_DISABLED", message: "the webhook is disabled; enable it first"}
 	case errors.Is(err, store.ErrTooManyKeys):
 		return problem{status: http.StatusConflict, code: "TOO_MANY_KEYS",
 			message: "the owner has as many keys as it may have, revoked and expired ones not counted; " +

@@ -68,6 +68,11 @@ func TestErrorExamples(t *testing.T) {
 		"ScanningOff":    {"off": errScanningOff},
 
 		"OwnerNotFound": {"owner": store.ErrNoOwner},
+
+		"WebhookNotFound":  {"webhook": store.ErrNoWebhook},
+		"DeliveryNotFound": {"delivery": store.ErrNoDelivery},
+		"TooManyWebhooks":  {"many": store.ErrTooManyWebhooks},
+		"WebhookDisabled":  {"disabled": store.ErrWebhookDisabled},
 		"Forbidden": {
 			"scope": &scopeError{lacking: apikey.Scopes{apikey.ScopeWrite}},
 			"owner": apikey.Key{}.MayReach("another"),

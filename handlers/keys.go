@@ -73,6 +73,7 @@ func (s *Server) ListApiKeys(
 		Enabled:        params.Enabled,
 		Reason:         apikey.Reason(or(params.RevocationReason, "")),
 		Rotating:       params.Rotating,
+		Foreign:        params.ForeignSecret,
 		Limit:          size,
 	}
 	pagination := gen.Pagination{ItemsPerPage: size}

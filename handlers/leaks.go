@@ -45,16 +45,19 @@ const (
 // endLeaked ends a leaked secret. It returns store.ErrNotFound if the secret does not work anyway. The log
 // gets these attributes about where it was found.
 func (s *Server) endLeaked(ctx context.Context, leaked string, x *exchange, via string, where ...any) (origin, error) {
-	secret, err := apikey.ParseSecret(leaked)
-	if err != nil {
-		return foreign, store.ErrNotFound
-	}
-	// A read costs less than a transaction, and most reports end here.
-	key, err := s.Store.Key(ctx, store.ByID(secret.ID()))
+	id, hash, ok, err := s.Verifier.Identify(ctx, leaked)
 	if err != nil {
 		return foreign, err
 	}
-	origin, hash := unclear, secret.Hash()
+	if !ok {
+		return foreign, store.ErrNotFound
+	}
+	// A read costs less than a transaction, and most reports end here.
+	key, err := s.Store.Key(ctx, store.ByID(id))
+	if err != nil {
+		return foreign, err
+	}
+	origin := unclear
 	if key.SecretHash.Equal(hash) || key.OldSecretHash.Equal(hash) {
 		origin = issued
 	}
@@ -62,7 +65,7 @@ func (s *Server) endLeaked(ctx context.Context, leaked string, x *exchange, via 
 		return origin, store.ErrNotFound
 	}
 	key, err = s.Store.EndSecret(ctx, store.Actor{
-		Key: secret.ID(), Secret: hash, Via: via, Address: addressText(x.address), RequestID: x.requestID,
+		Key: id, Secret: hash, Via: via, Address: addressText(x.address), RequestID: x.requestID,
 	})
 	if err != nil {
 		return origin, err

@@ -1,10 +1,12 @@
 package handlers_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
@@ -21,7 +23,7 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 	var service http.Handler
 	s := servertest.Start(b, servertest.Options{
 		Configure: []func(*handlers.Config){func(c *handlers.Config) {
-			c.Verifier = verify.New(keycache.New(storeOf(c), keycache.Options{Size: remembered}), c.Log, verify.Options{})
+			c.Verifier = verify.New(keycache.New(storeOf(c), keycache.Options{Size: remembered}), c.Log, verify.Options{Pepper: []byte("pepper")})
 		}},
 		Handler: func(h http.Handler) http.Handler {
 			service = h
@@ -30,6 +32,20 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 	})
 	_, verifier := s.Add(b, "gateway", "verifier", apikey.ScopeVerify)
 	key, secret := s.Add(b, "team", "ci")
+	foreign := func(i int) string { return fmt.Sprintf("a-foreign-secret-%026d", i) }
+	imported := 0
+	for i := range 2 * remembered {
+		scheme := apikey.Schemes[i%len(apikey.Schemes)] // all three, so that a look-up costs most
+		one, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{Owner: "team", Name: fmt.Sprint(i), ExpiresAt: time.Now().Add(time.Hour)})
+		if err == nil {
+			one.SecretHash = apikey.ForeignSecrets(foreign(i), []apikey.Scheme{scheme}, []byte("pepper"))[0].Hash
+			one.Foreign = apikey.ForeignCurrent
+			err = s.DB.ImportKey(b.Context(), operator, one, scheme)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
 	kinds := []struct {
 		name   string
 		status int // of forward-auth
@@ -39,6 +55,8 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 		{"unknown", 401, func() string { return apikey.NewSecret("ak", apikey.NewID()).Reveal() }},
 		{"wrong-secret", 401, func() string { return key.NewSecret().Reveal() }},
 		{"good", 200, secret.Reveal},
+		{"foreign-unknown", 401, func() string { return apikey.NewSecret("ak", apikey.NewID()).Reveal()[:43] }},
+		{"foreign", 200, func() string { imported++; return foreign(imported % (2 * remembered)) }},
 	}
 	for _, kind := range kinds {
 		secrets := make([]string, many)

@@ -47,7 +47,7 @@ func TestReview(t *testing.T) {
 	made := k.mustCreate(k.admin, fields{"name": "ci", "scopes": []string{"a", "b", "keys:read"}, "expires_at": k.in(90 * 24 * time.Hour)})
 	path := keyPath(made.ID)
 	want := review{
-		Since:    k.clock.Now().Truncate(24 * time.Hour).AddDate(0, 0, -30),
+		Since:    k.clock.Now().Truncate(24*time.Hour).AddDate(0, 0, -30),
 		Scopes:   []reviewedScope{{"a", ""}, {"b", ""}, {"keys:read", ""}},
 		Networks: []reviewedNetwork{},
 	}

@@ -16,6 +16,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/gen"
 	"apikeyd/internal/telemetry/logging"
+	"apikeyd/internal/webhook"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -29,10 +30,21 @@ type Store interface {
 	UpdateKey(ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change) (apikey.Key, error)
 	RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref, reason apikey.Reason) (apikey.Key, error)
 	RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation) (apikey.Key, error)
+	ImportKey(ctx context.Context, actor store.Actor, key apikey.Key, scheme apikey.Scheme) error
+	ForeignKey(ctx context.Context, secrets []apikey.Foreign) (apikey.ID, apikey.Hash, error)
 	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
 	Owner(ctx context.Context, name string, at time.Time) (store.OwnerState, error)
 	Owners(ctx context.Context, q store.OwnerQuery) (store.OwnerPage, error)
 	UpdateOwner(ctx context.Context, actor store.Actor, name string, change apikey.OwnerChange) (apikey.Owner, error)
+	CreateWebhook(ctx context.Context, actor store.Actor, w store.Webhook) error
+	Webhook(ctx context.Context, id apikey.ID) (store.Webhook, error)
+	Webhooks(ctx context.Context) ([]store.Webhook, error)
+	UpdateWebhook(ctx context.Context, actor store.Actor, id apikey.ID, change store.WebhookChange) (store.Webhook, error)
+	RotateWebhook(ctx context.Context, actor store.Actor, id apikey.ID, secret store.WebhookSecret, grace time.Duration) (store.Webhook, error)
+	DeleteWebhook(ctx context.Context, actor store.Actor, id apikey.ID) (store.Webhook, error)
+	TestWebhook(ctx context.Context, actor store.Actor, id apikey.ID) (store.Delivery, error)
+	Deliveries(ctx context.Context, q store.DeliveryQuery) ([]store.Delivery, error)
+	RetryDelivery(ctx context.Context, actor store.Actor, id, event apikey.ID) (store.Delivery, error)
 	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)
 	AuditedSince(ctx context.Context) (time.Time, error)
 	Ping(ctx context.Context) error
@@ -51,6 +63,9 @@ type Config struct {
 
 	// ScanningKeys verify GitHub's secret scanning; nil switches that off.
 	ScanningKeys Signatures
+	// CheckWebhookURL returns an *apikey.InvalidError if nothing may be delivered to a URL. Nil takes public receivers
+	// over TLS.
+	CheckWebhookURL func(url string) error
 	// Notices returns the details that /readyz lists, such as an unreconciled restore. It may be nil.
 	Notices func() []string
 	// Observers see every request, in this order.
@@ -106,6 +121,9 @@ func newServer(c Config) *Server {
 		authFailures: newFailureLimiter(c.AuthFailures, "calls with a bad API key"),
 		leakReports:  newFailureLimiter(leakRate, "reports of secrets that work for no key"),
 		unsigned:     newFailureLimiter(leakRate, "reports without a valid signature"),
+	}
+	if s.CheckWebhookURL == nil {
+		s.CheckWebhookURL = (&webhook.Guard{}).CheckURL
 	}
 	if c.RefusalLines > 0 {
 		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)

@@ -46,6 +46,12 @@ const (
 
 	ActionUpdateOwner = "update_owner"
 	ActionOutside     = "outside" // the key was used from outside its observed networks; nothing changed
+
+	ActionCreateWebhook = "create_webhook"
+	ActionUpdateWebhook = "update_webhook"
+	ActionRotateWebhook = "rotate_webhook"
+	ActionDeleteWebhook = "delete_webhook"
+	ActionTestWebhook   = "test_webhook" // nothing changed
 )
 
 // Event is one entry of the audit log. It never contains a secret or the hash of one.
@@ -53,9 +59,9 @@ type Event struct {
 	ID        apikey.ID
 	At        time.Time
 	Action    string
-	Key       apikey.ID // the key that was changed; zero for ActionUpdateOwner
-	Owner     string    // its owner
-	Name      string    // its name after the change; the owner's for ActionUpdateOwner
+	Key       apikey.ID // the key that was changed, or the webhook; zero for ActionUpdateOwner
+	Owner     string    // its owner; AllOwners for a webhook of all owners
+	Name      string    // its name after the change; the owner's for ActionUpdateOwner; the host of a webhook
 	Changes   apikey.Differences
 	Actor     apikey.ID // zero is the operator
 	Via       string

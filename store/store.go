@@ -24,6 +24,14 @@ var (
 	ErrRevoked = errors.New("key is revoked")
 	// ErrRotated says that the key no longer has the secret to replace.
 	ErrRotated = errors.New("key was rotated meanwhile")
+	// ErrNoWebhook says that there is no such webhook.
+	ErrNoWebhook = errors.New("no such webhook")
+	// ErrTooManyWebhooks says that there are MaxWebhooks.
+	ErrTooManyWebhooks = errors.New("there are as many webhooks as there may be")
+	// ErrWebhookDisabled says that nothing is delivered to a disabled webhook.
+	ErrWebhookDisabled = errors.New("the webhook is disabled")
+	// ErrNoDelivery says that a webhook has no delivery of an event, or that the event was removed.
+	ErrNoDelivery = errors.New("no such delivery")
 	// ErrActorGone says that the acting key was revoked, suspended with its owner or expired, or its secret was
 	// replaced, before the change could be made.
 	ErrActorGone = errors.New("the acting key is no longer good")
@@ -54,13 +62,15 @@ var (
 func IsRefusal(err error) bool {
 	for _, refusal := range []error{
 		ErrNotFound, ErrNameTaken, ErrNoOwner, ErrTooManyKeys, ErrRevoked, ErrRotated, ErrActorGone, ErrTooManyScans,
+		ErrNoWebhook, ErrTooManyWebhooks, ErrWebhookDisabled, ErrNoDelivery,
 	} {
 		if errors.Is(err, refusal) {
 			return true
 		}
 	}
 	_, denied := errors.AsType[*apikey.DeniedError](err)
-	return denied
+	_, imported := errors.AsType[*ImportedError](err)
+	return denied || imported
 }
 
 // Store keeps keys and the audit log of their changes. All methods are safe for
@@ -121,8 +131,10 @@ type Store interface {
 	RecordOutside(ctx context.Context, id apikey.ID, address string) error
 
 	AuditLog
+	Foreign
 	Owners
 	Quotas
+	Webhooks
 	Usage
 
 	// Watch tells a watcher of every change from now on. There can be only one.
@@ -169,7 +181,7 @@ func ByName(owner, name string) Ref { return Ref{Owner: owner, Name: name} }
 type Query struct {
 	Owner          string
 	Status         apikey.Status
-	At             time.Time // when keys must have that Status, or be Rotating
+	At             time.Time // when keys must have that Status, or be Rotating or Foreign
 	NameContains   string    // byte for byte
 	Search         string    // in the name or owner, ignoring case, or in the prefix; passes apikey.CheckSearch
 	ExpiresBefore  time.Time
@@ -177,6 +189,7 @@ type Query struct {
 	Enabled        *bool     // whether keys are not suspended
 	Reason         apikey.Reason
 	Rotating       *bool // whether keys are active and their old secret is in its grace, At that time
+	Foreign        *bool // whether keys have a foreign secret, At that time; see apikey.Key.HasForeign
 
 	Limit  int       // how many keys at most, from 1
 	Offset int       // how many to skip; 0 with After
@@ -186,7 +199,7 @@ type Query struct {
 // IsPlain reports whether a Query has no filter other than Owner.
 func (q Query) IsPlain() bool {
 	return q.Status == "" && q.NameContains == "" && q.Search == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
-		q.Rotating == nil && q.Enabled == nil && q.Reason == ""
+		q.Rotating == nil && q.Foreign == nil && q.Enabled == nil && q.Reason == ""
 }
 
 // Page is an answer to a Query.

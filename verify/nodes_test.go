@@ -3,8 +3,10 @@
 package verify_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
@@ -73,6 +75,33 @@ func TestOwnersSuspensionOnAllNodes(t *testing.T) {
 						t.Fatalf("round %d: node %d shows the key as %s; its owner is suspended: %t", round, i, status, suspended)
 					}
 				}
+			}
+		}
+	}
+}
+
+// So is an import, and the end of its secret.
+func TestForeignSecretsOnAllNodes(t *testing.T) {
+	t.Parallel()
+	db, nodes := newNodes(t)
+	for round := range 20 {
+		secret := fmt.Sprint("a-foreign-secret-", round)
+		for _, node := range nodes {
+			codeOf(t, node, secret)
+		}
+		key := importKey(t, db, time.Now(), fmt.Sprint(round), secret)
+		for i, node := range nodes {
+			for range 3 {
+				if got := codeOf(t, node, secret); got != verify.Valid {
+					t.Fatalf("round %d: node %d says %s after the import", round, i, got)
+				}
+			}
+		}
+		_, err := db.RotateKey(t.Context(), operator, store.ByID(key.ID), apikey.Rotation{From: key.SecretHash, To: key.NewSecret().Hash()})
+		must(t, err)
+		for i, node := range nodes {
+			if got := codeOf(t, node, secret); got != verify.NotFound {
+				t.Fatalf("round %d: node %d says %s after the rotation", round, i, got)
 			}
 		}
 	}

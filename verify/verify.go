@@ -79,6 +79,9 @@ type Options struct {
 	// command beside a server.
 	Quotas store.Quotas
 
+	// Pepper is the key of the foreign secrets of apikey.SchemeHMAC. Without it they are NotFound.
+	Pepper []byte
+
 	// Reporter, if not nil, reports uses of keys from outside their observed networks.
 	Reporter Reporter
 }
@@ -103,12 +106,13 @@ type Verifier struct {
 	quotas *quota.Table                     // nil if nothing counts them
 
 	outside *outside
+	pepper  []byte
 }
 
 // New returns a Verifier that uses keys and their clock. The caller runs Run in the background.
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{
-		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[store.Subject](0),
+		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[store.Subject](0), pepper: o.Pepper,
 		outside: newOutside(o.Reporter, log),
 	}
 	if o.Budget != nil {
@@ -222,12 +226,18 @@ func (v *Verifier) Admit(ctx context.Context, secret string, call Call) (Result,
 
 func (v *Verifier) decide(ctx context.Context, secret string, call Call, why purpose) (r Result, err error) {
 	r.Code = NotFound
+	now := v.now()
 	id, hash, ok := apikey.Identify(secret)
+	if !ok && why != authentication { // our own API accepts none
+		id, hash, ok, err = v.Keys.Foreign(ctx, secret, v.pepper, now)
+	}
+	if err != nil {
+		return Result{}, err
+	}
 	if !ok {
 		v.unknown(why)
 		return r, nil
 	}
-	now := v.now()
 	found, err := v.Keys.Find(ctx, id, hash, now)
 	if err != nil {
 		return Result{}, err
@@ -257,6 +267,15 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, why pur
 		v.outside.used(id, call.From, now)
 	}
 	return r, nil
+}
+
+// Identify returns the id of the key that a secret belongs to if it works at all, whether its form is ours or
+// foreign, and the secret's hash. The error is the store's.
+func (v *Verifier) Identify(ctx context.Context, secret string) (id apikey.ID, hash apikey.Hash, ok bool, err error) {
+	if id, hash, ok = apikey.Identify(secret); ok {
+		return id, hash, true, nil
+	}
+	return v.Keys.Foreign(ctx, secret, v.pepper, v.now())
 }
 
 // unknown counts a secret that no key has.

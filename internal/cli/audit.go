@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/auditline"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -28,7 +28,8 @@ type auditCommands struct {
 
 type verifyAuditCommand struct {
 	databaseFlag
-	Expect []expectedMark `sep:"none" placeholder:"SEQ:HASH" help:"A head that you noted earlier, as this command prints it, which must still be part of the chain. Repeat the flag for several; CHAIN:SEQ:HASH names a chain other than main."`
+	Expect   []expectedMark `sep:"none" placeholder:"SEQ:HASH" help:"A head that you noted earlier, as this command prints it, which must still be part of the chain. Repeat the flag for several; CHAIN:SEQ:HASH names a chain other than main."`
+	Received string         `placeholder:"FILE" help:"What a receiver of webhooks has kept, one body or its data per line: nothing may be missing between its first and last event of a chain, and all of it must be part of the log."`
 }
 
 // Help is the longer text of --help.
@@ -39,6 +40,7 @@ A chain without an outside anchor proves little: anyone who can write to the fil
 
 Examples:
   apikeyd audit verify --database keys.db
+  apikeyd audit verify --database keys.db --received webhooks.jsonl
   apikeyd audit verify --database keys.db --expect 1234:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`
 }
 
@@ -48,6 +50,14 @@ func (c *verifyAuditCommand) Run(ctx context.Context, s streams) error {
 	for _, mark := range c.Expect {
 		expected = append(expected, store.Mark(mark))
 	}
+	var theirs received
+	if c.Received != "" {
+		var err error
+		if theirs, err = readReceived(c.Received); err != nil {
+			return err
+		}
+		expected = append(expected, theirs.marks()...)
+	}
 	db, err := openStore(ctx, c.Database)
 	if err != nil {
 		return err
@@ -56,7 +66,13 @@ func (c *verifyAuditCommand) Run(ctx context.Context, s streams) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
-	faults := 0
+	if c.Received != "" {
+		fmt.Fprintf(s.out, "received: %d events\n", len(theirs.events))
+	}
+	for _, fault := range theirs.faults {
+		fmt.Fprintln(s.out, "  FAULT:", printable(fault))
+	}
+	faults := len(theirs.faults)
 	for _, report := range reports {
 		writeChainReport(s.out, report)
 		faults += len(report.Faults)
@@ -87,20 +103,12 @@ func (m *expectedMark) UnmarshalText(text []byte) error {
 	if err != nil || seq < 0 {
 		return malformed
 	}
-	hash, err := parseChainHash(parts[2])
+	hash, err := auditline.ParseHash(parts[2])
 	if err != nil {
 		return malformed
 	}
 	m.Chain, m.Seq, m.Hash = parts[0], seq, hash
 	return nil
-}
-
-func parseChainHash(text string) (hash store.ChainHash, err error) {
-	decoded, err := hex.DecodeString(text)
-	if err != nil || copy(hash[:], decoded) != len(decoded) || len(decoded) != len(hash) {
-		return hash, errors.New("a hash has 64 hexadecimal digits")
-	}
-	return hash, nil
 }
 
 func writeChainReport(w io.Writer, r store.ChainReport) {
@@ -148,36 +156,6 @@ func (c *exportAuditCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	err = db.EachEvent(ctx, since, func(e store.Event) error { return encoder.Encode(exported(e)) })
+	err = db.EachEvent(ctx, since, func(e store.Event) error { return encoder.Encode(auditline.Of(e)) })
 	return errors.Join(err, out.Flush(), db.Close())
-}
-
-// exportedEvent is the contract's AuditEvent and the event's position in its chain.
-type exportedEvent struct {
-	ID        string             `json:"id"`
-	At        apikey.Timestamp   `json:"at"`
-	Action    string             `json:"action"`
-	KeyID     string             `json:"key_id"`
-	Owner     string             `json:"owner"`
-	Name      string             `json:"name"`
-	Changes   apikey.Differences `json:"changes"`
-	Actor     string             `json:"actor"`
-	Via       string             `json:"via"`
-	Address   string             `json:"address,omitempty"`
-	RequestID string             `json:"request_id,omitempty"`
-	Chain     string             `json:"chain"`
-	Sequence  int64              `json:"sequence"`
-	Hash      string             `json:"hash"`
-}
-
-func exported(e store.Event) exportedEvent {
-	actor := "operator"
-	if !e.Actor.IsZero() {
-		actor = e.Actor.String()
-	}
-	return exportedEvent{
-		ID: e.ID.String(), At: apikey.Timestamp(e.At), Action: e.Action, KeyID: e.Key.String(), Owner: e.Owner,
-		Name: e.Name, Changes: e.Changes, Actor: actor, Via: e.Via, Address: e.Address, RequestID: e.RequestID,
-		Chain: e.Chain, Sequence: e.Seq, Hash: e.Hash.String(),
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/auditline"
 	"apikeyd/store"
 )
 
@@ -40,14 +41,14 @@ func openExport(path string) (*auditExport, error) {
 func (a *auditExport) events(yield func(store.Event, error) bool) {
 	decoder := json.NewDecoder(a.text)
 	for line := 1; ; line++ {
-		var e exportedEvent
+		var e auditline.Line
 		err := decoder.Decode(&e)
 		if errors.Is(err, io.EOF) {
 			return
 		}
 		var event store.Event
 		if err == nil {
-			event, err = e.event()
+			event, err = e.Event()
 		}
 		if err != nil {
 			yield(event, fmt.Errorf("line %d is no audit event: %w", line, err))
@@ -58,20 +59,4 @@ func (a *auditExport) events(yield func(store.Event, error) bool) {
 			return
 		}
 	}
-}
-
-// event converts back to the event that was exported.
-func (e exportedEvent) event() (store.Event, error) {
-	event := store.Event{
-		At: e.At.Time(), Action: e.Action, Owner: e.Owner, Name: e.Name, Changes: e.Changes, Via: e.Via,
-		Address: e.Address, RequestID: e.RequestID, Mark: store.Mark{Chain: e.Chain, Seq: e.Sequence},
-	}
-	var errs [4]error
-	event.ID, errs[0] = apikey.ParseID(e.ID)
-	event.Key, errs[1] = apikey.ParseID(e.KeyID)
-	if e.Actor != "operator" {
-		event.Actor, errs[2] = apikey.ParseID(e.Actor)
-	}
-	event.Hash, errs[3] = parseChainHash(e.Hash)
-	return event, errors.Join(errs[:]...)
 }

@@ -22,7 +22,7 @@ var incidental = []struct {
 	{regexp.MustCompile(` \(request [0-9A-Z]+\)`), ""},
 	{regexp.MustCompile(`the owner of your key|\badmin\b`), "OWNER"},
 	{regexp.MustCompile(`\(now\)|\(\d+ seconds? ago\)`), "(RECENTLY)"},
-	{regexp.MustCompile(`"last_used_at":"TIME","last_used_from":"[^"]*",`), ""}, // reading from a database does not count as a use
+	{regexp.MustCompile(`"last_used_at":"TIME",("last_used_from":"[^"]*",)?`), ""}, // reading from a database does not count as a use
 	{regexp.MustCompile(`last used  (never|TIME \(RECENTLY\)( from \S+)?)`), "last used"},
 	{regexp.MustCompile(`((?:ACTIVE|REVOKED)  \S+  )(?:never|TIME)`), "${1}USED"},
 }

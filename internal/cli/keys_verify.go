@@ -65,7 +65,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if !decision.Valid() {
-			if apikey.WhyMalformed(secret) != "" {
+			if decision.Code == client.VerifyNotFound && apikey.WhyMalformed(secret) != "" {
 				return malformed(inputName(c.SecretFile), secret)
 			}
 			return errAlreadyReported

@@ -81,7 +81,7 @@ func ofThisSchema(check func(context.Context, *sqlstore.Examination) Finding) fu
 }
 
 func checkKeys(ctx context.Context, e *sqlstore.Examination) Finding {
-	if err := errors.Join(e.Keys(ctx), e.Owners(ctx), e.Names(ctx)); err != nil {
+	if err := errors.Join(e.Keys(ctx), e.Foreign(ctx), e.Owners(ctx), e.Names(ctx)); err != nil {
 		return found("%v", err).fail(askBackup)
 	}
 	return found("each can be read, and no name is held twice")

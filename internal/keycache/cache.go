@@ -26,6 +26,8 @@ type Source interface {
 	Keys(ctx context.Context, q store.Query) (store.Page, error)
 	KeyIDs(ctx context.Context, q store.Query) (store.IDPage, error)
 	OwnerSettings(ctx context.Context, name string) (settings apikey.OwnerSettings, none bool, err error)
+	ForeignSchemes(ctx context.Context) ([]apikey.Scheme, error)
+	ForeignKey(ctx context.Context, secrets []apikey.Foreign) (apikey.ID, apikey.Hash, error)
 	RecordUses(ctx context.Context, uses []store.Use) error
 	CountedUses(ctx context.Context, q store.UsageQuery) ([]store.IntervalCounts, error)
 	UsageSince(ctx context.Context, interval time.Duration) (time.Time, error)
@@ -35,7 +37,8 @@ type Source interface {
 
 // Options change how a Cache works. The zero Options are ready to use.
 type Options struct {
-	// Size limits the cached keys, and separately the cached refused secrets and the cached owners. 0 is DefaultSize;
+	// Size limits the cached keys, and separately the cached refused secrets, owners and foreign
+	// secrets. 0 is DefaultSize;
 	// negative caches nothing.
 	Size int
 	Now  func() time.Time // the source's clock; nil is time.Now
@@ -60,6 +63,7 @@ type Cache struct {
 	shards  [shards]shard
 
 	owners    owners
+	foreign   foreign
 	shortcuts shortcuts
 	uses      uses
 }
@@ -211,6 +215,7 @@ func (c *Cache) Changed(id apikey.ID) {
 // ChangedAll implements store.Watcher.
 func (c *Cache) ChangedAll() {
 	c.owners.changedAll()
+	c.foreign.changedAll()
 	c.changes.Add(1)
 	for i := range c.shards {
 		s := &c.shards[i]

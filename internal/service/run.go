@@ -17,6 +17,7 @@ import (
 	"apikeyd/internal/keycache"
 	"apikeyd/internal/telemetry/metrics"
 	"apikeyd/internal/telemetry/tracing"
+	"apikeyd/internal/webhook"
 	"apikeyd/store/dbname"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
@@ -124,6 +125,7 @@ func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.D
 	if err := first.ensure(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	c.checkPepper(ctx, db, log)
 	return db, nil
 }
 
@@ -131,10 +133,18 @@ func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.D
 func (c *Config) newServer(
 	db *sqlstore.DB, restored *restoreWatch, tracer *tracing.Tracer, log *slog.Logger, dropped func() uint64,
 ) (server, error) {
+	pepper, err := c.pepper()
+	if err != nil {
+		return server{}, err
+	}
 	traced := tracer.Store(db, db.System())
-	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget(), Quotas: db, Reporter: db})
+	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget(), Quotas: db, Reporter: db, Pepper: pepper})
+	guard := c.webhookGuard()
+	hooks := webhook.New(webhook.Options{
+		Queue: db, Guard: guard, Log: log, Now: time.Now, Agent: "apikeyd/" + c.Build.Version,
+	})
 	m, err := c.newMetrics(metrics.Sources{
-		Database: db, Verifier: verifier, Log: log, Dropped: dropped, Unconfirmed: restored.open.Load, Build: c.Build,
+		Database: db, Verifier: verifier, Log: log, Dropped: dropped, Unconfirmed: restored.open.Load, Build: c.Build, Webhooks: hooks.Stats,
 	})
 	if err != nil {
 		return server{}, err
@@ -143,7 +153,8 @@ func (c *Config) newServer(
 		Store: traced, Verifier: verifier, Policy: c.Policy, Log: log, Now: time.Now,
 		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
 		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(), Notices: restored.notices,
-		ScanningKeys: c.signatures,
+		ScanningKeys:    c.signatures,
+		CheckWebhookURL: guard.CheckURL,
 	})
 	if err != nil {
 		return server{}, err
@@ -151,7 +162,7 @@ func (c *Config) newServer(
 	h := newHTTPServer(handler)
 	h.ErrorLog, h.ConnState = c.serverLog(log), m.ConnState()
 	return server{
-		http: h, verifier: verifier, metrics: m, restored: restored, log: log,
+		http: h, verifier: verifier, metrics: m, restored: restored, hooks: hooks, log: log,
 		retention: retention{
 			store: db, events: c.AuditRetention, hours: c.UsageHours, days: c.UsageDays,
 			every: retentionInterval, now: time.Now, out: log,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"apikeyd/internal/telemetry/metrics"
+	"apikeyd/internal/webhook"
 	"apikeyd/verify"
 )
 
@@ -56,6 +57,7 @@ type server struct {
 	metrics     *metrics.Metrics // nil if metrics are off
 	retention   retention
 	restored    *restoreWatch
+	hooks       *webhook.Sender
 	log         *slog.Logger
 }
 
@@ -67,6 +69,7 @@ func (s server) until(ctx context.Context) error {
 	background.Go(func() { tuneMemory(running) })
 	background.Go(func() { s.retention.run(running) })
 	background.Go(func() { s.restored.run(running) })
+	background.Go(func() { s.hooks.Run(running) })
 	serve := func() error { return s.http.Serve(s.listener) }
 	if s.certificate != nil {
 		s.http.TLSConfig = s.certificate.config()

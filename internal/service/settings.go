@@ -23,16 +23,18 @@ type Settings struct {
 	tlsFlags
 	consoleFlags
 	notifyFlag
-	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
-	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to cache (${default}); 0 caches none."`
-	DefaultMaxKeys int           `default:"10000" env:"APIKEYD_DEFAULT_MAX_KEYS" placeholder:"N" help:"How many keys that are neither revoked nor expired an owner without max_keys of its own may have, as far as callers without keys:admin create them (${default}); 0 is unlimited."`
-	Node           string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL, the name of this node's chain of audit events (the name of the machine)."`
-	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 1y, at least 1d; 0 is forever (0)."`
-	UsageHours     time.Duration `default:"192h" env:"APIKEYD_USAGE_HOURS" placeholder:"DURATION" help:"How long usage counts are kept by the hour, at least 1d; then they become days (8d)."`
-	UsageDays      time.Duration `default:"9600h" env:"APIKEYD_USAGE_DAYS" placeholder:"DURATION" help:"How long usage counts are kept by the day, at least as long as by the hour (400d)."`
-	ScanningKeys   string        `name:"secret-scanning-keys" env:"APIKEYD_SECRET_SCANNING_KEYS" placeholder:"FILE" help:"Receive GitHub's secret scanning, signed with the public keys in this file or at this https URL (off). GitHub's are at https://api.github.com/meta/public_keys/secret_scanning."`
-	Pprof          string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
-	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key next to the database, or with PostgreSQL in the current folder)."`
+	webhookFlags
+	Listen           string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
+	VerifyCache      int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to cache (${default}); 0 caches none."`
+	DefaultMaxKeys   int           `default:"10000" env:"APIKEYD_DEFAULT_MAX_KEYS" placeholder:"N" help:"How many keys that are neither revoked nor expired an owner without max_keys of its own may have, as far as callers without keys:admin create them (${default}); 0 is unlimited."`
+	Node             string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL, the name of this node's chain of audit events (the name of the machine)."`
+	AuditRetention   time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 1y, at least 1d; 0 is forever (0)."`
+	UsageHours       time.Duration `default:"192h" env:"APIKEYD_USAGE_HOURS" placeholder:"DURATION" help:"How long usage counts are kept by the hour, at least 1d; then they become days (8d)."`
+	UsageDays        time.Duration `default:"9600h" env:"APIKEYD_USAGE_DAYS" placeholder:"DURATION" help:"How long usage counts are kept by the day, at least as long as by the hour (400d)."`
+	ScanningKeys     string        `name:"secret-scanning-keys" env:"APIKEYD_SECRET_SCANNING_KEYS" placeholder:"FILE" help:"Receive GitHub's secret scanning, signed with the public keys in this file or at this https URL (off). GitHub's are at https://api.github.com/meta/public_keys/secret_scanning."`
+	Pprof            string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
+	ImportPepperFile string        `env:"APIKEYD_IMPORT_PEPPER_FILE" placeholder:"FILE" help:"The pepper of keys that were imported as hmac-sha256, in this file (none)."`
+	AdminKeyFile     string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key next to the database, or with PostgreSQL in the current folder)."`
 }
 
 // CheckNumbers checks the numbers.

@@ -48,6 +48,7 @@ func furnish(t *testing.T, path string, keys int) map[apikey.ID]apikey.Secret {
 	must(t, f.add(t.Context(), before, 0, half))
 	now.Store(&after)
 	must(t, f.add(t.Context(), after, half, keys))
+	must(t, f.addWebhook(t.Context(), after))
 	must(t, db.NoteRestored(t.Context(), sqlstore.Restored{At: before.UTC()}))
 	removed, err := db.PruneEvents(t.Context(), time.Now().Add(-24*time.Hour))
 	must(t, err)
@@ -86,6 +87,25 @@ func (f *furnishing) add(ctx context.Context, now time.Time, from, to int) error
 	return errors.Join(errs...)
 }
 
+// addWebhook creates a webhook with a delivery that waits and one that is finished. It is disabled, or retention would
+// leave what it has not heard.
+func (f *furnishing) addWebhook(ctx context.Context, now time.Time) error {
+	w := store.Webhook{
+		ID: apikey.NewID(), URL: "https://hooks.example.com", Description: oddTexts[6], Events: []string{"webhook.updated"}, CreatedAt: now,
+		Secret: store.NewWebhookSecret(),
+	}
+	err := f.db.CreateWebhook(ctx, databasetest.Operator, w)
+	for range 2 {
+		err = errors.Join(err, second(f.db.TestWebhook(ctx, databasetest.Operator, w.ID)))
+	}
+	_, due, failed := f.db.TakeDeliveries(ctx, w.ID, 1)
+	for _, d := range due {
+		err = errors.Join(err, f.db.RecordAttempts(ctx, w.ID, []store.Attempt{{Event: d.Event, OK: true, Status: 204}}))
+	}
+	return errors.Join(err, failed, second(f.db.RotateWebhook(ctx, databasetest.Operator, w.ID, store.NewWebhookSecret(), time.Hour)),
+		second(f.db.UpdateWebhook(ctx, databasetest.Operator, w.ID, store.WebhookChange{Enabled: new(false)})))
+}
+
 // addKey creates the key with a number, and changes it as the number says.
 func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	name := oddTexts[i%len(oddTexts)]
@@ -98,6 +118,14 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	})
 	if err != nil {
 		return err
+	}
+	if i%7 == 6 {
+		foreign, err := apikey.ForeignSecret(fmt.Sprint("a-foreign-secret-", i))
+		if err != nil {
+			return err
+		}
+		key.SecretHash, key.Foreign = foreign.Hash, apikey.ForeignCurrent
+		return f.db.ImportKey(ctx, databasetest.Operator, key, foreign.Scheme)
 	}
 	if err := f.db.CreateKey(ctx, databasetest.Operator, key); err != nil {
 		return err
@@ -258,7 +286,8 @@ func dump(t *testing.T, path string) string {
 	t.Helper()
 	db := databasetest.Raw(t, path)
 	var b strings.Builder
-	for _, table := range []string{"api_keys", "key_uses", "owners", "quota_uses", "usage_hours", "usage_days", "key_seen", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes"} {
+	for _, table := range []string{"api_keys", "key_uses", "owners", "quota_uses", "usage_hours", "usage_days", "key_seen", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes",
+		"webhooks", "webhook_cursors", "webhook_deliveries"} {
 		dumpTable(t, db, table, &b)
 	}
 	return b.String()
@@ -425,12 +454,13 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"a last use":         `UPDATE key_uses SET last_used_at = last_used_at + 1`,
 		"where from":         `UPDATE key_uses SET last_used_from = ''`,
 		"a quota's use":      `UPDATE quota_uses SET used = used + 1`,
+		"a foreign secret":   `UPDATE foreign_secrets SET id = zeroblob(16)`,
 		"an hour's uses":     `UPDATE usage_hours SET uses = uses + 1`,
 		"a day that is gone": `DELETE FROM usage_days WHERE outcome = 0`,
 		"a scope's last day": `UPDATE key_seen SET day = day + 1 WHERE kind = 0`,
 		"an owner's network": `UPDATE owners SET allowed_cidrs = ''`,
 		"an owner's bound":   `UPDATE owners SET max_keys = max_keys + 1`,
-		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs FROM api_keys LIMIT 1`,
+		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs, foreign_secret FROM api_keys LIMIT 1`,
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
 	} {
 		t.Run(name, func(t *testing.T) {

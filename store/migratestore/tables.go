@@ -32,22 +32,28 @@ type table struct {
 }
 
 var (
-	keyTable   = newTable("api_keys", sqlstore.StoredColumns(), []byte{})
-	useTable   = newTable("key_uses", `id, last_used_at, last_used_from`, []byte{})
-	ownerTable = newTable("owners", sqlstore.OwnerColumns(), "")
-	quotaTable = newTable("quota_uses", `subject, since, used, granted`, []byte{})
-	hourTable  = newTable("usage_hours", `hour, subject, outcome, uses`, math.MinInt32, []byte{}, 0)
-	dayTable   = newTable("usage_days", `day, subject, outcome, uses`, math.MinInt32, []byte{}, 0)
-	seenTable  = newTable("key_seen", `id, kind, value, day`, []byte{}, 0, "")
-	eventTable = newTable("audit_events", sqlstore.EventColumns, []byte{})
+	keyTable     = newTable("api_keys", sqlstore.StoredColumns(), []byte{})
+	useTable     = newTable("key_uses", `id, last_used_at, last_used_from`, []byte{})
+	ownerTable   = newTable("owners", sqlstore.OwnerColumns(), "")
+	foreignTable = newTable("foreign_secrets", sqlstore.ForeignColumns, []byte{})
+	quotaTable   = newTable("quota_uses", `subject, since, used, granted`, []byte{})
+	hourTable    = newTable("usage_hours", `hour, subject, outcome, uses`, math.MinInt32, []byte{}, 0)
+	dayTable     = newTable("usage_days", `day, subject, outcome, uses`, math.MinInt32, []byte{}, 0)
+	seenTable    = newTable("key_seen", `id, kind, value, day`, []byte{}, 0, "")
+	eventTable   = newTable("audit_events", sqlstore.EventColumns, []byte{})
 	// An anchor is an event when it is made; see insertAnchor.
 	anchorTable = newTable("audit_anchors", `chain, event_id, seq, hash, at`, "")
 	headTable   = newHeadTable()
 
 	noteTable = newNoteTable()
 
+	webhookTable  = newTable("webhooks", sqlstore.WebhookColumns, []byte{})
+	cursorTable   = newTable("webhook_cursors", sqlstore.WebhookCursorColumns, []byte{})
+	deliveryTable = newTable("webhook_deliveries", sqlstore.WebhookDeliveryColumns, []byte{})
+
 	// bulk are the tables of which there may be any number of rows.
-	bulk = []table{keyTable, useTable, ownerTable, quotaTable, hourTable, dayTable, seenTable, eventTable, noteTable}
+	bulk = []table{keyTable, foreignTable, useTable, ownerTable, quotaTable, hourTable, dayTable, seenTable, eventTable, noteTable,
+		webhookTable, cursorTable, deliveryTable}
 	// marks say where the chains begin and end.
 	marks = []table{anchorTable, headTable}
 	// everything is all that a move copies. Keys are counted again instead of copying key_counts.

@@ -45,6 +45,11 @@ func linkHash(e *store.Event, changes string, before store.ChainHash) store.Chai
 	return sha256.Sum256(text)
 }
 
+// LinkHash returns the hash that an event must have, given the hash of the one before it.
+func LinkHash(e store.Event, before store.ChainHash) store.ChainHash {
+	return linkHash(&e, e.Changes.String(), before)
+}
+
 // chainHead is where a chain ends.
 type chainHead struct {
 	store.Mark

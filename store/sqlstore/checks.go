@@ -123,6 +123,28 @@ func checkKey(k apikey.Key) error {
 	return fmt.Errorf("%w: the %s of key %s makes no sense", store.ErrDamaged, wrong, k.ID)
 }
 
+// foreignHashes are keys with the hashes of their foreign secrets, without the schemes.
+const foreignHashes = `SELECT id, substr(secret, 2) FROM foreign_secrets`
+
+// Foreign checks that every foreign secret leads to a key, and that every key with one is found by it.
+func (e *Examination) Foreign(ctx context.Context) error {
+	if !e.IsCurrent() {
+		return nil
+	}
+	var id string
+	err := e.row(ctx, `SELECT hex(id) FROM foreign_secrets WHERE id NOT IN (SELECT id FROM api_keys)
+		UNION ALL SELECT hex(id) FROM api_keys WHERE foreign_secret = 1 AND (id, secret_hash) NOT IN (`+foreignHashes+`)
+		UNION ALL SELECT hex(id) FROM api_keys WHERE foreign_secret = 2 AND (id, old_secret_hash) NOT IN (`+foreignHashes+`)
+		LIMIT 1`, &id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = fmt.Errorf("%w: the foreign secret of key %s is missing, or leads to no key", store.ErrDamaged, id)
+	}
+	return err
+}
+
 // Owners checks that the settings of every owner can be read and make sense.
 func (e *Examination) Owners(ctx context.Context) error {
 	if !e.IsCurrent() {

@@ -57,6 +57,7 @@ var columns = []column{
 	{name: "quota_starts_on", since: 9, of: func(k *apikey.Key) stored { return numberColumn{&k.Quota.StartsOn} }},
 	{name: "allowed_cidrs", since: 10, of: func(k *apikey.Key) stored { return cidrsColumn{&k.AllowedCIDRs} }},
 	{name: "observe_cidrs", since: 10, of: func(k *apikey.Key) stored { return cidrsColumn{&k.ObserveCIDRs} }},
+	{name: "foreign_secret", since: 15, of: func(k *apikey.Key) stored { return numberColumn{(*int)(&k.Foreign)} }},
 }
 
 // The statements that columns make.

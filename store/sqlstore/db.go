@@ -58,6 +58,8 @@ type DB struct {
 	budget    *budget // nil if only one node uses the database
 	now       func() time.Time
 	close     func() error
+
+	delivering turnOfDelivery // who delivers events to webhooks
 }
 
 var _ store.Store = (*DB)(nil)

@@ -140,7 +140,7 @@ func (e *Examination) IsCurrent() bool { return e.version == e.target }
 // All runs every check, and returns the first error; but an altered audit log, which nobody can repair, must not
 // keep keys from being backed up.
 func (e *Examination) All(ctx context.Context) (Contents, error) {
-	for _, check := range []func(context.Context) error{e.Size, e.Integrity, e.Keys, e.Owners, e.Names, e.Counts} {
+	for _, check := range []func(context.Context) error{e.Size, e.Integrity, e.Keys, e.Foreign, e.Owners, e.Names, e.Counts} {
 		if err := check(ctx); err != nil {
 			return Contents{}, err
 		}

@@ -47,6 +47,17 @@ func TestExamination(t *testing.T) {
 		"an empty hash":    {[]string{`UPDATE api_keys SET secret_hash = zeroblob(32)`}, (*sqlstore.Examination).Keys, store.ErrDamaged},
 		"an endless grace": {[]string{`UPDATE api_keys SET old_secret_hash = secret_hash`}, (*sqlstore.Examination).Keys, store.ErrDamaged},
 		"half a limit":     {[]string{`UPDATE api_keys SET rate_limit = 5`}, (*sqlstore.Examination).Keys, store.ErrDamaged},
+		"a foreign secret of no key": {[]string{`INSERT INTO foreign_secrets VALUES (zeroblob(33), zeroblob(16))`},
+			(*sqlstore.Examination).Foreign, store.ErrDamaged},
+		"no foreign secret": {[]string{`UPDATE api_keys SET foreign_secret = 1 WHERE name = 'key 3'`},
+			(*sqlstore.Examination).Foreign, store.ErrDamaged},
+		"another foreign secret": {
+			[]string{
+				`UPDATE api_keys SET foreign_secret = 1 WHERE name = 'key 3'`,
+				`INSERT INTO foreign_secrets SELECT zeroblob(33), id FROM api_keys WHERE name = 'key 3'`,
+			},
+			(*sqlstore.Examination).Foreign, store.ErrDamaged,
+		},
 		"a name held twice": {
 			[]string{`DROP INDEX api_keys_name`, `UPDATE api_keys SET name = 'key 1' WHERE name = 'key 2'`},
 			(*sqlstore.Examination).Names, store.ErrDamaged,

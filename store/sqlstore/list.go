@@ -176,6 +176,13 @@ func (db *DB) conditionsOf(q store.Query, status statuses) *conditions {
 		}
 		c.add(rotating)
 	}
+	if q.Foreign != nil {
+		foreign := hasForeign(c.instant(q.At))
+		if !*q.Foreign {
+			foreign = `NOT (` + foreign + `)`
+		}
+		c.add(foreign)
+	}
 	if q.NameContains != "" {
 		c.add(c.holds(`name`, q.NameContains))
 	}

@@ -209,10 +209,13 @@ func TestCountsOfAllAreKept(t *testing.T) {
 		CREATE TABLE key_counts (owner TEXT COLLATE "C" NOT NULL PRIMARY KEY, keys BIGINT NOT NULL) WITH (fillfactor = 50);
 		INSERT INTO key_counts SELECT owner, count(*) FROM api_keys GROUP BY owner UNION ALL SELECT '', count(*) FROM api_keys;
 		ALTER TABLE api_keys DROP COLUMN suspended, DROP COLUMN revocation_reason, DROP COLUMN quota_limit,
-			DROP COLUMN quota_period, DROP COLUMN quota_starts_on, DROP COLUMN allowed_cidrs, DROP COLUMN observe_cidrs;
+			DROP COLUMN quota_period, DROP COLUMN quota_starts_on, DROP COLUMN allowed_cidrs, DROP COLUMN observe_cidrs,
+			DROP COLUMN foreign_secret;
+		DROP TABLE foreign_secrets;
 		DROP TABLE quota_uses, usage_hours, usage_days, key_seen;
 		ALTER TABLE key_uses DROP COLUMN last_used_from;
 		DROP TABLE owners;
+		DROP TABLE webhooks, webhook_cursors, webhook_deliveries, webhook_turn;
 		DELETE FROM apikeyd_schema WHERE version_id >= 5`)
 	for i, name := range []string{"a", "main", "b"} {
 		db := open(name)

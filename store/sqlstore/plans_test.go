@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -80,6 +81,9 @@ func TestQueryPlans(t *testing.T) {
 	const owners = "CO-ROUTINE one; SCAN owners USING INDEX owners_suspended; SCAN one"
 	const page = "SEARCH api_keys USING PRIMARY KEY (id=?); LIST SUBQUERY "
 	const merge = "MERGE (EXCEPT); LEFT; SCAN api_keys; RIGHT; SCAN key_uses"
+	oneScheme := func(i int) string {
+		return fmt.Sprintf("CO-ROUTINE scheme_%d; SEARCH foreign_secrets USING PRIMARY KEY (secret>? AND secret<?); SCAN scheme_%[1]d", i)
+	}
 	scanned := []string{"SCAN api_keys", "SCAN api_keys" + uses}
 	merged := []string{"CO-ROUTINE matching; " + merge + "; SCAN matching", page + "4; " + merge + uses}
 	type test struct {
@@ -90,6 +94,13 @@ func TestQueryPlans(t *testing.T) {
 		"by id": {find(store.ByID(apikey.NewID())), []string{
 			"SEARCH api_keys USING PRIMARY KEY (id<?)" + uses,
 		}},
+		"by foreign secrets": {func(q querier) error {
+			_, _, err := findForeign(t.Context(), q, apikey.ForeignSecrets("a-foreign-secret", apikey.Schemes, []byte("pepper")))
+			return err
+		}, []string{"SEARCH foreign_secrets USING PRIMARY KEY (secret=?)"}},
+		"schemes of foreign secrets": {func(q querier) error {
+			return q.each(t.Context(), func(row) error { return nil }, someForeign, schemeBounds...)
+		}, []string{"COMPOUND QUERY; LEFT-MOST SUBQUERY; " + oneScheme(0) + "; UNION ALL; " + oneScheme(1) + "; UNION ALL; " + oneScheme(2)}},
 		"by name": {find(store.ByName("acme", "ci")), []string{
 			"SEARCH api_keys USING INDEX api_keys_name (owner=? AND name=?)" + uses,
 			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)" + uses,

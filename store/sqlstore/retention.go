@@ -67,15 +67,19 @@ func (db *DB) pruneChain(ctx context.Context, chain string, before time.Time) (r
 	}
 }
 
-// prune removes the oldest events of a chain, up to the first that is not before that time,
-// and makes the last of them the chain's anchor.
+// prune removes the oldest events of a chain, up to the first that is not before that time or that an enabled
+// webhook has not got, and makes the last of them the chain's anchor.
 func (t *transaction) prune(chain string, before, now time.Time) (int, error) {
 	events, err := oldestEvents(context.Background(), t, chain, prunedAtOnce)
 	if err != nil {
 		return 0, err
 	}
+	heard, err := t.heardBy(chain)
+	if err != nil {
+		return 0, err
+	}
 	n := 0
-	for n < len(events) && events[n].at.Before(before) {
+	for n < len(events) && events[n].at.Before(before) && heard(events[n].id) {
 		n++
 	}
 	if n == 0 {

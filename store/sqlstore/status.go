@@ -57,6 +57,11 @@ func (s statuses) suspended() []string {
 	return []string{isSuspended, `revoked_at IS NULL AND suspended IS NULL AND owner IN (` + suspendedOwners + `)`}
 }
 
+// hasForeign is apikey.Key's HasForeign, and never NULL.
+func hasForeign(at string) string {
+	return `coalesce(foreign_secret, 0) > 0 AND revoked_at IS NULL AND (foreign_secret = 1 OR coalesce(old_secret_until, 0) > ` + at + `)`
+}
+
 // isActive and isRotating are never NULL.
 func (s statuses) isActive(at string) string { return `expires_at > ` + at + ` AND ` + s.notRevoked() }
 

@@ -41,19 +41,28 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate      AuditAction = "create"
-	AuditActionLeak        AuditAction = "leak"
-	AuditActionOutside     AuditAction = "outside"
-	AuditActionRevoke      AuditAction = "revoke"
-	AuditActionRotate      AuditAction = "rotate"
-	AuditActionUpdate      AuditAction = "update"
-	AuditActionUpdateOwner AuditAction = "update_owner"
+	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateWebhook AuditAction = "create_webhook"
+	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionLeak          AuditAction = "leak"
+	AuditActionOutside       AuditAction = "outside"
+	AuditActionRevoke        AuditAction = "revoke"
+	AuditActionRotate        AuditAction = "rotate"
+	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionTestWebhook   AuditAction = "test_webhook"
+	AuditActionUpdate        AuditAction = "update"
+	AuditActionUpdateOwner   AuditAction = "update_owner"
+	AuditActionUpdateWebhook AuditAction = "update_webhook"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
 func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
+		return true
+	case AuditActionCreateWebhook:
+		return true
+	case AuditActionDeleteWebhook:
 		return true
 	case AuditActionLeak:
 		return true
@@ -63,9 +72,60 @@ func (e AuditAction) Valid() bool {
 		return true
 	case AuditActionRotate:
 		return true
+	case AuditActionRotateWebhook:
+		return true
+	case AuditActionTestWebhook:
+		return true
 	case AuditActionUpdate:
 		return true
 	case AuditActionUpdateOwner:
+		return true
+	case AuditActionUpdateWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HashScheme.
+const (
+	HashSchemeHmacSha256 HashScheme = "hmac-sha256"
+	HashSchemeSha256     HashScheme = "sha256"
+	HashSchemeSha512     HashScheme = "sha512"
+)
+
+// Valid indicates whether the value is a known member of the HashScheme enum.
+func (e HashScheme) Valid() bool {
+	switch e {
+	case HashSchemeHmacSha256:
+		return true
+	case HashSchemeSha256:
+		return true
+	case HashSchemeSha512:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportedRowOutcome.
+const (
+	ImportedRowOutcomeConflict ImportedRowOutcome = "conflict"
+	ImportedRowOutcomeCreated  ImportedRowOutcome = "created"
+	ImportedRowOutcomeExists   ImportedRowOutcome = "exists"
+	ImportedRowOutcomeInvalid  ImportedRowOutcome = "invalid"
+)
+
+// Valid indicates whether the value is a known member of the ImportedRowOutcome enum.
+func (e ImportedRowOutcome) Valid() bool {
+	switch e {
+	case ImportedRowOutcomeConflict:
+		return true
+	case ImportedRowOutcomeCreated:
+		return true
+	case ImportedRowOutcomeExists:
+		return true
+	case ImportedRowOutcomeInvalid:
 		return true
 	default:
 		return false
@@ -201,6 +261,123 @@ func (e VerifyCode) Valid() bool {
 	}
 }
 
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStateWaiting   WebhookDeliveryState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEventType.
+const (
+	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
+	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
+	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
+	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
+	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
+	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
+	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
+	WebhookEventTypeWebhookRotated        WebhookEventType = "webhook.rotated"
+	WebhookEventTypeWebhookTest           WebhookEventType = "webhook.test"
+	WebhookEventTypeWebhookUpdated        WebhookEventType = "webhook.updated"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEventType enum.
+func (e WebhookEventType) Valid() bool {
+	switch e {
+	case WebhookEventTypeApiKeyAddressObserved:
+		return true
+	case WebhookEventTypeApiKeyCreated:
+		return true
+	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyResumed:
+		return true
+	case WebhookEventTypeApiKeyRevoked:
+		return true
+	case WebhookEventTypeApiKeyRotated:
+		return true
+	case WebhookEventTypeApiKeySuspended:
+		return true
+	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerUpdated:
+		return true
+	case WebhookEventTypeWebhookCreated:
+		return true
+	case WebhookEventTypeWebhookDeleted:
+		return true
+	case WebhookEventTypeWebhookRotated:
+		return true
+	case WebhookEventTypeWebhookTest:
+		return true
+	case WebhookEventTypeWebhookUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookResponseDisabledReason.
+const (
+	WebhookResponseDisabledReasonFailing WebhookResponseDisabledReason = "failing"
+	WebhookResponseDisabledReasonGone    WebhookResponseDisabledReason = "gone"
+	WebhookResponseDisabledReasonRequest WebhookResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookResponseDisabledReason enum.
+func (e WebhookResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookResponseDisabledReasonFailing:
+		return true
+	case WebhookResponseDisabledReasonGone:
+		return true
+	case WebhookResponseDisabledReasonRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookWithSecretResponseDisabledReason.
+const (
+	WebhookWithSecretResponseDisabledReasonFailing WebhookWithSecretResponseDisabledReason = "failing"
+	WebhookWithSecretResponseDisabledReasonGone    WebhookWithSecretResponseDisabledReason = "gone"
+	WebhookWithSecretResponseDisabledReasonRequest WebhookWithSecretResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookWithSecretResponseDisabledReason enum.
+func (e WebhookWithSecretResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookWithSecretResponseDisabledReasonFailing:
+		return true
+	case WebhookWithSecretResponseDisabledReasonGone:
+		return true
+	case WebhookWithSecretResponseDisabledReasonRequest:
+		return true
+	default:
+		return false
+	}
+}
+
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
 	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. If
@@ -304,6 +481,25 @@ type ApiKeyHistoryResponse struct {
 	SecretSince *time.Time `json:"secret_since,omitempty"`
 }
 
+// ApiKeyImport Keys to import
+type ApiKeyImport struct {
+	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
+	// absent. Whether an owner may have so many keys is not checked
+	//
+	//
+	// Example: true
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// Keys The rows
+	Keys []ImportedKey `json:"keys"`
+}
+
+// ApiKeyImportResponse What became of each row
+type ApiKeyImportResponse struct {
+	// Rows One for each of the request's keys, in their order
+	Rows []ImportedRow `json:"rows"`
+}
+
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
 	// Data The keys of this page
@@ -337,6 +533,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
+
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
@@ -554,6 +757,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
 
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
+
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
 	// Example: 2026-11-24T09:00:00.000Z
@@ -660,7 +870,7 @@ type ApiKeyWithSecretResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
+// AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 // changed, and no key.
@@ -674,21 +884,31 @@ type AuditAction string
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
 
-// AuditChanges The properties of the key or owner that changed, with their old and new values. `from` is absent if
+// AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
-// older versions, which did not record values. A secret is never shown.
+// older versions, which did not record values. A secret is never shown. `imported` is how the
+// imported secret of a new key is hashed.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
 
+	// DisabledReason The old and the new text
+	DisabledReason *AuditTextChange `json:"disabled_reason,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
+	// Events The old and the new event types of a webhook
+	Events *AuditEventsChange `json:"events,omitempty"`
 
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
 
 	// GraceEndsAt The old and the new time
 	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// Imported The old and the new text
+	Imported *AuditTextChange `json:"imported,omitempty"`
 
 	// MaxKeys The old and the new number
 	MaxKeys *AuditNumberChange `json:"max_keys,omitempty"`
@@ -716,11 +936,17 @@ type AuditChanges struct {
 
 	// Scopes The old and the new scopes
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
+
+	// Url The old and the new text
+	Url *AuditTextChange `json:"url,omitempty"`
+
+	// WebhookDescription The old and the new text
+	WebhookDescription *AuditTextChange `json:"webhook_description,omitempty"`
 }
 
-// AuditEvent A change of a key or of an owner, or a use that its owner wants to know of
+// AuditEvent A change of a key, an owner or a webhook, or a use that its owner wants to know of
 type AuditEvent struct {
-	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
+	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 	// changed, and no key.
@@ -748,9 +974,10 @@ type AuditEvent struct {
 	// Example: 2026-11-23T10:30:00.000Z
 	At time.Time `json:"at"`
 
-	// Changes The properties of the key or owner that changed, with their old and new values. `from` is absent if
+	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
-	// older versions, which did not record values. A secret is never shown.
+	// older versions, which did not record values. A secret is never shown. `imported` is how the
+	// imported secret of a new key is hashed.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -758,7 +985,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id string `json:"id"`
 
-	// KeyId The key that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that was changed; all zeros for `update_owner`
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId string `json:"key_id"`
@@ -783,8 +1010,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, `GitHub secret scanning`, or the operator's command: `serve` created the first key,
-	// `keys create` and the like work on the database itself
+	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
+	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -800,6 +1027,23 @@ type AuditEventListResponse struct {
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *string `json:"next,omitempty"`
+}
+
+// AuditEventsChange The old and the new event types of a webhook
+type AuditEventsChange struct {
+	// From Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	From *WebhookEvents `json:"from,omitempty"`
+
+	// To Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	To *WebhookEvents `json:"to,omitempty"`
 }
 
 // AuditFlagChange The old and the new value
@@ -944,8 +1188,9 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED, SIGNATURE_INVALID (401); ADDRESS_NOT_ALLOWED,
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, OWNER_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
+	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -972,6 +1217,122 @@ type ErrorResponse struct {
 	// Example: 400
 	Status int `json:"status"`
 }
+
+// HashScheme How `hash` was made of the secret's characters
+//
+// Example: sha256
+type HashScheme string
+
+// ImportedKey A key of another service, with either `secret`, or `hash` and `scheme`
+type ImportedKey struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if absent
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
+	// Enabled Whether the key works; if `false`, it is suspended; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExpiresAt The expiry; the rules of creation apply
+	//
+	// Example: 2030-01-31T12:00:00Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Hash The secret's hash, in hex, base64 or base64url, with or without padding. Of an
+	// HMAC, the server needs the pepper (`--import-pepper-file`) to verify the secret
+	//
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+	Hash *string `json:"hash,omitempty"`
+
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name Name `json:"name"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+	// key has the calling key's quota. A change keeps what was used.
+	Quota *QuotaSetting `json:"quota,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+	// the new key has the calling key's limit.
+	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
+
+	// Scheme How `hash` was made of the secret's characters
+	//
+	// Example: sha256
+	Scheme *HashScheme `json:"scheme,omitempty"`
+
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
+
+	// Secret The secret itself, of which only a hash is kept
+	//
+	// Example: legacy_live_4f9c2a7d1e6b8035
+	Secret *string `json:"secret,omitempty"`
+}
+
+// ImportedRow What became of a row
+type ImportedRow struct {
+	// Field The property to fix
+	//
+	// Example: name
+	Field *string `json:"field,omitempty"`
+
+	// Id The key's id, if there is one
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	Id *string `json:"id,omitempty"`
+
+	// Message What to fix, for people
+	//
+	// Example: another of the owner's keys has this name; choose another one
+	Message *string `json:"message,omitempty"`
+
+	// Outcome `created`: there is a new key, or would be; `exists`: the secret was imported
+	// before; `conflict`: the owner has a key of this name, or as many as it may have;
+	// `invalid`: the row breaks a rule. The last two created nothing
+	//
+	//
+	// Example: created
+	Outcome ImportedRowOutcome `json:"outcome"`
+
+	// Row The row's place in `keys`, from 0
+	//
+	// Example: 0
+	Row int `json:"row"`
+}
+
+// ImportedRowOutcome `created`: there is a new key, or would be; `exists`: the secret was imported
+// before; `conflict`: the owner has a key of this name, or as many as it may have;
+// `invalid`: the row breaks a rule. The last two created nothing
+//
+// Example: created
+type ImportedRowOutcome string
 
 // LeakReport A secret that you found
 type LeakReport struct {
@@ -1529,6 +1890,320 @@ type VerifyResponse struct {
 	Valid bool `json:"valid"`
 }
 
+// WebhookCreate A new webhook. With an `owner` it gets only events of this owner and its keys.
+type WebhookCreate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookDelivery What became of an event on its way to a webhook
+type WebhookDelivery struct {
+	// Attempts How many attempts were made
+	//
+	// Example: 3
+	Attempts int `json:"attempts"`
+
+	// Error Why the last attempt failed; what the receiver answered is not kept
+	//
+	// Example: no answer within 10s
+	Error *string `json:"error,omitempty"`
+
+	// EventId The audit event's `id`, which is the delivery's `webhook-id`
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	EventId string `json:"event_id"`
+
+	// FinishedAt When it was delivered or given up; absent while it waits
+	//
+	// Example: 2026-11-23T10:30:01.000Z
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+
+	// NextAttemptAt When the next attempt is due; absent if there will be none
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	NextAttemptAt *time.Time `json:"next_attempt_at,omitempty"`
+
+	// Since When the attempts began; 72 hours later the webhook is disabled
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	Since time.Time `json:"since"`
+
+	// State `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+	// given up, because its event was removed from the audit log
+	//
+	//
+	// Example: waiting
+	State WebhookDeliveryState `json:"state"`
+
+	// Status The HTTP status of the last answer; absent if there was none
+	//
+	// Example: 503
+	Status *int `json:"status,omitempty"`
+
+	// Type What happened. `api_key.address_observed`: a key was used from outside its
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	//
+	//
+	// Example: api_key.revoked
+	Type WebhookEventType `json:"type"`
+}
+
+// WebhookDeliveryListResponse Deliveries, newest event first
+type WebhookDeliveryListResponse struct {
+	// Data The deliveries of this answer
+	Data []WebhookDelivery `json:"data"`
+
+	// Next Pass it as `before` to read on; absent if there are no more deliveries
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	Next *string `json:"next,omitempty"`
+}
+
+// WebhookDeliveryState `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+// given up, because its event was removed from the audit log
+//
+// Example: waiting
+type WebhookDeliveryState string
+
+// WebhookDescription What the webhook is for
+//
+// Example: Tells the shop
+type WebhookDescription = string
+
+// WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+//
+// Example: api_key.revoked
+type WebhookEventType string
+
+// WebhookEvents Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+// their sequence numbers that none is missing.
+//
+// Example: ["api_key.leaked","api_key.revoked"]
+type WebhookEvents = []WebhookEventType
+
+// WebhookListResponse All webhooks, oldest first
+type WebhookListResponse struct {
+	// Data The webhooks
+	Data []WebhookResponse `json:"data"`
+}
+
+// WebhookResponse A webhook
+type WebhookResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *time.Time `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *time.Time `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id string `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookResponseDisabledReason string
+
+// WebhookRotate How to rotate
+type WebhookRotate struct {
+	// GraceSeconds How long deliveries are signed with the old secret too, at most 7 days
+	//
+	// Example: 86400
+	GraceSeconds int `json:"grace_seconds"`
+}
+
+// WebhookUpdate What to change; what is absent stays as it is
+type WebhookUpdate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url *WebhookUrl `json:"url,omitempty"`
+}
+
+// WebhookUrl Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+// their own. Redirects are not followed.
+//
+// Example: https://hooks.example.com/apikeyd
+type WebhookUrl = string
+
+// WebhookWithSecretResponse A webhook with its secret, which is never shown again
+type WebhookWithSecretResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *time.Time `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookWithSecretResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *time.Time `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id string `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Secret What deliveries are signed with (only returned on creation and rotation)
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookWithSecretResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookWithSecretResponseDisabledReason string
+
+// EventId defines model for EventId.
+type EventId = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -1550,6 +2225,9 @@ type SinceOfUsage = time.Time
 // UntilOfUsage defines model for UntilOfUsage.
 type UntilOfUsage = time.Time
 
+// WebhookId defines model for WebhookId.
+type WebhookId = string
+
 // BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
@@ -1564,6 +2242,11 @@ type BadRequest = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Conflict = ErrorResponse
+
+// DeliveryNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type DeliveryNotFound = ErrorResponse
 
 // Error Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1615,10 +2298,25 @@ type ScanningOff = ErrorResponse
 // generated clients.
 type TooManyRequests = ErrorResponse
 
+// TooManyWebhooks Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type TooManyWebhooks = ErrorResponse
+
 // Unauthorized Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Unauthorized = ErrorResponse
+
+// WebhookDisabled Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookDisabled = ErrorResponse
+
+// WebhookNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookNotFound = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
@@ -1656,6 +2354,10 @@ type ListApiKeysParams struct {
 	// Rotating `true`: only ACTIVE keys whose previous secret still works; `false`: only the
 	// others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
+
+	// ForeignSecret `true`: only keys that a secret imported from another service still opens; `false`:
+	// only the others
+	ForeignSecret *bool `form:"foreign_secret,omitempty" json:"foreign_secret,omitempty"`
 
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
@@ -1804,6 +2506,18 @@ type GetUsageParams struct {
 	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// State Only deliveries in this state
+	State *WebhookDeliveryState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Before Only events older than the one with this `id`
+	Before *string `form:"before,omitempty" json:"before,omitempty"`
+
+	// ItemsPerPage The most deliveries in an answer; 20 if absent
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
@@ -1812,6 +2526,9 @@ type UpdateApiKeyJSONRequestBody = ApiKeyUpdate
 
 // RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
 type RotateApiKeyJSONRequestBody = ApiKeyRotate
+
+// ImportApiKeysJSONRequestBody defines body for ImportApiKeys for application/json ContentType.
+type ImportApiKeysJSONRequestBody = ApiKeyImport
 
 // ReportLeakedKeyJSONRequestBody defines body for ReportLeakedKey for application/json ContentType.
 type ReportLeakedKeyJSONRequestBody = LeakReport
@@ -1824,6 +2541,15 @@ type ReportScannedSecretsJSONRequestBody = ScannedSecrets
 
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookUpdate
+
+// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
+type RotateWebhookSecretJSONRequestBody = WebhookRotate
 
 // Getter for additional properties for ScannedSecret. Returns the specified
 // element and whether it was found
@@ -2185,6 +2911,38 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/audit-events (the `ListAuditEvents` operationId).
 	ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ImportApiKeysWithBody Import keys of another service
+	//
+	// Creates keys whose secrets another service issued, from the secrets or their hashes. They
+	// verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+	// introspection and forward-auth accept them, not this API itself.
+	//
+	// Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+	// once: a repeated row says `exists`, whatever became of its key, so that an import that was
+	// interrupted can be repeated as a whole. A body that does not match this contract is refused
+	// as a whole (400), and `details` name the rows.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/imports (the `ImportApiKeys` operationId).
+	ImportApiKeysWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportApiKeys Import keys of another service
+	//
+	// Creates keys whose secrets another service issued, from the secrets or their hashes. They
+	// verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+	// introspection and forward-auth accept them, not this API itself.
+	//
+	// Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+	// once: a repeated row says `exists`, whatever became of its key, so that an import that was
+	// interrupted can be repeated as a whole. A body that does not match this contract is refused
+	// as a whole (400), and `details` name the rows.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/imports (the `ImportApiKeys` operationId).
+	ImportApiKeys(ctx context.Context, body ImportApiKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ReportLeakedKeyWithBody Report a key that you found
 	//
 	// For secret scanners and anyone who finds a secret; needs no credentials. A key's current
@@ -2335,6 +3093,114 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/verify (the `VerifyApiKey` operationId).
 	VerifyApiKey(ctx context.Context, body VerifyApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhooks List webhooks
+	//
+	// Returns all webhooks, oldest first; there are at most 100.
+	//
+	// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+	ListWebhooks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookWithBody Create a webhook
+	//
+	// Events from now on are delivered to `url`, signed as the Standard Webhooks specification
+	// says. Store the secret: it is not shown again. Addresses are checked at each delivery: the
+	// operator's own network is not reached unless `serve --webhook-allow` names it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhook Create a webhook
+	//
+	// Events from now on are delivered to `url`, signed as the Standard Webhooks specification
+	// says. Store the secret: it is not shown again. Addresses are checked at each delivery: the
+	// operator's own network is not reached unless `serve --webhook-allow` names it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteWebhook Delete a webhook
+	//
+	// Ends deliveries for good, and removes their list. Returns the webhook as it was.
+	//
+	// Corresponds with DELETE /v1/webhooks/{webhook_id} (the `DeleteWebhook` operationId).
+	DeleteWebhook(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWebhook Get a webhook
+	//
+	// Returns a webhook without its secret.
+	//
+	// Corresponds with GET /v1/webhooks/{webhook_id} (the `GetWebhook` operationId).
+	GetWebhook(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhookWithBody Change a webhook
+	//
+	// Changes only the properties that are present; `{}` changes nothing. `enabled: true` continues
+	// where deliveries stopped: what happened meanwhile is delivered, as far as the audit log still
+	// has it. `owner` cannot change: create another webhook.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/webhooks/{webhook_id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithBody(ctx context.Context, webhookId WebhookId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhook Change a webhook
+	//
+	// Changes only the properties that are present; `{}` changes nothing. `enabled: true` continues
+	// where deliveries stopped: what happened meanwhile is delivered, as far as the audit log still
+	// has it. `owner` cannot change: create another webhook.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/webhooks/{webhook_id} (the `UpdateWebhook` operationId).
+	UpdateWebhook(ctx context.Context, webhookId WebhookId, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookDeliveries List deliveries
+	//
+	// What became of the latest events, newest first: those that wait, and the last 1,000 of seven
+	// days that do not. Pass the `next` of an answer as `before` to read on, until there is none.
+	//
+	// Corresponds with GET /v1/webhooks/{webhook_id}/deliveries (the `ListWebhookDeliveries` operationId).
+	ListWebhookDeliveries(ctx context.Context, webhookId WebhookId, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetryWebhookDelivery Deliver an event again
+	//
+	// Makes the delivery due now, whatever became of it, and starts its 72 hours again.
+	//
+	// Corresponds with POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry (the `RetryWebhookDelivery` operationId).
+	RetryWebhookDelivery(ctx context.Context, webhookId WebhookId, eventId EventId, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateWebhookSecretWithBody Replace the secret of a webhook
+	//
+	// Returns the webhook with a new secret. Deliveries are signed with both secrets until the
+	// grace ends. An earlier old secret ends now.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/webhooks/{webhook_id}/rotate-secret (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecretWithBody(ctx context.Context, webhookId WebhookId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateWebhookSecret Replace the secret of a webhook
+	//
+	// Returns the webhook with a new secret. Deliveries are signed with both secrets until the
+	// grace ends. An earlier old secret ends now.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhooks/{webhook_id}/rotate-secret (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecret(ctx context.Context, webhookId WebhookId, body RotateWebhookSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestWebhook Send a test event
+	//
+	// Writes a `webhook.test` event and delivers it to this webhook, whatever its filters. Look at
+	// its deliveries for what became of it.
+	//
+	// Corresponds with POST /v1/webhooks/{webhook_id}/test (the `TestWebhook` operationId).
+	TestWebhook(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // ListApiKeys List API keys
@@ -2644,6 +3510,58 @@ func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsPar
 	return c.Client.Do(req)
 }
 
+// ImportApiKeysWithBody Import keys of another service
+//
+// Creates keys whose secrets another service issued, from the secrets or their hashes. They
+// verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+// introspection and forward-auth accept them, not this API itself.
+//
+// Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+// once: a repeated row says `exists`, whatever became of its key, so that an import that was
+// interrupted can be repeated as a whole. A body that does not match this contract is refused
+// as a whole (400), and `details` name the rows.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/imports (the `ImportApiKeys` operationId).
+func (c *Client) ImportApiKeysWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportApiKeysRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportApiKeys Import keys of another service
+//
+// Creates keys whose secrets another service issued, from the secrets or their hashes. They
+// verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+// introspection and forward-auth accept them, not this API itself.
+//
+// Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+// once: a repeated row says `exists`, whatever became of its key, so that an import that was
+// interrupted can be repeated as a whole. A body that does not match this contract is refused
+// as a whole (400), and `details` name the rows.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/imports (the `ImportApiKeys` operationId).
+func (c *Client) ImportApiKeys(ctx context.Context, body ImportApiKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportApiKeysRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ReportLeakedKeyWithBody Report a key that you found
 //
 // For secret scanners and anyone who finds a secret; needs no credentials. A key's current
@@ -2915,6 +3833,234 @@ func (c *Client) VerifyApiKey(ctx context.Context, body VerifyApiKeyJSONRequestB
 	return c.Client.Do(req)
 }
 
+// ListWebhooks List webhooks
+//
+// Returns all webhooks, oldest first; there are at most 100.
+//
+// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+func (c *Client) ListWebhooks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhooksRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookWithBody Create a webhook
+//
+// Events from now on are delivered to `url`, signed as the Standard Webhooks specification
+// says. Store the secret: it is not shown again. Addresses are checked at each delivery: the
+// operator's own network is not reached unless `serve --webhook-allow` names it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhook Create a webhook
+//
+// Events from now on are delivered to `url`, signed as the Standard Webhooks specification
+// says. Store the secret: it is not shown again. Addresses are checked at each delivery: the
+// operator's own network is not reached unless `serve --webhook-allow` names it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteWebhook Delete a webhook
+//
+// Ends deliveries for good, and removes their list. Returns the webhook as it was.
+//
+// Corresponds with DELETE /v1/webhooks/{webhook_id} (the `DeleteWebhook` operationId).
+func (c *Client) DeleteWebhook(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteWebhookRequest(c.Server, webhookId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWebhook Get a webhook
+//
+// Returns a webhook without its secret.
+//
+// Corresponds with GET /v1/webhooks/{webhook_id} (the `GetWebhook` operationId).
+func (c *Client) GetWebhook(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWebhookRequest(c.Server, webhookId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhookWithBody Change a webhook
+//
+// Changes only the properties that are present; `{}` changes nothing. `enabled: true` continues
+// where deliveries stopped: what happened meanwhile is delivered, as far as the audit log still
+// has it. `owner` cannot change: create another webhook.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/webhooks/{webhook_id} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhookWithBody(ctx context.Context, webhookId WebhookId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequestWithBody(c.Server, webhookId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhook Change a webhook
+//
+// Changes only the properties that are present; `{}` changes nothing. `enabled: true` continues
+// where deliveries stopped: what happened meanwhile is delivered, as far as the audit log still
+// has it. `owner` cannot change: create another webhook.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/webhooks/{webhook_id} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhook(ctx context.Context, webhookId WebhookId, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequest(c.Server, webhookId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhookDeliveries List deliveries
+//
+// What became of the latest events, newest first: those that wait, and the last 1,000 of seven
+// days that do not. Pass the `next` of an answer as `before` to read on, until there is none.
+//
+// Corresponds with GET /v1/webhooks/{webhook_id}/deliveries (the `ListWebhookDeliveries` operationId).
+func (c *Client) ListWebhookDeliveries(ctx context.Context, webhookId WebhookId, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookDeliveriesRequest(c.Server, webhookId, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetryWebhookDelivery Deliver an event again
+//
+// Makes the delivery due now, whatever became of it, and starts its 72 hours again.
+//
+// Corresponds with POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry (the `RetryWebhookDelivery` operationId).
+func (c *Client) RetryWebhookDelivery(ctx context.Context, webhookId WebhookId, eventId EventId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetryWebhookDeliveryRequest(c.Server, webhookId, eventId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateWebhookSecretWithBody Replace the secret of a webhook
+//
+// Returns the webhook with a new secret. Deliveries are signed with both secrets until the
+// grace ends. An earlier old secret ends now.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/webhooks/{webhook_id}/rotate-secret (the `RotateWebhookSecret` operationId).
+func (c *Client) RotateWebhookSecretWithBody(ctx context.Context, webhookId WebhookId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookSecretRequestWithBody(c.Server, webhookId, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateWebhookSecret Replace the secret of a webhook
+//
+// Returns the webhook with a new secret. Deliveries are signed with both secrets until the
+// grace ends. An earlier old secret ends now.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhooks/{webhook_id}/rotate-secret (the `RotateWebhookSecret` operationId).
+func (c *Client) RotateWebhookSecret(ctx context.Context, webhookId WebhookId, body RotateWebhookSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookSecretRequest(c.Server, webhookId, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestWebhook Send a test event
+//
+// Writes a `webhook.test` event and delivers it to this webhook, whatever its filters. Look at
+// its deliveries for what became of it.
+//
+// Corresponds with POST /v1/webhooks/{webhook_id}/test (the `TestWebhook` operationId).
+func (c *Client) TestWebhook(ctx context.Context, webhookId WebhookId, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequest(c.Server, webhookId)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // NewListApiKeysRequest constructs an http.Request for the ListApiKeys method
 func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Request, error) {
 	var err error
@@ -3042,6 +4188,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.Rotating != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "rotating", *params.Rotating, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ForeignSecret != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "foreign_secret", *params.ForeignSecret, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3792,6 +4950,46 @@ func NewListAuditEventsRequest(server string, params *ListAuditEventsParams) (*h
 	return req, nil
 }
 
+// NewImportApiKeysRequest calls the generic ImportApiKeys builder with application/json body
+func NewImportApiKeysRequest(server string, body ImportApiKeysJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewImportApiKeysRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewImportApiKeysRequestWithBody constructs an http.Request for the ImportApiKeys method, with any body, and a specified content type
+func NewImportApiKeysRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/imports")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewReportLeakedKeyRequest calls the generic ReportLeakedKey builder with application/json body
 func NewReportLeakedKeyRequest(server string, body ReportLeakedKeyJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4245,6 +5443,395 @@ func NewVerifyApiKeyRequestWithBody(server string, contentType string, body io.R
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListWebhooksRequest constructs an http.Request for the ListWebhooks method
+func NewListWebhooksRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateWebhookRequest calls the generic CreateWebhook builder with application/json body
+func NewCreateWebhookRequest(server string, body CreateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateWebhookRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateWebhookRequestWithBody constructs an http.Request for the CreateWebhook method, with any body, and a specified content type
+func NewCreateWebhookRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteWebhookRequest constructs an http.Request for the DeleteWebhook method
+func NewDeleteWebhookRequest(server string, webhookId WebhookId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetWebhookRequest constructs an http.Request for the GetWebhook method
+func NewGetWebhookRequest(server string, webhookId WebhookId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateWebhookRequest calls the generic UpdateWebhook builder with application/json body
+func NewUpdateWebhookRequest(server string, webhookId WebhookId, body UpdateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateWebhookRequestWithBody(server, webhookId, "application/json", bodyReader)
+}
+
+// NewUpdateWebhookRequestWithBody constructs an http.Request for the UpdateWebhook method, with any body, and a specified content type
+func NewUpdateWebhookRequestWithBody(server string, webhookId WebhookId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListWebhookDeliveriesRequest constructs an http.Request for the ListWebhookDeliveries method
+func NewListWebhookDeliveriesRequest(server string, webhookId WebhookId, params *ListWebhookDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/deliveries", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Before != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "before", *params.Before, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ItemsPerPage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "items_per_page", *params.ItemsPerPage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRetryWebhookDeliveryRequest constructs an http.Request for the RetryWebhookDelivery method
+func NewRetryWebhookDeliveryRequest(server string, webhookId WebhookId, eventId EventId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "event_id", eventId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/deliveries/%s/retry", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRotateWebhookSecretRequest calls the generic RotateWebhookSecret builder with application/json body
+func NewRotateWebhookSecretRequest(server string, webhookId WebhookId, body RotateWebhookSecretJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateWebhookSecretRequestWithBody(server, webhookId, "application/json", bodyReader)
+}
+
+// NewRotateWebhookSecretRequestWithBody constructs an http.Request for the RotateWebhookSecret method, with any body, and a specified content type
+func NewRotateWebhookSecretRequestWithBody(server string, webhookId WebhookId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/rotate-secret", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewTestWebhookRequest constructs an http.Request for the TestWebhook method
+func NewTestWebhookRequest(server string, webhookId WebhookId) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook_id", webhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }

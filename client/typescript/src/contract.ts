@@ -209,6 +209,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import keys of another service
+         * @description Creates keys whose secrets another service issued, from the secrets or their hashes. They
+         *     verify at once as they are; a rotation gives a key a secret of this service. Only verify,
+         *     introspection and forward-auth accept them, not this API itself.
+         *
+         *     Each row is imported by itself, and answered by its place in `keys`. A secret is imported
+         *     once: a repeated row says `exists`, whatever became of its key, so that an import that was
+         *     interrupted can be repeated as a whole. A body that does not match this contract is refused
+         *     as a whole (400), and `details` name the rows.
+         */
+        post: operations["importApiKeys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/owners/{owner}": {
         parameters: {
             query?: never;
@@ -443,6 +470,145 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhooks
+         * @description Returns all webhooks, oldest first; there are at most 100.
+         */
+        get: operations["listWebhooks"];
+        put?: never;
+        /**
+         * Create a webhook
+         * @description Events from now on are delivered to `url`, signed as the Standard Webhooks specification
+         *     says. Store the secret: it is not shown again. Addresses are checked at each delivery: the
+         *     operator's own network is not reached unless `serve --webhook-allow` names it.
+         */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a webhook
+         * @description Returns a webhook without its secret.
+         */
+        get: operations["getWebhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description Ends deliveries for good, and removes their list. Returns the webhook as it was.
+         */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook
+         * @description Changes only the properties that are present; `{}` changes nothing. `enabled: true` continues
+         *     where deliveries stopped: what happened meanwhile is delivered, as far as the audit log still
+         *     has it. `owner` cannot change: create another webhook.
+         */
+        patch: operations["updateWebhook"];
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace the secret of a webhook
+         * @description Returns the webhook with a new secret. Deliveries are signed with both secrets until the
+         *     grace ends. An earlier old secret ends now.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test event
+         * @description Writes a `webhook.test` event and delivers it to this webhook, whatever its filters. Look at
+         *     its deliveries for what became of it.
+         */
+        post: operations["testWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deliveries
+         * @description What became of the latest events, newest first: those that wait, and the last 1,000 of seven
+         *     days that do not. Pass the `next` of an answer as `before` to read on, until there is none.
+         */
+        get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}/deliveries/{event_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deliver an event again
+         * @description Makes the delivery due now, whatever became of it, and starts its 72 hours again.
+         */
+        post: operations["retryWebhookDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -642,6 +808,101 @@ export interface components {
             enabled?: boolean;
             recipient?: components["schemas"]["Recipient"];
         };
+        /** @description Keys to import */
+        ApiKeyImport: {
+            /**
+             * @description Whether to create nothing, and only say what would become of each row; `false` if
+             *     absent. Whether an owner may have so many keys is not checked
+             * @example true
+             */
+            dry_run?: boolean;
+            /** @description The rows */
+            keys: components["schemas"]["ImportedKey"][];
+        };
+        /** @description A key of another service, with either `secret`, or `hash` and `scheme` */
+        ImportedKey: {
+            name: components["schemas"]["Name"];
+            /**
+             * Format: date-time
+             * @description The expiry; the rules of creation apply
+             * @example 2030-01-31T12:00:00Z
+             */
+            expires_at: string;
+            owner?: components["schemas"]["Owner"];
+            scopes?: components["schemas"]["RequestedScopes"];
+            metadata?: components["schemas"]["Metadata"];
+            rate_limit?: components["schemas"]["RateLimitSetting"];
+            quota?: components["schemas"]["QuotaSetting"];
+            /**
+             * @description The networks that the key may be used from; from anywhere if absent
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            allowed_cidrs?: components["schemas"]["Network"][];
+            /**
+             * @description Whether the key works; if `false`, it is suspended; `true` if absent
+             * @example true
+             */
+            enabled?: boolean;
+            /**
+             * @description The secret itself, of which only a hash is kept
+             * @example legacy_live_4f9c2a7d1e6b8035
+             */
+            secret?: string;
+            scheme?: components["schemas"]["HashScheme"];
+            /**
+             * @description The secret's hash, in hex, base64 or base64url, with or without padding. Of an
+             *     HMAC, the server needs the pepper (`--import-pepper-file`) to verify the secret
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            hash?: string;
+        };
+        /**
+         * @description How `hash` was made of the secret's characters
+         * @example sha256
+         * @enum {string}
+         */
+        HashScheme: "sha256" | "sha512" | "hmac-sha256";
+        /** @description What became of each row */
+        ApiKeyImportResponse: {
+            /** @description One for each of the request's keys, in their order */
+            rows: components["schemas"]["ImportedRow"][];
+        };
+        /** @description What became of a row */
+        ImportedRow: {
+            /**
+             * Format: int32
+             * @description The row's place in `keys`, from 0
+             * @example 0
+             */
+            row: number;
+            /**
+             * @description `created`: there is a new key, or would be; `exists`: the secret was imported
+             *     before; `conflict`: the owner has a key of this name, or as many as it may have;
+             *     `invalid`: the row breaks a rule. The last two created nothing
+             * @example created
+             * @enum {string}
+             */
+            outcome: "created" | "exists" | "conflict" | "invalid";
+            /**
+             * Format: uuid
+             * @description The key's id, if there is one
+             * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+             */
+            id?: string;
+            /**
+             * @description The property to fix
+             * @example name
+             */
+            field?: string;
+            /**
+             * @description What to fix, for people
+             * @example another of the owner's keys has this name; choose another one
+             */
+            message?: string;
+        };
         /** @description What to change; what is absent stays as it is */
         ApiKeyUpdate: {
             name?: components["schemas"]["Name"];
@@ -764,6 +1025,12 @@ export interface components {
              * @example 2026-11-24T09:00:00.000Z
              */
             grace_ends_at?: string;
+            /**
+             * @description `true` while the key has a secret that was imported from another service; absent
+             *     otherwise. A rotation replaces it
+             * @example true
+             */
+            foreign_secret?: boolean;
             status: components["schemas"]["ApiKeyStatus"];
             name: components["schemas"]["Name"];
             owner: components["schemas"]["Owner"];
@@ -1300,14 +1567,14 @@ export interface components {
          */
         ScanLabel: "true_positive" | "false_positive";
         /**
-         * @description What was done to a key. `leak`: its secret was reported, which ended the key, or the
+         * @description What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
          *     grace of its old secret. `outside`: nothing was changed, but the key was used from outside
          *     its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
          *     changed, and no key.
          * @example update
          * @enum {string}
          */
-        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner" | "outside";
+        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner" | "outside" | "create_webhook" | "update_webhook" | "rotate_webhook" | "delete_webhook" | "test_webhook";
         /**
          * @description The `id` of the acting key, or `operator`: someone with access to the database. The
          *     actor of a leak or of `outside` is the key itself.
@@ -1375,6 +1642,11 @@ export interface components {
             from?: components["schemas"]["Scopes"];
             to?: components["schemas"]["Scopes"];
         };
+        /** @description The old and the new event types of a webhook */
+        AuditEventsChange: {
+            from?: components["schemas"]["WebhookEvents"];
+            to?: components["schemas"]["WebhookEvents"];
+        };
         /** @description The old and the new metadata */
         AuditMetadataChange: {
             from?: components["schemas"]["Metadata"];
@@ -1396,9 +1668,10 @@ export interface components {
             to?: components["schemas"]["Networks"];
         };
         /**
-         * @description The properties of the key or owner that changed, with their old and new values. `from` is absent if
+         * @description The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
          *     there was nothing before, `to` if there is nothing now; both are absent in events of
-         *     older versions, which did not record values. A secret is never shown.
+         *     older versions, which did not record values. A secret is never shown. `imported` is how the
+         *     imported secret of a new key is hashed.
          */
         AuditChanges: {
             name?: components["schemas"]["AuditTextChange"];
@@ -1414,8 +1687,13 @@ export interface components {
             revocation_reason?: components["schemas"]["AuditTextChange"];
             enabled?: components["schemas"]["AuditFlagChange"];
             grace_ends_at?: components["schemas"]["AuditTimeChange"];
+            imported?: components["schemas"]["AuditTextChange"];
+            url?: components["schemas"]["AuditTextChange"];
+            webhook_description?: components["schemas"]["AuditTextChange"];
+            events?: components["schemas"]["AuditEventsChange"];
+            disabled_reason?: components["schemas"]["AuditTextChange"];
         };
-        /** @description A change of a key or of an owner, or a use that its owner wants to know of */
+        /** @description A change of a key, an owner or a webhook, or a use that its owner wants to know of */
         AuditEvent: {
             /**
              * Format: uuid
@@ -1432,7 +1710,7 @@ export interface components {
             action: components["schemas"]["AuditAction"];
             /**
              * Format: uuid
-             * @description The key that was changed; all zeros for `update_owner`
+             * @description The key or webhook that was changed; all zeros for `update_owner`
              * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
              */
             key_id: string;
@@ -1441,8 +1719,8 @@ export interface components {
             changes: components["schemas"]["AuditChanges"];
             actor: components["schemas"]["AuditActor"];
             /**
-             * @description `http`, `leak report`, `GitHub secret scanning`, or the operator's command: `serve` created the first key,
-             *     `keys create` and the like work on the database itself
+             * @description `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
+             *     command: `serve` created the first key, `keys create` and the like work on the database itself
              * @example http
              */
             via: string;
@@ -1470,6 +1748,186 @@ export interface components {
             next?: string;
         };
         /**
+         * @description What happened. `api_key.address_observed`: a key was used from outside its
+         *     `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+         * @example api_key.revoked
+         * @enum {string}
+         */
+        WebhookEventType: "api_key.created" | "api_key.updated" | "api_key.rotated" | "api_key.suspended" | "api_key.resumed" | "api_key.revoked" | "api_key.leaked" | "api_key.address_observed" | "owner.updated" | "webhook.created" | "webhook.updated" | "webhook.rotated" | "webhook.deleted" | "webhook.test";
+        /**
+         * @description Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+         *     their own. Redirects are not followed.
+         * @example https://hooks.example.com/apikeyd
+         */
+        WebhookUrl: string;
+        /**
+         * @description What the webhook is for
+         * @example Tells the shop
+         */
+        WebhookDescription: string;
+        /**
+         * @description Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+         *     their sequence numbers that none is missing.
+         * @example [
+         *       "api_key.leaked",
+         *       "api_key.revoked"
+         *     ]
+         */
+        WebhookEvents: components["schemas"]["WebhookEventType"][];
+        /** @description A new webhook. With an `owner` it gets only events of this owner and its keys. */
+        WebhookCreate: {
+            url: components["schemas"]["WebhookUrl"];
+            description?: components["schemas"]["WebhookDescription"];
+            events?: components["schemas"]["WebhookEvents"];
+            owner?: components["schemas"]["Owner"];
+        };
+        /** @description What to change; what is absent stays as it is */
+        WebhookUpdate: {
+            url?: components["schemas"]["WebhookUrl"];
+            description?: components["schemas"]["WebhookDescription"];
+            events?: components["schemas"]["WebhookEvents"];
+            /**
+             * @description Whether events are delivered
+             * @example false
+             */
+            enabled?: boolean;
+        };
+        /** @description How to rotate */
+        WebhookRotate: {
+            /**
+             * Format: int32
+             * @description How long deliveries are signed with the old secret too, at most 7 days
+             * @example 86400
+             */
+            grace_seconds: number;
+        };
+        /** @description A webhook */
+        WebhookResponse: {
+            /**
+             * Format: uuid
+             * @description UUIDv7 (RFC 9562)
+             * @example 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+             */
+            id: string;
+            url: components["schemas"]["WebhookUrl"];
+            description: components["schemas"]["WebhookDescription"];
+            events: components["schemas"]["WebhookEvents"];
+            owner?: components["schemas"]["Owner"];
+            /**
+             * @description Whether events are delivered
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * Format: date-time
+             * @description Since when it is disabled; absent while it is enabled
+             * @example 2026-11-26T10:30:00.000Z
+             */
+            disabled_at?: string;
+            /**
+             * @description Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+             *     failed for 72 hours; absent while it is enabled
+             * @example failing
+             * @enum {string}
+             */
+            disabled_reason?: "request" | "gone" | "failing";
+            /**
+             * Format: date-time
+             * @description When an attempt failed first since one succeeded; absent if the last one succeeded
+             * @example 2026-11-23T10:30:00.000Z
+             */
+            failing_since?: string;
+            /**
+             * Format: date-time
+             * @description Until when deliveries are signed with the old secret too; absent if they are not
+             * @example 2026-11-24T10:30:00.000Z
+             */
+            old_secret_until?: string;
+            /**
+             * Format: date-time
+             * @description When the webhook was created
+             * @example 2026-11-23T10:30:00.000Z
+             */
+            created_at: string;
+        };
+        /** @description A webhook with its secret, which is never shown again */
+        WebhookWithSecretResponse: components["schemas"]["WebhookResponse"] & {
+            /**
+             * @description What deliveries are signed with (only returned on creation and rotation)
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+             */
+            secret: string;
+        };
+        /** @description All webhooks, oldest first */
+        WebhookListResponse: {
+            /** @description The webhooks */
+            data: components["schemas"]["WebhookResponse"][];
+        };
+        /**
+         * @description `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+         *     given up, because its event was removed from the audit log
+         * @example waiting
+         * @enum {string}
+         */
+        WebhookDeliveryState: "waiting" | "delivered" | "failed";
+        /** @description What became of an event on its way to a webhook */
+        WebhookDelivery: {
+            /**
+             * Format: uuid
+             * @description The audit event's `id`, which is the delivery's `webhook-id`
+             * @example 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+             */
+            event_id: string;
+            type: components["schemas"]["WebhookEventType"];
+            state: components["schemas"]["WebhookDeliveryState"];
+            /**
+             * Format: int32
+             * @description How many attempts were made
+             * @example 3
+             */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description When the attempts began; 72 hours later the webhook is disabled
+             * @example 2026-11-23T10:30:00.000Z
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description When the next attempt is due; absent if there will be none
+             * @example 2026-11-23T10:30:00.000Z
+             */
+            next_attempt_at?: string;
+            /**
+             * Format: date-time
+             * @description When it was delivered or given up; absent while it waits
+             * @example 2026-11-23T10:30:01.000Z
+             */
+            finished_at?: string;
+            /**
+             * Format: int32
+             * @description The HTTP status of the last answer; absent if there was none
+             * @example 503
+             */
+            status?: number;
+            /**
+             * @description Why the last attempt failed; what the receiver answered is not kept
+             * @example no answer within 10s
+             */
+            error?: string;
+        };
+        /** @description Deliveries, newest event first */
+        WebhookDeliveryListResponse: {
+            /** @description The deliveries of this answer */
+            data: components["schemas"]["WebhookDelivery"][];
+            /**
+             * Format: uuid
+             * @description Pass it as `before` to read on; absent if there are no more deliveries
+             * @example 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+             */
+            next?: string;
+        };
+        /**
          * @description Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
          *     shape is older than that, and a second media type would split the error types of
          *     generated clients.
@@ -1491,8 +1949,9 @@ export interface components {
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
              *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED, SIGNATURE_INVALID (401); ADDRESS_NOT_ALLOWED,
              *     INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-             *     KEY_NOT_FOUND, OWNER_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-             *     TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+             *     KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
+             *     METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
+             *     TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
              *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
              *     the change was made before you repeat it. New codes may be added.
@@ -1581,6 +2040,50 @@ export interface components {
         };
         /** @description No such key, or it belongs to another owner */
         NotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description No such webhook */
+        WebhookNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description No such webhook or delivery */
+        DeliveryNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description There are 100 webhooks */
+        TooManyWebhooks: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description The webhook is disabled */
+        WebhookDisabled: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -1757,6 +2260,16 @@ export interface components {
          */
         OwnerName: string;
         /**
+         * @description The `id` of a webhook
+         * @example 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+         */
+        WebhookId: string;
+        /**
+         * @description The `event_id` of a delivery
+         * @example 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+         */
+        EventId: string;
+        /**
          * @description Only the interval of this time and later ones, at most 400. By default the last 60
          *     minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
          *     the intervals longer.
@@ -1787,6 +2300,12 @@ export interface components {
          * @example /v1/api-keys/0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
          */
         Location: string;
+        /**
+         * @description The new webhook's path. A proxy that removes the beginning of paths must put it in front
+         *     of this one.
+         * @example /v1/webhooks/0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+         */
+        WebhookLocation: string;
         /**
          * @description Identifies this call in the service's log; always present
          * @example 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
@@ -1898,6 +2417,12 @@ export interface operations {
                  * @example true
                  */
                 rotating?: boolean;
+                /**
+                 * @description `true`: only keys that a secret imported from another service still opens; `false`:
+                 *     only the others
+                 * @example true
+                 */
+                foreign_secret?: boolean;
                 /**
                  * @description The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
                  *     expires and works with any `items_per_page`, but only with the filters of its own
@@ -2352,6 +2877,36 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    importApiKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiKeyImport"];
+            };
+        };
+        responses: {
+            /** @description What became of each row */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyImportResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Error"];
+        };
+    };
     getOwner: {
         parameters: {
             query?: never;
@@ -2747,6 +3302,323 @@ export interface operations {
             400: components["responses"]["BadQuery"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            default: components["responses"]["Error"];
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All webhooks */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookListResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Error"];
+        };
+    };
+    createWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description The webhook with its secret */
+            201: {
+                headers: {
+                    Location: components["headers"]["WebhookLocation"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecretResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["TooManyWebhooks"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a webhook
+                 * @example 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                webhook_id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a webhook
+                 * @example 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                webhook_id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook that was deleted */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    updateWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a webhook
+                 * @example 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                webhook_id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookUpdate"];
+            };
+        };
+        responses: {
+            /** @description The webhook with the change made */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a webhook
+                 * @example 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                webhook_id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRotate"];
+            };
+        };
+        responses: {
+            /** @description The webhook with its new secret */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecretResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a webhook
+                 * @example 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                webhook_id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery, which waits */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            409: components["responses"]["WebhookDisabled"];
+            default: components["responses"]["Error"];
+        };
+    };
+    listWebhookDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Only deliveries in this state */
+                state?: components["schemas"]["WebhookDeliveryState"];
+                /**
+                 * @description Only events older than the one with this `id`
+                 * @example 0197a1b2-7400-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                before?: string;
+                /**
+                 * @description The most deliveries in an answer; 20 if absent
+                 * @example 20
+                 */
+                items_per_page?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a webhook
+                 * @example 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                webhook_id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of deliveries */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryListResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["WebhookNotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    retryWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of a webhook
+                 * @example 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                webhook_id: components["parameters"]["WebhookId"];
+                /**
+                 * @description The `event_id` of a delivery
+                 * @example 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                event_id: components["parameters"]["EventId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery, which waits */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["DeliveryNotFound"];
+            409: components["responses"]["WebhookDisabled"];
             default: components["responses"]["Error"];
         };
     };

@@ -8,6 +8,7 @@ import { ApiKeysError } from "./error.js";
 
 export { ApiKeysError } from "./error.js";
 export type { components, operations, paths } from "./contract.js";
+export * from "./webhooks.js";
 
 export type ApiKey = components["schemas"]["ApiKeyResponse"];
 export type ApiKeyWithSecret = components["schemas"]["ApiKeyWithSecretResponse"];

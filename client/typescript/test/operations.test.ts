@@ -136,3 +136,16 @@ test("networks are kept, decide about addresses, and are removed", async () => {
   assert.equal((await update(id, { observe_cidrs: [] })).observe_cidrs, undefined);
   assert.equal(await from(), "VALID");
 });
+
+test("a secret of another service is imported once, and verifies", async () => {
+  const { owner } = await newOwner();
+  const key = `legacy_${crypto.randomUUID()}`;
+  const row = { owner, name: "imported", expires_at: tomorrow(), secret: key };
+  const outcomes = async (dry_run: boolean) =>
+    (await unwrap(admin.POST("/v1/imports", { body: { dry_run, keys: [row] } }))).rows.map(({ outcome }) => outcome);
+  assert.deepEqual(await outcomes(true), ["created"]);
+  assert.deepEqual(await outcomes(false), ["created"]);
+  assert.deepEqual(await outcomes(false), ["exists"]);
+  const { code, key: found } = await verify(key);
+  assert.deepEqual([code, found?.foreign_secret, found?.owner], ["VALID", true, owner]);
+});

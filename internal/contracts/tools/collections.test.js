@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { contract, folder, run, service, tool } from "./kit.js";
 
+// A webhook has no name, so a played example never has the id of one that is there; and secret scanning is off.
+const expected = (path, status) => (/v1\/(webhooks|secret-scanning)\//.test(path) ? 404 : status < 300 ? status : 200);
+
 test("the same contract gives the same collections, and Newman plays Postman's", async (t) => {
   const { url, key } = await service(t);
   const [first, second] = [await folder(t), await folder(t)];
@@ -23,8 +26,9 @@ test("the same contract gives the same collections, and Newman plays Postman's",
     "--env-var", `bearerToken=${key}`, "--reporters", "json", "--reporter-json-export", report,
   ]);
   const { run: { executions } } = JSON.parse(await readFile(report, "utf8"));
-  assert.equal(executions.length, 20);
-  assert.deepEqual(executions.filter(({ response }) => response.code >= 300).map(({ item, response }) => `${item.name}: ${response.code}`), ["Receive GitHub's secret scanning: 404"]);
+  assert.equal(executions.length, 30);
+  const failed = executions.filter(({ request, response }) => response.code !== expected(request.url.path.join("/"), response.code));
+  assert.deepEqual(failed.map(({ item, response }) => `${item.name}: ${response.code}`), []);
 });
 
 test("Bruno imports the contract and plays it", async (t) => {
@@ -36,6 +40,7 @@ test("Bruno imports the contract and plays it", async (t) => {
     "run", "-r", "--env-var", `baseUrl=${url}`, "--env-var", `apiKey=${key}`, "--reporter-json", report,
   ], { cwd });
   const results = JSON.parse(await readFile(report, "utf8")).flatMap(({ results }) => results);
-  assert.equal(results.length, 20);
-  assert.deepEqual(results.filter(({ response }) => response.status >= 300).map(({ test, response }) => `${test.filename}: ${response.status}`), ["Leaks/Receive GitHub's secret scanning.bru: 404"]);
+  assert.equal(results.length, 30);
+  const failed = results.filter(({ request, response }) => response.status !== expected(request.url, response.status));
+  assert.deepEqual(failed.map(({ test, response }) => `${test.filename}: ${response.status}`), []);
 });

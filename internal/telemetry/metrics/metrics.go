@@ -13,10 +13,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"apikeyd/handlers"
+	"apikeyd/internal/webhook"
 	"apikeyd/verify"
 )
 
-// Sources are the sources of the metrics. All fields except Unconfirmed and Dropped must be set.
+// Sources are the sources of the metrics. All fields except the functions must be set.
 type Sources struct {
 	Database   Database
 	Verifier   *verify.Verifier
@@ -28,6 +29,8 @@ type Sources struct {
 	Unconfirmed func() bool
 	// Dropped returns how many log lines were dropped; nil means none.
 	Dropped func() uint64
+	// Webhooks returns what became of deliveries; nil means that there are none.
+	Webhooks func() webhook.Stats
 }
 
 // Build identifies the program.
@@ -75,7 +78,7 @@ func New(s Sources) (*Metrics, error) {
 		return float64(s.Dropped())
 	})
 	for _, c := range []prometheus.Collector{
-		build, restored, dropped, m.requests, m.connections, m.keys, newVerifier(s.Verifier), newDatabase(s.Database),
+		build, restored, dropped, m.requests, m.connections, m.keys, newVerifier(s.Verifier), newDatabase(s.Database), webhooks{s.Webhooks},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {

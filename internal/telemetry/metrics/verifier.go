@@ -19,7 +19,7 @@ var (
 	cacheEvictions = describe("apikeyd_verify_cache_evictions_total",
 		"Keys and refused secrets evicted to make room for others.")
 	cacheEntries = describe("apikeyd_verify_cache_entries",
-		"Cache entries: keys, secrets that belong to no key, and owners while one has settings.", "kind")
+		"Cache entries: keys, secrets that belong to no key, owners while one has settings, and foreign secrets.", "kind")
 	cacheTrusted = describe("apikeyd_verify_cache_trusted",
 		"1 while cache entries count; 0 while the database cannot be checked.")
 	limitedKeys = describe("apikeyd_rate_limited_keys",
@@ -50,6 +50,7 @@ func (v verifier) Collect(to chan<- prometheus.Metric) {
 	to <- gauge(cacheEntries, s.Keys, "key")
 	to <- gauge(cacheEntries, s.Refused, "refused")
 	to <- gauge(cacheEntries, v.v.Keys.Owners(), "owner")
+	to <- gauge(cacheEntries, v.v.Keys.ForeignSecrets(), "foreign")
 	to <- flag(cacheTrusted, s.Trusted)
 	to <- gauge(limitedKeys, v.v.Limited())
 	to <- gauge(quotaKeys, v.v.QuotaKeys())

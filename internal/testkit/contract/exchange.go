@@ -37,7 +37,7 @@ func (c *Contract) exchange(of Operation, r *http.Request, sent []byte) exchange
 	return exchange{contract: c, of: of, sent: sent, operation: operation,
 		input: &openapi3filter.RequestValidationInput{
 			Request:    clone,
-			PathParams: map[string]string{"key_name": "x", "owner": "x"}, // any string is valid
+			PathParams: map[string]string{"key_name": "x", "owner": "x", "webhook_id": "x", "event_id": "x"}, // any string is valid
 			Route: &routers.Route{Spec: c.document, Path: of.Path, PathItem: item, Method: of.Method,
 				Operation: operation},
 			Options: &openapi3filter.Options{

@@ -25,6 +25,9 @@ import (
 	"apikeyd/verify"
 )
 
+// Pepper is the pepper of imported HMACs.
+const Pepper = "a pepper for tests"
+
 // Options configure the service. The zero Options are the program's defaults and the real clock.
 type Options struct {
 	Now       func() time.Time
@@ -70,7 +73,7 @@ func Start(t testing.TB, o Options) *Server {
 		}
 	})
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Verifier = verify.New(keycache.New(s.DB, keycache.Options{Now: o.Now}), log, verify.Options{Quotas: s.DB, Reporter: s.DB})
+	s.Verifier = verify.New(keycache.New(s.DB, keycache.Options{Now: o.Now}), log, verify.Options{Quotas: s.DB, Reporter: s.DB, Pepper: []byte(Pepper)})
 	config := handlers.Config{Store: s.DB, Verifier: s.Verifier, Log: log, Now: o.Now}
 	for _, configure := range o.Configure {
 		configure(&config)

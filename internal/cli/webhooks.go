@@ -1,0 +1,403 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/client"
+)
+
+// webhooksCommands manage webhooks, on a server or in a database.
+type webhooksCommands struct {
+	Create       webhooksCreateCommand     `cmd:"" help:"Create a webhook and print its secret."`
+	List         webhooksListCommand       `cmd:"" help:"List webhooks."`
+	Get          webhooksGetCommand        `cmd:"" help:"Show one webhook."`
+	Update       webhooksUpdateCommand     `cmd:"" help:"Change a webhook, disable or enable it."`
+	Delete       webhooksDeleteCommand     `cmd:"" help:"Delete a webhook."`
+	RotateSecret webhooksRotateCommand     `cmd:"" name:"rotate-secret" help:"Give a webhook another secret and print it."`
+	Test         webhooksTestCommand       `cmd:"" help:"Have a test event delivered."`
+	Deliveries   webhooksDeliveriesCommand `cmd:"" help:"List what became of the latest events."`
+	Retry        webhooksRetryCommand      `cmd:"" help:"Have an event delivered again."`
+}
+
+// Help says where the commands look for webhooks.
+func (webhooksCommands) Help() string { return whereKeysAre }
+
+// webhookArg names the webhook that a command is about.
+type webhookArg struct {
+	ID string `arg:"" name:"id" help:"Id of the webhook."`
+}
+
+// one makes a call about a webhook and shows its result.
+func (t *target) one(ctx context.Context, s streams, call func(*client.Client) (client.Webhook, error), format jsonFlag) error {
+	return t.withKeys(ctx, s, func(keys keyring) error {
+		w, err := call(keys.client)
+		if err != nil {
+			return explain(keys.annotate(err), "", "")
+		}
+		if format.JSON {
+			return printJSON(s.out, w)
+		}
+		return printWebhook(s.out, w, time.Now())
+	})
+}
+
+// secret makes a call that returns a secret, and prints that on standard output.
+func (t *target) secret(
+	ctx context.Context, s streams, call func(*client.Client) (client.CreatedWebhook, error), format jsonFlag, made string,
+) error {
+	if err := s.mustBeRead(); err != nil {
+		return err
+	}
+	return t.withKeys(ctx, s, func(keys keyring) error {
+		w, err := call(keys.client)
+		if err != nil {
+			return explain(keys.annotate(err), "", "")
+		}
+		if format.JSON {
+			err = printJSON(s.out, struct {
+				client.Webhook
+				Secret string `json:"secret"`
+			}{w.Webhook, w.Secret.Reveal()})
+		} else {
+			_, err = fmt.Fprintln(s.out, w.Secret.Reveal())
+		}
+		if err != nil {
+			return err
+		}
+		s.note("%s the webhook %s. Nothing will show its secret again.", made, w.ID)
+		return nil
+	})
+}
+
+type webhooksCreateCommand struct {
+	URL         string   `name:"to" required:"" placeholder:"URL" help:"Where events are posted to."`
+	Event       []string `placeholder:"TYPE" help:"Only these types of events, such as api_key.leaked (all)."`
+	Owner       string   `placeholder:"OWNER" help:"Only events of this owner and its keys (of all)."`
+	Description string   `placeholder:"TEXT" help:"What it is for."`
+	jsonFlag
+	target
+}
+
+// Help explains the command.
+func (webhooksCreateCommand) Help() string {
+	return `Events from now on are delivered, signed as the Standard Webhooks specification says (docs/webhooks.md). On a server this needs keys:admin.
+
+Examples:
+
+    SECRET=$(apikeyd webhooks create --to https://hooks.example.com/apikeyd)
+    apikeyd webhooks create --to https://hooks.example.com/leaks --event api_key.leaked,api_key.revoked`
+}
+
+// Run creates one webhook.
+func (c *webhooksCreateCommand) Run(ctx context.Context, s streams) error {
+	return c.secret(ctx, s, func(api *client.Client) (client.CreatedWebhook, error) {
+		return api.CreateWebhook(ctx, client.NewWebhook{URL: c.URL, Events: c.Event, Owner: c.Owner, Description: c.Description})
+	}, c.jsonFlag, "Made")
+}
+
+type webhooksListCommand struct {
+	JSON bool `name:"json" help:"Print each webhook as the API would, one per line."`
+	target
+}
+
+// Help explains the command.
+func (webhooksListCommand) Help() string {
+	return `Oldest first. On a server this needs keys:admin.
+
+Examples:
+
+    apikeyd webhooks list
+    apikeyd webhooks list --json | jq -r 'select(.enabled | not).url'`
+}
+
+// Run prints webhooks as a table, or as a line of JSON each.
+func (c *webhooksListCommand) Run(ctx context.Context, s streams) error {
+	return c.withKeys(ctx, s, func(keys keyring) error {
+		all, err := keys.client.Webhooks(ctx)
+		if err != nil {
+			return explain(keys.annotate(err), "", "")
+		}
+		if len(all) == 0 && !c.JSON {
+			fmt.Fprintln(s.err, "There are no webhooks.")
+			return nil
+		}
+		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		if !c.JSON {
+			fmt.Fprintln(table, "ID\tSTATE\tURL\tEVENTS\tOWNER")
+		}
+		for _, w := range all {
+			if c.JSON {
+				if err := printJSON(s.out, w); err != nil {
+					return err
+				}
+				continue
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", w.ID, webhookState(w), printable(w.URL), webhookEvents(w), orDash(w.Owner, printable))
+		}
+		return table.Flush()
+	})
+}
+
+type webhooksGetCommand struct {
+	webhookArg
+	jsonFlag
+	target
+}
+
+// Help explains the command.
+func (webhooksGetCommand) Help() string {
+	return `On a server this needs keys:admin.
+
+Examples:
+
+    apikeyd webhooks get 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f`
+}
+
+// Run shows one webhook.
+func (c *webhooksGetCommand) Run(ctx context.Context, s streams) error {
+	return c.one(ctx, s, func(api *client.Client) (client.Webhook, error) { return api.Webhook(ctx, c.ID) }, c.jsonFlag)
+}
+
+type webhooksUpdateCommand struct {
+	webhookArg
+	URL         *string  `name:"to" placeholder:"URL" help:"Where events are posted to."`
+	Event       []string `xor:"events" placeholder:"TYPE" help:"Only these types of events."`
+	AllEvents   bool     `xor:"events" help:"All types of events."`
+	Description *string  `placeholder:"TEXT" help:"What it is for; an empty text removes it."`
+	Enable      bool     `xor:"state" help:"Deliver again, from where deliveries stopped."`
+	Disable     bool     `xor:"state" help:"Deliver nothing until it is enabled."`
+	jsonFlag
+	target
+}
+
+// Help explains the command.
+func (webhooksUpdateCommand) Help() string {
+	return `Only what you give changes. On a server this needs keys:admin. The changed webhook is shown.
+
+Examples:
+
+    apikeyd webhooks update 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f --enable
+    apikeyd webhooks update 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f --event api_key.leaked`
+}
+
+// Validate refuses a command that changes nothing.
+func (c *webhooksUpdateCommand) Validate() error {
+	if c.change() == (client.WebhookChange{}) {
+		return errors.New("say what to change: --to, --event, --all-events, --description, --enable or --disable")
+	}
+	return nil
+}
+
+func (c *webhooksUpdateCommand) change() client.WebhookChange {
+	change := client.WebhookChange{URL: c.URL, Description: c.Description}
+	if len(c.Event) > 0 || c.AllEvents {
+		change.Events = &c.Event
+	}
+	if c.Enable || c.Disable {
+		change.Enabled = &c.Enable
+	}
+	return change
+}
+
+// Run changes one webhook.
+func (c *webhooksUpdateCommand) Run(ctx context.Context, s streams) error {
+	return c.one(ctx, s, func(api *client.Client) (client.Webhook, error) { return api.UpdateWebhook(ctx, c.ID, c.change()) }, c.jsonFlag)
+}
+
+type webhooksDeleteCommand struct {
+	webhookArg
+	jsonFlag
+	target
+}
+
+// Help explains the command.
+func (webhooksDeleteCommand) Help() string {
+	return `Deliveries end for good; what waits is not delivered. On a server this needs keys:admin. The deleted webhook is shown.
+
+Examples:
+
+    apikeyd webhooks delete 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f`
+}
+
+// Run deletes one webhook.
+func (c *webhooksDeleteCommand) Run(ctx context.Context, s streams) error {
+	return c.one(ctx, s, func(api *client.Client) (client.Webhook, error) { return api.DeleteWebhook(ctx, c.ID) }, c.jsonFlag)
+}
+
+type webhooksRotateCommand struct {
+	webhookArg
+	Grace time.Duration `default:"24h" placeholder:"DURATION" help:"How long deliveries are signed with the old secret too, in whole seconds up to 7d (24h)."`
+	jsonFlag
+	target
+}
+
+// Help explains the command.
+func (webhooksRotateCommand) Help() string {
+	return `Until the grace ends, a receiver may know either secret. On a server this needs keys:admin.
+
+Examples:
+
+    SECRET=$(apikeyd webhooks rotate-secret 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f)`
+}
+
+// Validate checks the grace.
+func (c *webhooksRotateCommand) Validate() error {
+	if c.Grace < 0 || c.Grace > apikey.MaxGrace || c.Grace%time.Second != 0 {
+		return errors.New("--grace must be whole seconds, from 0 to 7d (168h)")
+	}
+	return nil
+}
+
+// Run rotates one secret.
+func (c *webhooksRotateCommand) Run(ctx context.Context, s streams) error {
+	return c.secret(ctx, s, func(api *client.Client) (client.CreatedWebhook, error) {
+		return api.RotateWebhookSecret(ctx, c.ID, c.Grace)
+	}, c.jsonFlag, "Rotated the secret of")
+}
+
+type webhooksTestCommand struct {
+	webhookArg
+	target
+}
+
+// Help explains the command.
+func (webhooksTestCommand) Help() string {
+	return `A server delivers the event within a second; apikeyd webhooks deliveries shows what became of it. On a server this needs keys:admin.
+
+Examples:
+
+    apikeyd webhooks test 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f`
+}
+
+// Run has a test event delivered.
+func (c *webhooksTestCommand) Run(ctx context.Context, s streams) error {
+	return c.withKeys(ctx, s, func(keys keyring) error {
+		d, err := keys.client.TestWebhook(ctx, c.ID)
+		if err != nil {
+			return explain(keys.annotate(err), "", "")
+		}
+		_, err = fmt.Fprintln(s.out, d.EventID)
+		return err
+	})
+}
+
+type webhooksDeliveriesCommand struct {
+	webhookArg
+	State string `enum:",waiting,delivered,failed" default:"" placeholder:"STATE" help:"Only deliveries that are waiting, delivered or failed."`
+	Limit int    `default:"50" placeholder:"N" help:"How many to list (${default}); 0 is all."`
+	JSON  bool   `name:"json" help:"Print each delivery as the API would, one per line."`
+	target
+}
+
+// Help explains the command.
+func (webhooksDeliveriesCommand) Help() string {
+	return `Newest event first. On a server this needs keys:admin.
+
+Examples:
+
+    apikeyd webhooks deliveries 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f --state waiting`
+}
+
+// Run prints deliveries as a table, or as a line of JSON each.
+func (c *webhooksDeliveriesCommand) Run(ctx context.Context, s streams) error {
+	return c.withKeys(ctx, s, func(keys keyring) error {
+		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		listed := 0
+		for d, err := range keys.client.Deliveries(ctx, c.ID, client.DeliveryOptions{State: c.State}) {
+			if err != nil {
+				return explain(keys.annotate(err), "", "")
+			}
+			if listed++; c.Limit > 0 && listed > c.Limit {
+				break
+			}
+			if c.JSON {
+				if err := printJSON(s.out, d); err != nil {
+					return err
+				}
+				continue
+			}
+			if listed == 1 {
+				fmt.Fprintln(table, "EVENT\tTYPE\tSTATE\tATTEMPTS\tNEXT\tERROR")
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", d.EventID, d.Type, d.State, d.Attempts, exactly(d.NextAt), orDash(d.Error, printable))
+		}
+		if listed == 0 && !c.JSON {
+			fmt.Fprintln(s.err, "No deliveries match.")
+		}
+		return table.Flush()
+	})
+}
+
+type webhooksRetryCommand struct {
+	webhookArg
+	Event string `arg:"" name:"event" help:"Id of the event."`
+	target
+}
+
+// Help explains the command.
+func (webhooksRetryCommand) Help() string {
+	return `Whatever became of the delivery, it is attempted again at once. On a server this needs keys:admin.
+
+Examples:
+
+    apikeyd webhooks retry 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f`
+}
+
+// Run has one event delivered again.
+func (c *webhooksRetryCommand) Run(ctx context.Context, s streams) error {
+	return c.withKeys(ctx, s, func(keys keyring) error {
+		if _, err := keys.client.RetryDelivery(ctx, c.ID, c.Event); err != nil {
+			return explain(keys.annotate(err), "", "")
+		}
+		return nil
+	})
+}
+
+func webhookState(w client.Webhook) string {
+	switch {
+	case w.Enabled:
+		return "enabled"
+	case w.DisabledReason == "request":
+		return "disabled"
+	}
+	return "disabled: " + w.DisabledReason
+}
+
+func webhookEvents(w client.Webhook) string {
+	if len(w.Events) == 0 {
+		return "all"
+	}
+	return strings.Join(w.Events, ",")
+}
+
+// printWebhook prints a webhook for people, one property per line.
+func printWebhook(to io.Writer, w client.Webhook, now time.Time) error {
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, printable(value)) }
+	row("id", w.ID)
+	row("state", webhookState(w))
+	row("url", w.URL)
+	row("events", webhookEvents(w))
+	if w.Owner != "" {
+		row("owner", w.Owner)
+	}
+	if w.Description != "" {
+		row("description", w.Description)
+	}
+	for _, moment := range []struct {
+		name string
+		at   time.Time
+	}{{"created", w.CreatedAt}, {"disabled", w.DisabledAt}, {"failing since", w.FailingSince}, {"old secret", w.OldSecretUntil}} {
+		if !moment.at.IsZero() {
+			row(moment.name, when(moment.at, now))
+		}
+	}
+	return table.Flush()
+}
