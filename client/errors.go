@@ -21,11 +21,13 @@ const (
 	CodeCredentialExpired   = "CREDENTIAL_EXPIRED"   // 401
 	CodeCredentialRevoked   = "CREDENTIAL_REVOKED"   // 401
 	CodeCredentialDisabled  = "CREDENTIAL_DISABLED"  // 401; the key or its owner is suspended
+	CodeSignatureInvalid    = "SIGNATURE_INVALID"    // 401; a report of GitHub's secret scanning is not signed as it must be
 	CodeAddressNotAllowed   = "ADDRESS_NOT_ALLOWED"  // 403; the calling key may not be used from this address
 	CodeInsufficientScope   = "INSUFFICIENT_SCOPE"   // 403; the calling key lacks the scope of the operation
 	CodeForbidden           = "FORBIDDEN"            // 403; the calling key may not do this
 	CodeKeyNotFound         = "KEY_NOT_FOUND"        // 404; no such key, or it belongs to another owner
 	CodeOwnerNotFound       = "OWNER_NOT_FOUND"      // 404; it has no keys, and nothing was set for it
+	CodeScanningOff         = "SCANNING_OFF"         // 404; the service does not receive GitHub's secret scanning
 	CodeWebhookNotFound     = "WEBHOOK_NOT_FOUND"    // 404
 	CodeDeliveryNotFound    = "DELIVERY_NOT_FOUND"   // 404; or its event is no longer in the audit log
 	CodePathNotFound        = "PATH_NOT_FOUND"       // 404; the base URL is wrong, or the service is older than the client

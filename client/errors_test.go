@@ -20,6 +20,7 @@ import (
 	"apikeyd/handlers"
 	"apikeyd/internal/keycache"
 	servertest "apikeyd/internal/testkit/server"
+	signertest "apikeyd/internal/testkit/signer"
 	"apikeyd/store"
 	"apikeyd/store/storetest"
 	"apikeyd/verify"
@@ -56,7 +57,7 @@ func TestEveryCode(t *testing.T) {
 	k := newKit(t, servertest.Options{Now: clock.Now, Configure: []func(*handlers.Config){
 		func(c *handlers.Config) {
 			db := failingStore{c.Store.(store.Store)}
-			c.Store = db
+			c.Store, c.ScanningKeys = db, signertest.Keys(t, signertest.New(t, "github's"))
 			c.Verifier = verify.New(keycache.New(db, keycache.Options{Now: c.Now}), c.Log, verify.Options{Quotas: db})
 		},
 	}})
@@ -102,6 +103,12 @@ func TestEveryCode(t *testing.T) {
 		}})
 	}
 	tryGet := func(c *client.Client, name string) error { _, err := c.Get(ctx, name); return err }
+	// Only GitHub reports what it scanned.
+	tryScan := func(service string) error {
+		return tryGet(altered(func(r *http.Request) {
+			r.Method, r.URL.Path, r.URL.Host = http.MethodPost, "/v1/secret-scanning/github", strings.TrimPrefix(service, "http://")
+		}), "n")
+	}
 	// Only gateways ask for a 429.
 	tryForward := func(secret client.Secret) error {
 		return tryGet(altered(func(r *http.Request) {
@@ -127,6 +134,8 @@ func TestEveryCode(t *testing.T) {
 		{client.CodeCredentialExpired, 401, tryGet(k.as(t, short.Secret.Reveal()), "n")},
 		{client.CodeCredentialRevoked, 401, tryGet(k.as(t, revoked.Secret.Reveal()), "n")},
 		{client.CodeCredentialDisabled, 401, tryGet(k.as(t, suspended.Secret.Reveal()), "n")},
+		{client.CodeSignatureInvalid, 401, tryScan(k.URL)},
+		{client.CodeScanningOff, 404, tryScan(newKit(t, servertest.Options{}).URL)},
 		{client.CodeAddressNotAllowed, 403, func() error {
 			made, err := k.admin.Create(ctx, client.NewKey{Name: "elsewhere", ExpiresAt: hour, AllowedCIDRs: &[]string{"192.0.2.0/24"}})
 			must(t, err)

@@ -15,6 +15,7 @@ import (
 	"apikeyd/handlers"
 	contracttest "apikeyd/internal/testkit/contract"
 	servertest "apikeyd/internal/testkit/server"
+	signertest "apikeyd/internal/testkit/signer"
 	"apikeyd/store"
 )
 
@@ -90,6 +91,7 @@ func TestServiceConforms(t *testing.T) {
 	}
 	t.Logf("%d checks, %d exchanges in %s", len(report.Results), report.Exchanges(), report.Took)
 	withoutHistory(t, s, key, secret)
+	withScanning(t, &coverage)
 	withoutDatabase(t, &coverage)
 	contract := servertest.Contract(t)
 	for _, row := range coverage.Table(contract) {
@@ -113,6 +115,8 @@ func bodies(secret string) map[string]string {
 		"verifyApiKey":        `{"key":"` + secret + `"}`,
 		"introspectToken":     "token=" + secret,
 		"reportLeakedKey":     `{"key":"` + secret + `"}`,
+
+		"reportScannedSecrets": `[{"token":"` + secret + `","type":"t"}]`,
 	}
 }
 
@@ -138,10 +142,42 @@ func withoutHistory(t *testing.T, s *servertest.Server, key apikey.Key, secret a
 	}
 }
 
+// withScanning reports what GitHub scanned until it is refused: signed, signed but wrong, and unsigned.
+func withScanning(t *testing.T, coverage *contracttest.Coverage) {
+	t.Helper()
+	github := signertest.New(t, "github's")
+	s := servertest.Start(t, servertest.Options{Coverage: coverage, Configure: []func(*handlers.Config){receiving(t, github)}})
+	for status, body := range map[int]string{200: "[]", 400: "{}", 429: ""} {
+		for got := 0; got != status; {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/v1/secret-scanning/github", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body != "" {
+				r.Header = github.Header(t, body)
+			}
+			answer, err := s.Client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close() // the client checked it
+			if got = answer.StatusCode; got != status && got != http.StatusUnauthorized {
+				t.Fatalf("the body %q gets %d, want %d", body, got, status)
+			}
+		}
+	}
+}
+
+// receiving lets a service receive what the signer signs.
+func receiving(t *testing.T, by signertest.Signer) func(*handlers.Config) {
+	return func(c *handlers.Config) { c.ScanningKeys = signertest.Keys(t, by) }
+}
+
 // withoutDatabase calls every operation of a service whose database is closed.
 func withoutDatabase(t *testing.T, coverage *contracttest.Coverage) {
 	t.Helper()
-	s := servertest.Start(t, servertest.Options{Coverage: coverage})
+	github := signertest.New(t, "github's")
+	s := servertest.Start(t, servertest.Options{Coverage: coverage, Configure: []func(*handlers.Config){receiving(t, github)}})
 	_, secret := s.Add(t, "acme", "admin", apikey.ScopeAdmin)
 	if err := s.DB.Close(); err != nil {
 		t.Fatal(err)
@@ -154,6 +190,8 @@ func withoutDatabase(t *testing.T, coverage *contracttest.Coverage) {
 			t.Fatal(err)
 		}
 		switch {
+		case strings.HasPrefix(body, "["):
+			r.Header = github.Header(t, body)
 		case strings.HasPrefix(body, "{"):
 			r.Header.Set("Content-Type", "application/json")
 		case body != "":
@@ -184,13 +222,13 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		scopes   []string
 		passed   int
 	}{
-		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 77},
+		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 78},
 		"read, write and verify": {servertest.Options{}, false,
-			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 91},
+			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 92},
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 30},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 25},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 25},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 136},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 137},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -210,8 +248,8 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 114},
-		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 75},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 115},
+		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 76},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,6 +23,9 @@ func exampleChecks() []check {
 
 func exampleBodies(s *session) {
 	for _, name := range s.contract.names() {
+		if name == "reportScannedSecrets" {
+			continue // only GitHub can sign it
+		}
 		for _, body := range s.exampleBodies(name) {
 			s.accepts(body)
 		}

@@ -3,6 +3,7 @@
 package conformance_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
@@ -181,6 +182,31 @@ var leakFaults = map[string]planted{
 	"a report without effect is not found": {
 		uselessReports(func(a *httptest.ResponseRecorder) { refuse(a, http.StatusNotFound) }),
 		"a report of an unknown secret", "status 404, want 202",
+	},
+	"unsigned scans are received": {
+		always(func(r *http.Request, a *httptest.ResponseRecorder) {
+			if isScan(r) {
+				a.Code, a.Body = http.StatusOK, bytes.NewBufferString("[]")
+			}
+		}),
+		"GitHub's secret scanning takes nothing", "status 200, want 401",
+	},
+	"unsigned scans end keys": {
+		answers(func(service http.Handler, r *http.Request, _ *httptest.ResponseRecorder) {
+			var finds []struct{ Token string }
+			if isScan(r) && json.Unmarshal(sentText(r), &finds) == nil {
+				ask(service, r, http.MethodPost, "/v1/leaked-keys", `{"key":"`+finds[0].Token+`"}`)
+			}
+		}),
+		"GitHub's secret scanning takes nothing", "(after it was reported without a signature): status 401, want 200",
+	},
+	"the path of secret scanning is missing": {
+		always(func(r *http.Request, a *httptest.ResponseRecorder) {
+			if isScan(r) {
+				refuse(a, http.StatusNotFound)
+			}
+		}),
+		"GitHub's secret scanning takes nothing", "code REFUSED, want SCANNING_OFF",
 	},
 	"reports are never throttled": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {

@@ -192,6 +192,8 @@ func isForwardAuth(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, 
 
 func isAudit(r *http.Request) bool { return r.URL.Path == "/v1/audit-events" }
 
+func isScan(r *http.Request) bool { return r.URL.Path == "/v1/secret-scanning/github" }
+
 func isLeakReport(r *http.Request) bool { return r.URL.Path == "/v1/leaked-keys" }
 
 // TestPlantedFaults breaks the service in one way after another. The suite must find each fault, in

@@ -13,6 +13,7 @@ func leakChecks() []check {
 		{group, "old-secret", "a report of an old secret ends its grace and keeps the key", needWriteKey, leakedOldSecrets},
 		{group, "unknown-secret", "a report of an unknown secret has no effect and gets the same answer", needWriteKey, uselessReports},
 		{group, "invalid", "an invalid report is refused", needWriteKey, badReports},
+		{group, "secret-scanning", "GitHub's secret scanning takes nothing without a valid signature", needWriteKey, unsignedScans},
 		{group, "noise", "reports without effect are throttled, effective ones never", needWriteKey, manyReports},
 	}
 }
@@ -146,6 +147,39 @@ func badReports(s *session) {
 	r := leakReport("", "more than 64 KiB")
 	r.body += padding(maxBody)
 	s.want(http.StatusRequestEntityTooLarge, r)
+}
+
+// unsignedScans sends what GitHub would, without its private key. A service that receives no secret scanning
+// answers 404, and others may use up our address's tries.
+func unsignedScans(s *session) {
+	key, ok := s.reader()
+	if !ok {
+		return
+	}
+	const signer, signature, madeUp = "Github-Public-Key-Identifier", "Github-Public-Key-Signature", "MAYCAQECAQE="
+	for why, r := range map[string]request{
+		"unsigned":                {secret: noCredentials},
+		"unsigned, with a key":    {},
+		"a made-up signature":     {secret: noCredentials, header: http.Header{signer: {"conformance"}, signature: {madeUp}}},
+		"a signature of nobody's": {secret: noCredentials, header: http.Header{signature: {madeUp}}},
+	} {
+		r.operation, r.why = "reportScannedSecrets", why
+		r.body = `[{"token":"` + key.secret + `","type":"conformance","url":"","source":"content"}]`
+		a, err := s.send(r)
+		if err != nil {
+			s.fail("%s", err)
+			return
+		}
+		codes := map[int]string{
+			http.StatusUnauthorized: "SIGNATURE_INVALID", http.StatusNotFound: "SCANNING_OFF", http.StatusTooManyRequests: "TOO_MANY_REQUESTS",
+		}
+		if code, ok := codes[a.status]; !ok {
+			s.expect(http.StatusUnauthorized, a)
+		} else if s.expect(a.status, a); a.body["code"] != code {
+			s.fail("%s: code %v, want %s", a.about, a.body["code"], code)
+		}
+	}
+	s.accepted(key.id, key.secret, "after it was reported without a signature")
 }
 
 // manyReports sends reports without effect until it is throttled. It runs last, because other

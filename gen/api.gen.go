@@ -190,6 +190,24 @@ func (e RevocationReason) Valid() bool {
 	}
 }
 
+// Defines values for ScanLabel.
+const (
+	ScanLabelFalsePositive ScanLabel = "false_positive"
+	ScanLabelTruePositive  ScanLabel = "true_positive"
+)
+
+// Valid indicates whether the value is a known member of the ScanLabel enum.
+func (e ScanLabel) Valid() bool {
+	switch e {
+	case ScanLabelFalsePositive:
+		return true
+	case ScanLabelTruePositive:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UsageInterval.
 const (
 	UsageIntervalDay    UsageInterval = "day"
@@ -1017,7 +1035,7 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, `webhooks` if the service itself disabled one, or the operator's
+	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
 	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
@@ -1193,9 +1211,9 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED, SIGNATURE_INVALID (401); ADDRESS_NOT_ALLOWED,
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, PATH_NOT_FOUND (404);
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
 	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
 	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -1739,6 +1757,61 @@ type ReviewedScope struct {
 //
 // Example: superseded
 type RevocationReason string
+
+// ScanFeedback What is known of the tokens, in their order. It leaves out those that name a key of this service
+// but match no hash that is kept, because they may be secrets from before several rotations.
+type ScanFeedback = []ScanVerdict
+
+// ScanLabel `true_positive`: this service issued the token, whether or not it still worked. `false_positive`: it did not.
+//
+// Example: true_positive
+type ScanLabel string
+
+// ScanVerdict What a token was
+type ScanVerdict struct {
+	// Label `true_positive`: this service issued the token, whether or not it still worked. `false_positive`: it did not.
+	//
+	//
+	// Example: true_positive
+	Label ScanLabel `json:"label"`
+
+	// TokenHash The base64 of the token's SHA-256; the token itself is never repeated
+	//
+	// Example: rK/VItG4VIUMR99BAXQXckrk9qUTIU0+FrGCV7qJ8Yg=
+	TokenHash string `json:"token_hash"`
+
+	// TokenType The `type` of the token
+	//
+	// Example: example_api_key
+	TokenType string `json:"token_type"`
+}
+
+// ScannedSecret One find, in GitHub's format; unknown properties are ignored
+type ScannedSecret struct {
+	// Source In what it was found, such as `content`
+	//
+	// Example: content
+	Source *string `json:"source,omitempty"`
+
+	// Token The text that matched the pattern
+	//
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
+	Token string `json:"token"`
+
+	// Type The name of the pattern, as agreed with GitHub
+	//
+	// Example: example_api_key
+	Type string `json:"type"`
+
+	// Url Where it was found; may be empty
+	//
+	// Example: https://github.com/octocat/Hello-World/blob/12345600b9cbe38a219f39a9941c9319b600c002/foo/bar.txt
+	Url                  *string                `json:"url,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ScannedSecrets What GitHub found
+type ScannedSecrets = []ScannedSecret
 
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 // `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
@@ -2297,6 +2370,11 @@ type NotFound = ErrorResponse
 // generated clients.
 type NotRotated = ErrorResponse
 
+// NotSigned Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NotSigned = ErrorResponse
+
 // OwnerNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
@@ -2306,6 +2384,11 @@ type OwnerNotFound = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type RateLimited = ErrorResponse
+
+// ScanningOff Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type ScanningOff = ErrorResponse
 
 // TooManyRequests Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -2509,6 +2592,15 @@ type ListOwnersParams struct {
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
+// ReportScannedSecretsParams defines parameters for ReportScannedSecrets.
+type ReportScannedSecretsParams struct {
+	// GithubPublicKeyIdentifier The identifier of the key that signed the body
+	GithubPublicKeyIdentifier string `json:"Github-Public-Key-Identifier"`
+
+	// GithubPublicKeySignature The ECDSA signature (P-256) over the SHA-256 of the body; base64 of its ASN.1 form
+	GithubPublicKeySignature string `json:"Github-Public-Key-Signature"`
+}
+
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -2565,6 +2657,9 @@ type ReportLeakedKeyJSONRequestBody = LeakReport
 // UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
 type UpdateOwnerJSONRequestBody = OwnerUpdate
 
+// ReportScannedSecretsJSONRequestBody defines body for ReportScannedSecrets for application/json ContentType.
+type ReportScannedSecretsJSONRequestBody = ScannedSecrets
+
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
 
@@ -2576,6 +2671,115 @@ type UpdateWebhookJSONRequestBody = WebhookUpdate
 
 // RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
 type RotateWebhookSecretJSONRequestBody = WebhookRotate
+
+// Getter for additional properties for ScannedSecret. Returns the specified
+// element and whether it was found
+func (a ScannedSecret) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ScannedSecret
+func (a *ScannedSecret) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ScannedSecret to handle AdditionalProperties
+func (a *ScannedSecret) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["source"]; found {
+		err = json.Unmarshal(raw, &a.Source)
+		if err != nil {
+			return fmt.Errorf("error reading 'source': %w", err)
+		}
+		delete(object, "source")
+	}
+
+	if raw, found := object["token"]; found {
+		err = json.Unmarshal(raw, &a.Token)
+		if err != nil {
+			return fmt.Errorf("error reading 'token': %w", err)
+		}
+		delete(object, "token")
+	}
+
+	if raw, found := object["type"]; found {
+		err = json.Unmarshal(raw, &a.Type)
+		if err != nil {
+			return fmt.Errorf("error reading 'type': %w", err)
+		}
+		delete(object, "type")
+	}
+
+	if raw, found := object["url"]; found {
+		err = json.Unmarshal(raw, &a.Url)
+		if err != nil {
+			return fmt.Errorf("error reading 'url': %w", err)
+		}
+		delete(object, "url")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ScannedSecret to handle AdditionalProperties
+func (a ScannedSecret) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Source != nil {
+		object["source"], err = json.Marshal(a.Source)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'source': %w", err)
+		}
+	}
+
+	object["token"], err = json.Marshal(a.Token)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'token': %w", err)
+	}
+
+	object["type"], err = json.Marshal(a.Type)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'type': %w", err)
+	}
+
+	if a.Url != nil {
+		object["url"], err = json.Marshal(a.Url)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'url': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -2630,6 +2834,9 @@ type ServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx echo.Context, owner OwnerName) error
+	// ReportScannedSecrets Receive GitHub's secret scanning
+	// (POST /v1/secret-scanning/github)
+	ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error
 	// GetSummary Count API keys
 	// (GET /v1/summary)
 	GetSummary(ctx echo.Context, params GetSummaryParams) error
@@ -3191,6 +3398,54 @@ func (w *ServerInterfaceWrapper) UpdateOwner(ctx echo.Context) error {
 	return err
 }
 
+// ReportScannedSecrets converts echo context to params.
+func (w *ServerInterfaceWrapper) ReportScannedSecrets(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReportScannedSecretsParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Github-Public-Key-Identifier" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Github-Public-Key-Identifier")]; found {
+		var GithubPublicKeyIdentifier string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Github-Public-Key-Identifier, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Github-Public-Key-Identifier", valueList[0], &GithubPublicKeyIdentifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Github-Public-Key-Identifier: %s", err))
+		}
+
+		params.GithubPublicKeyIdentifier = GithubPublicKeyIdentifier
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Github-Public-Key-Identifier is required, but not found"))
+	}
+	// ------------- Required header parameter "Github-Public-Key-Signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Github-Public-Key-Signature")]; found {
+		var GithubPublicKeySignature string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Github-Public-Key-Signature, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Github-Public-Key-Signature", valueList[0], &GithubPublicKeySignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Github-Public-Key-Signature: %s", err))
+		}
+
+		params.GithubPublicKeySignature = GithubPublicKeySignature
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Github-Public-Key-Signature is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReportScannedSecrets(ctx, params)
+	return err
+}
+
 // GetSummary converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSummary(ctx echo.Context) error {
 	var err error
@@ -3484,6 +3739,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/summary", wrapper.GetSummary, options.OperationMiddlewares["getSummary"]...)
 	router.GET(options.BaseURL+"/v1/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
+	router.POST(options.BaseURL+"/v1/secret-scanning/github", wrapper.ReportScannedSecrets, options.OperationMiddlewares["reportScannedSecrets"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
 	router.GET(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
 	router.POST(options.BaseURL+"/v1/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
@@ -3624,6 +3880,17 @@ type NotRotatedJSONResponse struct {
 	Headers NotRotatedResponseHeaders
 }
 
+type NotSignedResponseHeaders struct {
+	CacheControl    *string
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+type NotSignedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers NotSignedResponseHeaders
+}
+
 type OwnerNotFoundResponseHeaders struct {
 	CacheControl *string
 	XRequestId   *string
@@ -3645,6 +3912,16 @@ type RateLimitedJSONResponse struct {
 	Body ErrorResponse
 
 	Headers RateLimitedResponseHeaders
+}
+
+type ScanningOffResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type ScanningOffJSONResponse struct {
+	Body ErrorResponse
+
+	Headers ScanningOffResponseHeaders
 }
 
 type TooManyRequestsResponseHeaders struct {
@@ -6248,6 +6525,159 @@ func (response UpdateOwnerdefaultJSONResponse) VisitUpdateOwnerResponse(w http.R
 	return err
 }
 
+type ReportScannedSecretsRequestObject struct {
+	Params ReportScannedSecretsParams
+	Body   *ReportScannedSecretsJSONRequestBody
+}
+
+type ReportScannedSecretsResponseObject interface {
+	VisitReportScannedSecretsResponse(w http.ResponseWriter) error
+}
+
+type ReportScannedSecrets200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ReportScannedSecrets200JSONResponse struct {
+	Body    ScanFeedback
+	Headers ReportScannedSecrets200ResponseHeaders
+}
+
+func (response ReportScannedSecrets200JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecrets400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ReportScannedSecrets400JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecrets401JSONResponse struct{ NotSignedJSONResponse }
+
+func (response ReportScannedSecrets401JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecrets404JSONResponse struct{ ScanningOffJSONResponse }
+
+func (response ReportScannedSecrets404JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecrets429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ReportScannedSecrets429JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecretsdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ReportScannedSecretsdefaultJSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSummaryRequestObject struct {
 	Params GetSummaryParams
 }
@@ -8092,6 +8522,9 @@ type StrictServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx context.Context, request UpdateOwnerRequestObject) (UpdateOwnerResponseObject, error)
+	// ReportScannedSecrets Receive GitHub's secret scanning
+	// (POST /v1/secret-scanning/github)
+	ReportScannedSecrets(ctx context.Context, request ReportScannedSecretsRequestObject) (ReportScannedSecretsResponseObject, error)
 	// GetSummary Count API keys
 	// (GET /v1/summary)
 	GetSummary(ctx context.Context, request GetSummaryRequestObject) (GetSummaryResponseObject, error)
@@ -8717,6 +9150,54 @@ func (sh *strictHandler) UpdateOwner(ctx echo.Context, owner OwnerName) error {
 	return nil
 }
 
+// ReportScannedSecrets operation middleware
+func (sh *strictHandler) ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error {
+	var request ReportScannedSecretsRequestObject
+
+	request.Params = params
+
+	var body ReportScannedSecretsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportScannedSecrets(ctx.Request().Context(), request.(ReportScannedSecretsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportScannedSecrets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReportScannedSecretsResponseObject); ok {
+		return validResponse.VisitReportScannedSecretsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetSummary operation middleware
 func (sh *strictHandler) GetSummary(ctx echo.Context, params GetSummaryParams) error {
 	var request GetSummaryRequestObject
@@ -9110,428 +9591,459 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37dhs3uicM3wo+zp4Vu7tIk9RZWr32kmU5UWxLjiTHnYQeEWSBZEVFgCmAophsf2vu5P1vbuS9k7mS",
-	"d+F5ABTqxJNkx8l2z+xuuVgHHB88x9/vj1pfjCeCM65k7fCP2ojRkCXw5wntj1j9RHCViFhfCJnsJ9FE",
-	"RYLXDmvH8YzOJelyUZdKJKxbC2rsno4nMasd1uzVWlCT/REbU/0CNZ/o36RKIj6sffwY1F6LPsX35V9/",
-	"PWKEsxm5ZfNvJJlQNQpIb06isEGOySQR93OiRlSRhI3FHZNEjRjpsWHEecSHRAzgEUnGU6nIZKpIpEjE",
-	"O3yQCK70z2oUSSI4a3R4puHP7lrP6CSq37K5fNZsHezRVq9d3x00m/W9/lZYP2Dbg/oO3e3t9ffDA9Yc",
-	"LOnhJVXsdTSOVP2tiKP+vLynsb5DYruY7nNAooFu84hKQvn8kHQ7tVs279S6JJJE35tQZZ7Tj3V/65I+",
-	"jWNJIk66s26HS9YXPJSBfvK3qVAUnlWSwD/sM1MeKdnhT8KEDlQ9YmpQHyk10SOgPwDvr5tFUW81n+ZG",
-	"yzTq6Ld/tZrNo9m/dpurDsclG9NIz1VxQN6beaURhyFhtD/Cnh6SbmL7KRJsPOFiFhDKQ0LjGPpEhzTi",
-	"MA6qS8wwPLyLyb+220fqX1s7y3rIVDKvHw8US4pdu8LWECXIjEaK9NhAJIxQkuin/O+2/K8MRDKmqnZY",
-	"i7jaatcC+9mIKzZkCXz3/fv39eOpGjGuoj5VrPjx78RMf5h6N5Enly9PyEGr1QyI/mt3b6f5NNP954wm",
-	"LCEJo/H4X50anUS3bB52aktG4T3rjYS4Xb6/Z3ij2eMP2dwE9naHL9nc5oPe5t5rb7q5/10/nkT1V2xe",
-	"PwvLuxiF3qY+IhSF5iRhknGVadsjyJq0Oed0zCrGnI5ZRs5MWNJnXNUZ74uQhQvb2I/+Z7s5iSYsjjhb",
-	"uTEXM162F3RrhP5p8+ZMpRJjltS32ys35qovJkyWt0bCb5nmSDahWkqE+vCRE9pnMt+kgLDxRM09gc0F",
-	"jE7a0JAqKpmShwmjIXH/miWRWj6Ml+y3KZOqdImdhXonDyLYI5EE0ai3gm6/ZMld1GffSBKL4cJx3H71",
-	"c/vfP+z8uPdm6/zt9e7l9+33Pz3fOnlx+nJh4z4GtTjitzCY3zL1ilUcbrdsDke3kiQKa0FNTFgCUkH3",
-	"qDZk6ngS6YeDmh7rMVNGAQGBcMvmNxxWc+0/EiYngkvW6Ilw/j+eRSGMEH76naTDCpknBopxO6VkRiW5",
-	"Y4ketAWNwddt2KKLOGTJ6Z3VqbItgh8Jw1/z348jqY6nYaRO7e/ZBvw2Zcm8gadGyfc5u1fmELoTt6x0",
-	"RvAnOxyFFiTw88Nm5FIoqsq//m10575NKJwAkvUTpooNgZc8rCHvJmFVQ05GlA+rh2EKTz7s6z/qVTYv",
-	"/Tr+BF9fMASwTOeuEQkKgucihDfqZhe/bV4FuzPbalhSVedUFxbkTRR2tfijJGRxdMeyKkl6RO1tLTqi",
-	"Iv1SPUa1oGZGyL7d9CJKWFg7VMmULRZ+Z1yx5I7GF4OK7Q26M+NDNbJSOzKPyCMtc0I2oNNYEUrGEZ8q",
-	"RgYiwUNHGp2Rk5GYJnCdmpWQdlj/ZDsEWy/tkf1ORkL+R8IGtcPa/3iWGlXP8Ff5DHpgOwS9e8Xmy87p",
-	"BPrUddNyy+YN8jZzROpdBPfyPgtI91mXKCEOSZc+64Gt0KX/s/2y1w0IlaQ37/AuPvbu8uzENvKJfsHT",
-	"rj44vqd39AqaEpCuthQY/BgQSQfsX51ap4b3vZ2rkeB6CDu8O03ixluqRqeyTyfMe9u3Qit0dzSe6okh",
-	"796dvdAjPSZP9uvb8P9a7ae6keZwopxEYUBmo6g/6nDOWKgPUwItjvgwr871o7qnjJQsO7dH11t2oLBU",
-	"Tw2sn8I0aDts8RQUmp9RX0qaDx/apO0Xg1Kpc8ytwqVGTC8tyslcr34x40cEh7urDd9DGo4j3l3W2tyW",
-	"sM1dbT+gVqibfBXxPqvc4hc8nmd2trPeVTRmsIljqnSnONObWpGxkIpsN5sN8jyVAPoNMZWK7DY7HIWB",
-	"DEh7G7Y/WJNbTRLqRWhssu6UqyjuNsj7SI3EVJGubYDeS5wwmsSRHkXdijG9ZbLDMwKIxIIPWZKf9Xaz",
-	"vVtvteqt3etm8xD+/88VAyr1wNRKDUF9OtX1p1Nj0FsE73TTF49o2kywtMC6sl13o+vL0ADsaxgUbXKX",
-	"9qm9tbRP8IJN+mQsysoDzMlIY+BVnFztNU8u87Z1z66P+mY8mOHwfU7DH2AgDv+o9QVXWgU//KNGJ5M4",
-	"QhP52a8S7WTT6lTf03/I6XhM9Z+6swnTUoULIqf9EXGnfC2ogajFb4S6PWfnPx6/Pntxc3n6w7vTq+ta",
-	"UAuZolEsa4e//FEbRCw2ekZPSD3sYyZxzdTgA/rghCakH0l9Z1ZVOSIxo3coAKeq9vGD/xrzarLx65za",
-	"o2dgmamiqJrK2uF2swkzsJogOk0SkVyaycKpKy4v0wjdjzGN9ZJlYUBAaUj7EkkySwQf1oKFftSyxpj7",
-	"n2VvLrH/Fj2cuRc68pyG5tKaC69nlMx03YFjZsISbemm/dxswbH7SZQweUNVZs2BP6fHrAE7mKppwnIL",
-	"Kn2UlN++8YIJvu62L2W36dVndleuB8GXucnAq7TmFuuLMQ6Xt9pmwjqhIk7Qi7TZIoO3FDeXXhUjEYeE",
-	"Evj8IQEfFOlkXVSdGuhVnVrCJiLxLkrnEDPtzC1AuEg+0ae+lKNAaENSHwSR7As+iIbThIHVQhW7Y4nn",
-	"7cWWo4YVKULlrQRLE6I6OCxfzjI+EXwQR/11Twp0GIUFsQkenkgS+3txJb86/enm8vTHi1enLzIrldpn",
-	"4BV9yvVS6jHSB5dNeET6CdPLAt1HuEs2WRkHuteK3jJebDyY1FoLhp+LbT8/fnN6c3386vQ80/TMY1p5",
-	"phxtLd0TJ3y15XNE+iOhZbW5A8RdYn1zVMETgyiRavPePe66z/QtcE68dIoD669AIxMWuVaX+FzfCP+I",
-	"FBnTORnROxYQKbTFRBVYU3Csh3o2vRln94rxkIVgQn0h2+SF8YydC/VSTHm45nZxjrXMkjs32oWxNvRA",
-	"eh64/OJ7cfr67MfTy59uzi+ub15evDvP7h9YZPZNGI9wb3OLEDxybsbgX0bNQbPValV0GkYKIwhxpBVg",
-	"Je3Loo1l8vZjrs3FY/eFrBroxZpLxYTAisJJq0d6svSXEyZlqXR9fvHip5vT85OLF6f55WHegKfQCTao",
-	"fmqcbAGOJpVk+Hs0OSKS8VDv2ynPfG6DaW/t6JEAxwOncd666E2HuchVqfJzfXp5fvw60yEpxkyNIj4k",
-	"M72KQTskWm8/IorFMYokUHjNavfavklHdtBaUKNEKBUXJkgIlHmYpjCL1IhQ0qOh8S7nu3R9cXHz5vj8",
-	"J6vQXWUnq/Jtx2/PzPk4ZmSQiDG68mgY6jk6IiqZp5kQLbLhVm3jISnEa5qgL6l8Kep2xnBLxUrU3Xx9",
-	"fPntaflatLacdd/tbpNX0fMN19mWbvOU0zsaxbQXlzRbq6A9Kt1ZQ7mcscT4tfLtf3d+/OPx2evj56+L",
-	"ja9+EcYX9OEOK5PKVH9Jp4YOtFXmpYzYfJUNF6bp+S0XsxKlBhvgTmDSY4yTMQ3LJu3i3fXJxZvTm3fn",
-	"r84v3p9Xd3xAo5iFJJwmup/KfUYrxFq/EVPVF6g5mIZp1Yf1b0ma/zIXU5KwCaPKe8HmQ/B4Z8sxn+P8",
-	"sViyQ7Ld2iJPYL0KrejjIn0akO3WDnmSikdY0vpy+4A8KdnBHe4EgrdzOVMzkdzimWwfkowm/RGTemMI",
-	"3mcoAeB+MDEgbwiXUYeXrKOnAdlpNskTWiJf4bct8sRb34ekZFF3+Eqr2mtK2YpukNySOkR/eeWitMuk",
-	"uEYi9TSvER73+2ySHmIlSWV63LZbOwHpRpA0oeZdVGIFj+cuxIS6NzVCybQp40q2Ty/J23iYspFLIlv0",
-	"rH/rg9WUlyLpRWGIFtEaqoqwKT6pwIEoQxpMgsEMBSifJeLm5cXl87MXL3LmFLz2EGeIYvaGnsbcW8Ew",
-	"sYaWMa4ewau1hXLEOHaKtm1M+7fS2vilusrVu5cvz07OTs+vb65OLt6eFrV0jLl5XVM2DQk7aTOENmz/",
-	"4xqAxtq7o3EUkt4UTTl96KXT+mjadlk246IXFO5/8Fb4LpJKJPNLSEEM13aKuKeyC8eZUxhxkxi7LFk9",
-	"351dXV9caq3wzcWPeQeJOszaZtYYiJky8gxCh8TG5ZqtNC4HgloPk+AmvzJMTUAb/TwiVN6apAiMrpq4",
-	"3J/uibgsNB5HwTQfxPdMTONQa5N6e4G18oVYgedCHYfjSKm1F5RR68slkd2HPUamWv0AnUJLwzKxdPzi",
-	"xeXp1RX4Do5fv754X2IeWtui9MXt5laj2Wi1thoHR/qylrLwAyRjoxIjQYsZoQyG6Dr8j5bN30hC41jM",
-	"WHjTj8LEKRAPkdKQw13pgQRdLZsyXzIul8fXpzevz96cXS8YkPK3ETEgrWYzTcDfbZK8Bba1qQWGPYSk",
-	"/aKhGUfaAvUyVr+x+f2RJDEblHX0h3cX18c3p/8+OT19saCrIyrJlkmx12/SH8mUD7Sa+j+EkrHgaoSK",
-	"ISh0NI5JX0glSXvnyOS43SsyYUkkQiIVTRTosyid2r50ajQxc+AveF5nohpf/JFdFBVBdoBgz3qr3Ux7",
-	"Asu+w2HdO/dhP46M/9A5RcgTfRjjIHkq6tPHdeW6cpKlWnKx7qSiOGelt9j7H6Sq//k6zrlQJxBLWfc4",
-	"+jtHTcDd9YbyYibAaoGNRT6+V6c/XRUk7orhEhsU03LWC5dgqL8vplyhFQ6DITjDcUgPYsoJ2kwJjSRL",
-	"AzXf6I/e3+hvfqGhpnXCSl+UsrdJgOiWVcSGyt3Hr06rw0C51BVwGNmUWBhb6ZKHE5t7m6u/AafTlxTl",
-	"gaoc0CdJj8WCD6GYLmP9f1FLAGshwv9eQfUk7bQX4jFzBPqhucOrvyjtyMX1cZk6but47Fu8IwPebvzI",
-	"Ui/tsRgzrtBSQednP2HK5WQMBYpIfBVkaWiV/UuRhCURdt3xX6dSVfX+y1n+mEe/mRgs8ShaEWA3eSFk",
-	"8f789HJVYWhci65iD86SondbMgVukEgd5USjTfj/koTjFyb+nLq8tvz7Oxv0GFL9atCvMk6fRJiW27Rk",
-	"qUkbmHInffdNjOv6X9vtgy6hUh+sA3g0kgS78NXSfaSg1DWaY+ayXFuVgrzSiiQN8yuqA2HkhP/miRr2",
-	"jWJgVA3nlE7Qo45nzWp5G+2HCJlH3Dxp53AOnFV+G/GwGMM+QnSL8ryGx9sSf+56NAVJ667HcZlnIWGE",
-	"JgzOHItPsWgFvj99/t3FxaurEhUn/xpTTYmCjEFyzREJmYkUsS8qxbR8FL4QZeYdp1M1Ekn0+9raTBhJ",
-	"2osXmHNyKieQ6Foy6SeXpy9Oz6/Pjl/fvDi7On7+esER78dZMu89srEYwjg0xYgYkYBd5Mznjc2+lh4i",
-	"45Uq76ZWP+wNC3t5+u+3Z5dL9BjzoiOTIQy6+KN2JeLgMy8YILYBeM7bsv0FvTHlGosUUJMWRZSwr4X0",
-	"HJv/Yi1VL8b7kJ6NIylNhky+Z4t78ubs6urs/Nts6iXDGnrbGyrJfd3AZx2Sq9OTy9NrPTPHZuvAHjkk",
-	"BlQIf39IZxb6ScBDUOko8XpW5i/x58h70dHjLbJHNf/ALaZmgoTRYMASrbqiQWs8e7icTYP/Rlka5hB+",
-	"4UnYRxHMNpk8ksTdVFxD5hyuFswlrzkyIhjC5l9SfUd5l7+Q09fM84bOJFsSvqjmYsH0Lncp2bEzMeFI",
-	"kig0BRNqxMZatEvGjCrmFLUvsHriS5lx10HM7gQIHAxVmmyYSLefxm+xJjnS8zygsWSFDF6Q4EoY/3Yt",
-	"qE28R/6oZXJRqmDqMKcFT2LlJd34UfQjNIMon89wYQzMoY3oYCIhXT6N426DnA06nPYQOoyCdyXiQ5dS",
-	"AFATHggHmVApmbSKHRE8hyjxS6110G40G+1G81l7uxbU2s1m6zDs7R8e7tU+BLVIsbFctk7OsY962sb0",
-	"/gwf2WoHNd1mzKFHyAOT6UqThIJTwOiTZSiOzKCMmNNYD+GRHpYuTFQ3MOPjlFSXjIAupSPS1Z/s6kdw",
-	"uPxeZ1rTEyJmlNecDgql5aWTCb+DpCAhxDt4iBAexuVmzvxDgEPc2to6MDUXnIjBQDIVmCTqDsd684Co",
-	"ZMr7GMwQZBzFcWQzngvIH1vNerNV32pdt9opSsYq+Bda7igaUrV0w7+x9320EBZLJl7f8zGoiZ5WO9n6",
-	"+0CObLad2wqHoCTBbLJYMtwPuIzRqxjJDkc/CQsLhWYphgskvBuEpgZ5KRKikjkgQOo9ktm53S9qU7jg",
-	"xQoAOJ4rmMbxxQDKuBc994O+/YopBSvjQ4Wj0/qNg1TyGO8TZxVYPxW9Er1fWV/phqaOz9Vb6xyJq7Q4",
-	"54d9rGazfjSJjKqwsK3uRptJJpc/AqcWCw2uJBolFiXml5pBn/Kk0oeSFuL55jKOzWldxG+yNlakwCYx",
-	"pbMeEFHxeKsQgyDyIk6g9fpyKZxP87qV8+OvJqz6gstIWu2s+lxIWF8kWvJjFFqSmNH0GACLeObLGlC2",
-	"ZvoEJVyogEgxZj0RzjvchLGz5SuRkiweeC590b8F1yUXIZPGVMrKjapjxWRlrLbmcTpTratqxXtTqbsL",
-	"EG3RwHPh6F/MAXuUKgcxlepGC9sbqromJpFe06PXtcVXEyqVRQOxgw0dLixB9GXcDBk3yCDlWJqmKMn6",
-	"ta1rJ4T/6wFQFz8kLYMTpXsCNg7GqiPBG+QYjnLdTzhF0xz2tPQ4YRRqnnq0f6vXgH4NqG+R4NnpagdF",
-	"bORxxKPxdAwQynmcZNdPhNYqW5zczxJApYDDRGBNEvWbT8paL+lcEinKQb/2r5sH6++onFAB2Bz013g7",
-	"rVqwnI31Ubum4vyKzSG1JsKH84IlTOY3yZQv2N9W5bYhFTz6sTqBznFj20x9qBC0UN+JmB1ZJZFETllu",
-	"EPtqanHsXNGYFF5CmFnv4D0zy32V/V2h9SRiJmsrKgw40Cx8xeZZpaHVbMLCtP/Mqwy5CYbWLJvP6nPi",
-	"PSK69Wl2UAtzCF0rgYdDmEx4zGjFxkz9RhqvEupsUUK0REnWHZ5LMSsZnoUjAk2tHpHXkVwwHq+gzZzN",
-	"mEx9LrnlbFTrUjmdhrsmiAq8Um/zp8CSDge1CR1G3MneRa9+m96ZHyjoSOZd1aO2RNMI3JGjBbBzdi+x",
-	"n1dQqCXoCJh4XGqoOTFsva/m5rxM3ak3d+vt7etW67C9f7i102jutVfXUipNVyt7ZqMoTtGKUZvIWKyH",
-	"xoRN2ECfvca4UZJ00VsD6J/Guxx0uD0UwSvgx2EaBFU7UzFdCN9YZ4MxiDFd3xpS5v1ECbGarFtkImdG",
-	"3ty4zIhdTzcciIRFQ35j1lNx8LGP2bFHqAo/dU+visjIE+t5Qae8C5/gsdHBy7NIMj3MVhEhCZvEtA+O",
-	"ldWGbZjQPrthPFwycpOE3UViancMkUpMJLg/Ij7MKRDWgchZmiQgy3Xx7Y00h6AWlSzwc8CpMkr3EeDy",
-	"3u0ZLoid3fZTrVmTKNRqTKK0Wme1r00YC1wzp1MA3Ci00NdnV5AFgOJqtptxFLSaBCsp3fDiVtO6WxVQ",
-	"aat5uLX+aGb17PITA1OHvpE2pwNPDwqNBh1/QBP9P1288cbc1g30sTujSXg8VSNikok63KxnK39uOZtB",
-	"OmK6kEwAsehuMnV6e1+EQ2nVg2E958kkYYPovnwi0PToj2hC+4oljtkBN2agVVRtFA15JBkWdR2B5uiO",
-	"unQw6e1N8/r69fd77d2ywXQunKWOm6IfZSXvSc0EOzHIcZMwKperCZfugUu8P42Ylm61t8gNgX43VZZt",
-	"nt9JbTh99zeRS6v5V6xbJY1/rKJ0XeG9ed0IxI/xyNhUWbN+XHu8jeG+maoKGbVlRbfOJbuL2GyJtk6d",
-	"eEMvqkjS/EtOk0TMsByqoH+NRcJurGe22hozboa05k8/l/Hocsi9uWWTzMI3pmHxNKz+5Ev9evT5+mJ7",
-	"irhRK6nOOGQsLHXA7m6XqM6JmAhJ49Ve/NbenVmGK/DBrNt+hAVd2voKZ4QdSE4E18MnscorcEjldFjm",
-	"ZWjWt5qF/NsNvAwp+rjZGG7Kg9yqW7D2oURhTc+D4anC8gbMN3ZwLD1mcpenRVMEFTSbaFjqvoqFwSgS",
-	"cZjqZ1EcE1O1bjWKPRhhPA709ozj8jDU/u62NuWKTih6j06o3eb2vjH+8UKzzCu1iYv6Y+WoXzlRmcNO",
-	"MJZCNKhCb8Q8qvIcsgCCOcSkZ0EgL5V/3Q7XOjoEeeydxyfXZz+eaqU7NWSsMs8F6aZHUddaM+YZm53G",
-	"+1iRw8MOTxul5ZQRyCbqw/XA/lLDh2tBLU0hs6k9H/x94u4rHEqG/AfIX9ZctSDGlTBa9RH6tyJp1TSp",
-	"qKtVBKiUPz0MfdzhS2PP+u2IvqPblzZB3xxxu1D+GgFpa9WbxShTki9jcpqLdLUDcFmgWavpcM8cRVgy",
-	"jfEssbYUoZNJPM+r7K2vEeL/DhHirzHfTxvz3Tx6W3Gmvo/U6AoUBl+T3yweGPyRk/6S0ZiFlS6xa89m",
-	"ZbyfzCcm2yTrmu86LaJ7CNX+iVbTQkKH2hSOmSNW6hoWT+PbnjDehaHXN9brIYMvdOEHmXMq1PV/np9+",
-	"e3ZOjr89JafnJ5c/vb0+fUFenr0+hR87/Kf3Yfz6/Y/Tn7a+3+l/dznptbenva3v+eutn+5PouY/z14O",
-	"5+fX7+4vrp7/+PP4++aP/OWr9zz+7v348qfeu+9ph8OLTs9fVH8DVazXQP1VO9xvHbTLTMwF4zmYxrFL",
-	"8DWa4BM46hKmpgmH0ndPVvPQuQ6f5px4WlIhO4gWpyGh/kzkxs/zI7TP9759cXL//bv+q1+bL5qt9tb2",
-	"zu7e/sHx85MXpy+//e7s+1ev35xfvP3h8ur63Y/t49ufYpnvdlCbUKVYonv1v36h9d8/6P9q1g9uPvzR",
-	"DFoHH29+adYPjus/65/+2G1+/I9StT+35j+UJ9FBIlQaCoAoUD9mNNGLB5ewV23CwccoR2LGTUm13kta",
-	"hB/3y+PL761fNwR/qECj2OBhpsQ+DdKNGb3tHnptMSnaeF7YRqDG6U55zALocDATbPFjagc0SFdMlYxC",
-	"1j0sA7gMAD8nb9HiGWYeRCW1mzkou0feYWWBti3rnF5VQOnWRb7BG1Bwcfe6DACX3GCrk+GRjOLrchvx",
-	"NTVbgV+z/p5aUNNj5u64se4P03Ln2LhJ80DNnekFfKd3AcuIvAuKSeX+mVG5XcOKKrdZEiJZTOwEGkBf",
-	"GXUVzwqL6tw9hFQQPcCYrdfvMymthLT5IA1yDRkH+ltIFaXHhOA/3OTbSqk05JPP43N+72Zrkd/b25lP",
-	"bEP/C7fjS1offPhj/+OTuv/v7Y9P/9j6mLnUan98WtyyQe2+bt5eL7LnKEc7nO4f+3034Eh/WaHGpYdT",
-	"hgvXcMclLtsZtDybefPEJ9/Sp9E0ibtoPOg3jARmooBAeBo49KwogT0IK5vNkCtQNkgX0lg8+ykaAFxs",
-	"wmDr2f2JaIVagxfdXEgFb+BidkR6Qq+JhLl3cQsXKAYdLoCQ9Y4lMhLc1cuZWlCTNePadWwFTlbCNUjX",
-	"BqOg0SMxQ2HjQlRpQgm1vPZwI5Uja8Y+ILAKc2qd6Di3eqptHv+K/mJ4yzW7V+kbPGtq6ZMvYzr0nnT8",
-	"t0sfRLJb79GMabW8xdGYpQ8XwnRrPm9nbIPBcjBKK83WdNxjiffwiuYbPGxtuPTxVSy5kiavFaWpWGUr",
-	"BT/gWTBj0gdXj4PA086s8N6wbkikZAiyEZE1V8tqdgY8iDZG+ug0iTdoreUjzEjtNd9SauW4jViWDWJA",
-	"utMzxSkoABFrGmUouxBph6pMIiOAswpyy4GQuyjt+iv3xKiPH4MatVrDKs/g4efhqJYEbmkcAx7a2Vsb",
-	"uzUHVaodQMcy8BxTyRJnEQwsVpk5cIMOB3eG9cKVh2qtJ6JVpiAtDIqbibH5iY8b7O6nSsLSEbYKRUXG",
-	"QSHF4MjgCpuDGLL4hqCCIpNrBX1n60GZBrdsfhOF1Sz1ed0mg29P45j8zhKBFF5Zjf2T5EWs5ZxbK2ju",
-	"V51VbYRvJPGLsipXeKbrCyvYCh28i0py7rojpSbdAI08Y9Ppf1pEAKvnkVxehNV19OpJIQNNI7/RVpQY",
-	"jykPD0kXjryuTSpD8khIFUBvMHhF8MeuC8LG0S1DDA/By7LMcztad2JphA2mHdzNRvy5FZrGp0242m5F",
-	"K/Rw8D4sFOSLkyJR6do4LdIp0JgYiQwRK6dGpofN8rRIzu7LchWolMipR7poBXQxn4PqFVBMs9LqPxcY",
-	"9jaq6eNLmLJczMVzZPWBcqJxYxgpG04A54F+m8xTHWenzeYmLZoDU1GLragB6umaj1SqEZ4hsFK/sO62",
-	"qhPZ559bimrmIm35qfYMxFXy+rDfOY0HMGsWfSRrY64QMaocrZwuv9KIeTkq68+8HwBaPunp3ZU9yJkE",
-	"K/XASyZYvwd+utjyHqR3V/fAN8ZWaz888ckXbassuaCYP/DYa7i9ymcrR9M381YaTLQgN1kJLqdu+TIw",
-	"t1a2Om9ertTyDALh+s3P5Pct74J3e2U3MmbmSn1wCT7rtz9Nz1ve+IUxtpyJulK7lVYMPvUGrPWj+iSa",
-	"sDjipTbSY+88/3v19irRGjt6qV9itdErKxd99NF7cLnAo49vSY7FmklyhfEHkI0XwMJdEdWypOXoTUDc",
-	"NRaHxfFH+u4FTvl5UCR1TwjCaGT6meHYL0kWMWGDFZobZVOhq2j3F+vCtr/2wx+qxnGhxZLMCdM3eWzb",
-	"EASEhLcGOYOmT2IacfL91cW5DZiB12F7Z08PYi9mYxKK/nTMOPIodbgc0QksGowFQDasGlGFETdqwAvJ",
-	"mIURBf3bFC7KSRxhTBBa5VTzDjd1tCw01QCyzMWPMDMLZyAwJEyTRAwTOm6QHP07ebLdbD49IkWcrqDD",
-	"vYvHb56fffvu4t1VQIrgZJlrJncu+7itYSIlaHS6Ca2nR6SEWCjo8CKrSkAc2VtAsti1AfFBe/WLt54e",
-	"dXgG4z4gOZzngBRwegJSpEgOyNvj6+/Sf+u3b+u3vzm9/u7ihd9s/dPO0yOS0lUEJEPhEBAPZt38A6HK",
-	"A5Ij7go6vADbmLbYH8ODp0ckS5VKnmy3tuxVQ+Wrr+3oZi8aOa+5FqyUPNlu6y9YBl3yZAcWjkf+GOQZ",
-	"GvU9W08bHe7dRMaMcpPgVUoDiQSQ+TchlN0Ms9EzxI/WdVnK89gg52xG+lCubzIdaRi6vE8nk3K7okzi",
-	"hSCfK+pdGVdapLLEyD0rrVbyZvjiP+POaJd4M1YUvFrujDAPehDdk0g5QcASmavDSiU9WVE2L/YAnv42",
-	"pTEGwX0PYNkhs56/T1bkJXsf/O76+i1Jyy7sh8qTrEsMkkwCu32NHfMAJW6m92Xn0HdUjq705LLyLPLu",
-	"iMpRN125mbKib6RXceTlaMgRbe/s1gL9x05LN380pv26uZxJlnC3FkbQLzDfBAdLDPJlkibAwSK42MU+",
-	"dDG9Arupl2IX1jrrfta85WK2/afN2fyE0FafEMtqvfTizQGo9GJYlJr4DSYzQFbYiN0HpEcl293WCwn/",
-	"miaxWWwicdnmE72E+bBBLvTK7PDv3hyfBM69zxKT/gl1tWyiBfSTbr2OMfo6XqkPoph1n2pReceSaDD3",
-	"NmPumDgY7O+Gzf3W/v52fy/c3Tmg7QGjtNnf2aFhs7VDt3qD7UGr1+41e/vtdj9s7YS7/dZOrzloNmlz",
-	"P5t+12rvQ12H/ff21p+Rlb0Z1NTqycYblSt6T0snSBc96YnczbN3F2d82sQdCwo0MJk+hl1YL169Z/MV",
-	"cLWYDWl/fhNHd+xme3DQb9O9sMV2e/vNrZ3sgthptTMLorWbzc/8/9X//x/+uW46V2tXr+ydVpscX52c",
-	"nfnlrHYTyQntb4w95YNyLEMSoaUwIisYrUaPyYyrad5KBetpungUBhkzHxFtHz/4ulhPw+6gTjZhQn86",
-	"k+Vr8YEHGZo1CCw69Gjd/zyfnelOoTWGRL8kWmqCmN3DdEhcghnSBZniiyPSZfeRVBJv9RNnbcpTh1v2",
-	"325f8EEc9ZW52aNey5Dy6T5g1odhZMuSsR11eNdAD5sXJWJGegmjQDSpzyxIysSafjUTLiZrTIuSLFcs",
-	"Q9YdQfgjaGYtRezOaFLpI0UNuGy9G8Cfb8CJ0Ac9GsLB3QDVk6Y/zRuopLh97GyWbkeuEiEnrI9l2yDh",
-	"SjxgnFwASkC70SRK3DJOIv9BWxWACRd7u7vtp0XvQwZ9oHwsMggGjhQFFDlwuGljzeWHUgn/lnQG9kr+",
-	"qKdEr7KjDgemiEFCxwzj6QlRyVTLcS0u7ueQIyTB+Hvv8GcC3DyYjJOt6wlsGumMdzjG/aPE7rnABH4V",
-	"5A7fsYrEm72sIPeKdH1PpOG8rDxaYFzQfu2z6A6sYT4nTsw/ZhlAefNu9OWbUVSWxXU25CLJVfFjovQN",
-	"dm2ZCw/vWmHRVqIKLV+1+OiiZYvzuFgpN++2xLeQBBwZzEDII4dsBVuIipLXHlW1Mk3c7JVlR9MmJ1ER",
-	"luh+siDhC7tmznRQtk3Bs6F8bx3sZYRUa/9gt3nQaucN6N3t0kBitA4c0yqf39tp7u1u77R2Vvq8o2+u",
-	"GmPUDAMi2YQmlv3O6D/+4OfZmIu+iGlv0Xds+o13lEylEmOW1LfbZe+bSpZYvb3qpU4hWym2lAf9w3Vf",
-	"tv1eM3p7yTbA+DsuSK4BoKvn95xBv1wu+ODxzyf1irB5S8anWjZdjygHI16RUBhSXYQpTMWKpzINhSgO",
-	"U6XOeBzP6Fw6TsrMoMCH9eABrCloVQYQNFMzACdspDycSfA6NJYOyqKAyxvPOC1fNn9k7BsvPct3rPpd",
-	"/Ukf7mIG6NqU0J5Ii6YOXSVUuwke10jvZL0pQMFoaa16u1li4HR4H1Hlvd8CU5IBo2Neu9NsGiS1b6RX",
-	"p2HQ2XI+4z9qfSHVTZ9x4I+qaRVgElPdh0kijHfIHwrPm5uO4Hnllue0ACoekCmPfpsyQseCD9P0aGsa",
-	"wDay+opH9wy5ixOagLRTiM6o/2jgmLV3dryBOdJLpGy8uNAGr2IdDvJSj5rx+jEeBvDNbgMLQRuNLl6I",
-	"OICD6S+O8YpFYct74LOizFs07Z2drFGcrYz6z8Nf/lej05Gdzn2zWe907lsvO537vZf6z4OXH+D3it/+",
-	"oX+pevDpf/5Xp9NY9vr/qnz5Pxe+fL2iLCTo5opGvGRmkH+BSqLHzhhHsLSMn7JMjTp7eweetbO3d7vW",
-	"waon6+TsxaX+HHgAj5DyGzV4GgvurEO8Xwy0udkgx7zD9QvrYzqZsDD3Uqnfgt/jBnWwe3j4rNm16hP8",
-	"Zj7TIM/1qu6xueAhoR1uXvONJDHMP3niVO5n7e2nsNrL92fe1estqe2DzIpqZ70srnyucfjhn0+e6X9/",
-	"+OfT/1zX7wK9TscqSSsC7Hz5DQxI6op+ttXW96e2RTqZsgyLTxnsGVsSZ4cKxAGgsI6oXNUN/qzV3s+4",
-	"wjdbO6UukYy3fAGarWH+XapfOZMRnSCHWDuSgI+HEsXoGP+XU67QT+C83Mhb3uHg5E5Lc52wgnWLZmJB",
-	"UmUUua+S6uGSCmb7VSmCssMMNwec50oKDF54lJiA3yGUWJQfggnzQIQAGxSDyBamqKyAssJQfJU5ah0W",
-	"kFsgWytlXHpcd4tenyIRpSbRSu/3mM0Wvd/lIKSjIziTJOL9eBpmrf32Sh9OuQiXfNoDhlIjNpYsvtN7",
-	"M8mU9ubNqNb6PjMzj+mQp4Pjt7ZMv4WFubgMAm5xiNaIZ23UtihB5XSNqgjo76ZVEdCUNfCiObtXN/1p",
-	"IstK5/36CLxn9foI7EVGaP609ePv4bcH6ud/n6nzF9+fnrbrv/7YO+fRcPMqiGx/y44qU2I4AOnxeNDT",
-	"KwV2M5o5ktr6AV4tqnCZjH0lZh2s+aVrAUTqagC5WrkrizZkAHP9WQfM4RmVj1sx6FdAr3YQOAj/VO4b",
-	"q8TKfi6SlO8zB7yCQeJvJAnZgE5jBUHviOVQa9qrJdFvEqr9VOFXd/eNVAuIFbMhW2UoFTfCl83tWie5",
-	"HfKpV3NSyU8APf2rwOdlNko+HyVAzTsLdNfhudjD6mh7FwNkyBYznlWB1YjNOxy0L6t5+YTgf2FsPdPB",
-	"jdD1PrEgAX4cdseSDkdfNrxpfOTDj6VJKKl8cegg1kXYi7SdG44jvorMcaigrab9T5avpmICHiikHh9s",
-	"Dt4Idhho7Lm9pMQQztEyQLc/GXMurdf5RK0vqw94myH2KJzeWvtCrtDIoB+azM8hUwbiraQ0tz9NEsbV",
-	"zaTU49wEZcUqfuCxju6yYPir2SEgUG4mLKn40LUhlTdYcpxQS5Ky7vG7rjrrOUwkHQPEHTo6vZHT74SW",
-	"FRTeDkeNl+dDwsc/s5Ec7x8PXrTZdWuSDM7a7EXzh+ve7vmPss1elcdeFY1hgGTFVNhU6TFV/RFDXubS",
-	"GQoQ8Rne5cxgwH3OKpdb6xtSfiuD7PopzHPZ4f6DEyPrYTmDtJ4CNlqfxjGetVMJ2RVwyE5YEgmt3MHv",
-	"pC+kgsQeMuUxw3kHUi1tnBT2gZMTxXWJ30SUqgUfztZbolAuxCpLRHdBehfXtPnAKtrbW7wV06QTJW9E",
-	"RbJBCJi85iCipg9ImSoPrREwY+zW5Ky0yJM3god0DimSe4EBPFOwcbkaBR1u7lOCbLUCg91OiRyJROmT",
-	"Vd+FAOR6PMGcCOn8iLRALoZ0njv7WouOvq3W4kHLLVpXW2mnKh2dyjX61o16AceGxoyHNDGjZo9zfCfE",
-	"kaKQR8ORIu+uT7zUo5DOa0FNDyqAn3M1yuYZ4aUSyZA5S9fbOhuCukIY0Qg7D8EysIV/HW4xuJVB+jCQ",
-	"evZDDeLwfm4Zm0jD1GYAD1EfzR+CX7fkF7clG6SVZpt/tv1ZuSevrBlbXvWCoP4DQitqwRM2phE3m6hq",
-	"WcFLwJEXyZKFdHBwsLdaGkrCJFNLaJ5AtcjMdCk/SrP1GFwMaff9xpUNdmrRb3hQ47Y0mfRaGTWkRHU6",
-	"VSODA//k25PL46eHpAuz39WCU/A+C5AsE3BOKQANzyIeipnlZOiSZ/aRsnLIBWIDG2Vs7/RzUJ0JVAFW",
-	"fOAHc+JjBUtsmdTIdqS8kSZsh8gshXbsLmyG4ZHYYOPlWrZwTTz0IFofq7vqNMLojQXCLD+N4EMPPG++",
-	"LpwHLRyflqQku3/ai6O+S/6lQ1a/ZfOhNl+SiCtQ3J/oqwa0PBK8IZLhs7vWU1N/IbCEG6ABjfMGvLoI",
-	"yHydTdXsZmDSuyTiUkE4Y+DVrUlBuAC6mIiTHlMzxjjpU46Rj6iQt0KHrDUczn/bbf8m7/a3fw3394bh",
-	"1v3udPz7eP/X8f6sP9/ebo+mzfnO5La507w7+PXXIfv9t9Gvs9kwB0PeOtg5yMSM9ct/abbrB7RfH/1a",
-	"55P67+sXgKjMSBv3Vn6oA6KVmJgpBpyUPTaMuEmX1o3AycyWyxSmFK+D+ZxQDkwwZt0gMzUnXbylC/F2",
-	"m9cNuGryEIrsd/e2D3C3oUMt6PAeMDEEvS7hjCZAJQLJcKaOeCZMTqflwIT+6enGYDP+ajTRyBD7IdC2",
-	"oWfC6Avk64cFbymIIpMDms0J9Z2lbnvBK+s2HXpBrVcOeb3TuW+39H9t1fV/P9f/9UL/uaP/3IE/907X",
-	"n3uYXC34TPFPtuInMGMfgNKkh4KHQJotYypHWBG1gHkqqGE6mvldS1ZYJhmKrIrctpSRDNaG42gSA4LA",
-	"iMh5kI04mWpxywbi3gIA76LD40ipGJKUUpDMB/r587xngfXoK6Badb5ie0IogaZelcPdXzVLEmQKLF/L",
-	"mcYQdBJUfXlraeCiAYCbm+s8xHx1cD9nG1q9vhe0tMhH9rH0IMgSspWY1jaTKFPlmxn7osLn4pqLDKsn",
-	"765PnlrzCCwdqPVHXxGYSeDQKw9k7uf17VKgzWWZdl7GnDmr29tY9sSzaVTpDdv7i5LZFmv7tj1BdoQ+",
-	"LJiYq/LE+WMjPjMUdiWTAMutchaseWmnIrV0vZlwKzZHTgqB5jAKy+fnYJX5WVAVgD+tkfmfxwiA5ytG",
-	"NkueWWIKzj3eRhNlOgT190afxokYR5Khfuy4jGJGb2VAulMuJ6wfDSJAjB9YpUXSSB9ix04tjpSjQUu5",
-	"2rLsD96rDIJo+nVIkZmwRDJMBuLiBtPHb0y2AoQ+brTlrFeGiKP+PAdG4D9emJoqXeJ9vtY/FGn69+62",
-	"WZZw0Eqs9tGqQ0CkqQTaamw9bRhLQk9kN+hw/NcsiRTrGpjWQ7RTDUiBz1wGiYHIABHJFOwAFH8+Rxlq",
-	"X/l///f/6XqJ4gj1a6RsjyFnoMCo7PHbsw11jE2ViU+sQTyi5nA1HY9psoBVvhC6xbyjNOYFP2ojkuj+",
-	"cJOI+jhpfa0Vw1CbJ/btrf7+iA9vpCgTKoYAMa0HwPZYtcVQf/qf3fmz8gm3VsxkhJTiMs+d31ekvi9y",
-	"pztuzs+TySiSHAn/EURmUZuVZBDZ5Ab9fZaQ3px0TVbEvzAHorNBkHXKQRovHCCXxYU5eoBRdpASwR6Z",
-	"o8jhliM7CTwA4UMJuhJaTtYNk2vrp0vO9FZBfge43pcdwu+0NDvRza/QD1k/AtoWEqHfUbczuaNxKdaa",
-	"XFTnVCGq0i+MaIiHiQERWsGPvKjBeuXoN0H9srNFDJpiTp/9wzGa6qXvI33BCgMtrHa43S4WLXmGiJdf",
-	"YXIVS+rU7Lm3INRcVbqpaFKFvKF/sjqonaGAUL3VYkbGEZ8qFiAlFkYvoPAII3CPl5yI+ACFFr5wU4I7",
-	"H2cF9hAOrI9D1V5hLIowVIlWrvDz6egHZk1Wrvszu5aXOA39UZVHRiKAiABBNsjFMnG4a0FNjzeoLH7V",
-	"ZDpc0IbqwzwdNizy00IKUvq9Ceahy+OzAR6VyR4iMuLDuNwwKc+yzqK1pd8Scehg7I9SMltwFyFEAEpQ",
-	"UwXFhSJCC8g5EP2vlDbnCaOMerRdlpxtW7YCHzX4n+394M3UXe9CNtBuMyBbu82m3hfg6l3qGS7uzDVA",
-	"f2wGaQUj+RXUeM9MCMxkjZvTRQzQY+dW4iHeCD8jV9eQ8pSZAearw5VZH7dsohrklCZx5M0rLuQmQNBM",
-	"JXM+JOsisinYea+uJyuaB4/GhF6Y06A6uf1HMExOShE+UwxKS2UB39W9GtMYNIuQQFBFEUpMok7KABpL",
-	"5nFWiIFT2jo8xZPM6jQ+o/fTwCqvQRlmJ3nSzSKD+CxsIkm5DnOpsJ6PIfPFpwEpwwDNwleCqMhgf6Jy",
-	"htnc2OcOB3GcMX2tgHYj6lF+BzU7GhlG8JIu14JasYm1oJZtYy138masZNuQghTFdeABuWxUnm+hzf47",
-	"g7iUTNwD0Fz6QqoFbgsvES3iJr0gw/oEQvXIz7HIGCg764UOm2Vye2XUhT8DbmZzguVVEBvsrqlSPmyh",
-	"jq1G99P3DYG4gnTeI/AKZYkkrYYXSeLLjXJs5kW982R8Ol1rEUFvcjYnTCXzG4DZrVYu3iYMegt7LSNY",
-	"9eBkBZtLvJxpY3tCpTQgvmDtgBVkvpPdb6sVSlZo3XYG07nIiVCfOMVfMlaNhgkqWzuGpeYEOXHXlbic",
-	"zVKi4fcQP+WkiyxfJFJkyCA3NZ7nGZDwePWWHmBzTKptzJW4dl54T6xMqlmg9lmvSmkFYkLzhXdJXJgf",
-	"/fSCaXnB4uiOJfPlWIOGpJUILL+Z0XmGBrroGFSKjSdqkTFvb8FYWp4wr2w9L5bQgPpeHhhwBof5JhnQ",
-	"KNYiemaPGCO1E5PiwEJrlxQQKLmwaRDGC9hqlspkGK9KkCo6DSOFY/qNBFplj60bGM3M1OhfzSDXo7CC",
-	"225v60HwioOIR3K0qKLRRG5No1Ahhgx5Mp24+BJUguOtkVpWy9haz10A9Qhm9lZIBbTzHEkSTssYMrRw",
-	"7TFbRvKIfo0KY801z616sMCOyF4bXC3SMDBibiqyHurGGx69R27jKlWMORGRWqMVuOHXWcDwTIwYN0wV",
-	"UUl2Cnaaqx1leGV12Xut78/LR7dJzfvs2ASpALNTuoIYXVzcbu5CnCXk+UOZui7bX+hetGFte176/xm0",
-	"f2knPoFIW7XovXSNF+sptTyL+LBrAurSGvtJRtgcka6Tj91DQkn7/t4eFX2Al+3isdM97HArPAPnTdHv",
-	"xfWAAeyxuDOpGig34MCIRRaF1bQM6f/x03p04DNZmzi9syAOSrSbalvME06DHN/oNYsNcYAciUkJnEvV",
-	"l9P9Wf7dEZ1MGGdhg3TpJLq5ZfOGMaNvDGU2DnghycX6R/Tgdng3w6/d9d4WM3oL74BMthRYziYKIPMF",
-	"EsqUMF+YybBvS3Fu7RXMwvKvQAQmc8WPz7i7mJyOc1dsPCfbdu9CfmhsXoHXCqtTpy21V4r3pC21V0IW",
-	"s+wVxaTKLrdiexdOfmnSgtaGjF5PU4lhUwKy1d0NcoHI4U6RMxWl5gV9yskkEXeM9OaQ7hwlRGp7mPeZ",
-	"oQ90PCrolB5HUkZ8WEgwqBx329UP60lh73DyxfBOc6Uwv3nJ4pPnWJuThrE365xf49SxL1jzkFkZQmVN",
-	"mb2gt5VGiVnui/VHK+A8aNXH1b4ebHdapbC0H15UALeHvbuopuu9wxeol7ubdtC2L1mQq5Vt3CFEYFH4",
-	"mE53/aMxNcu2W01wotvfqLOUOhzPPTilrVq9qNcZ4W0wumtBbYgKqX6Z7lBGrNmLZfbeMhybMlG2EvHI",
-	"Zm4G09SbRQYJ5TmL2Gg2CB+sBaGc9vuMhQW0lzR+5+543F2yEm99herYfpA1LGJb1XADAcuSdujLuMc8",
-	"XRySV6IhZ2FaCy/iMA0biNwYzm1JefnIbW84cp/TvwQjqF+RFWtu0fqQNZ70XSTXhVrfU/gdQjSgqlIQ",
-	"+8OE9tkKod+15jJwCZR7hSQwUwZUHXPYbW7vLws55EY624kFA/gnAP483JP6UNlZCV2zofBcf1dUTkcS",
-	"V+GMeJ2aCIjWKdEg3ZFSE9kNLN4CLL0JS6gSia3mQVJN8LaAFzbNeLe6rZjxBrlkYZSwvkqxKwaiHIYT",
-	"vnn47BloeA1zvdEX42d0Et2yeZiz5prbhaTZKv3+faRGV7BtfJVtNRyZog75R27pVXEMwYJesKGfQNQg",
-	"YWqacEir9Ki6eIiSJBI8e8LMRpL1b94MXv1wkOx/++qn35Lr2a/v3r7YP3v99ucz0X5NX9OrWa5WSe9z",
-	"L6EY3/HLcf1nWv+9WT/457MP//zXH82g/fE/lqc+YGeLm/9DUKUDW9JY6TIWnJcZcxLlSMw4ll/C9yTr",
-	"T5NIzZH/CcYYA2XHUzUqU7Z9gG9Iy9DLyZITIgh/7b5OJ1Ed84qs1g8v1evkOZVRv/zt1xZOxjbeVDdN",
-	"qJQzkYTItgYwtYDwHUkSOWINy3VV6+kPpF/Wax2+y2jCktU/TEkPniC2Ii39AFzPf+EjJB4NBAYwuaJ9",
-	"WKdmSK79bW3deCGbxGI+ZpjUlG0ShtACyIANjKAOzJEXmFoEWLumWtzAnMtGh3f4P/6h+8m4irCKovGP",
-	"f5ArxkPMo79lwBXUddN0SK5OTy5Pr7tEJB3e1c+KJPodHj0kOHD2FqwMNTVTfo0AWVAi0OGFGoGQ9aOQ",
-	"4clDvUoFomXlEeZl4YDpTYpA9cp+mUSqw7HgOeK6I3bb1OHnLnkCXoJDiMkjD8ktmz9tkGPuvRTtf3gL",
-	"F/qGDgeom9lobl6LpZ9dM6bANSr1WHpsyHoRdiFXBof62a9S8K7Js0DfuB4NUxyg/8SgK0DLd1MyzG6w",
-	"lDC5kb6GmIZmj3EXz+1wiXUHFJiTKVfIloVExnaNvKRRPE2YTVhMhFIxC3X/3pWcRcZ2k4acWQnhYxZg",
-	"tSvp0RAHEt1x3JUEAirUdvvADAw2tEiUC8vkkqlkXgeicb/QuMO3m60GOU4n1JazavnAbK/eccxOi/hk",
-	"mqEggH6FrB9TE9EKpzhrjioNfPVT/54ORzpcFuaZvw1a2JSz+wnrAxmKCPXRAx1tNk1r3jA1EiEsmmMy",
-	"hn+Y9CoyoWpEYtq/lQH57vT4hcvzDzDQvd3cISX8yHoA9SbVJ3u3QS7eXp9dnF/hI+3mthlg/Dnwcocw",
-	"wwiX2MnF5ZWhlJUN8tIDmehwRW8ZuKaTuWmw6cp1NGbyH//AUoWXJ2Rra+tA7yhtqeMawsRhbME4iuPI",
-	"6K/I1WYO1g7vVhHTG2SKOOozozcY6Xk8of0Rq7cbTWN/pCrMbDZrUPgZytvNs/LZ67OT0/OrU3hG62uR",
-	"QoSxt2cEqgneUE6HTG8rLTprQe2OJRJFb6thHhITxukkqh3WthrNxlYNTvYRHJLP7lrPjPREo6NMK7kE",
-	"fcNA24mBGVQUCi4oBCZ4OlF4ArmKbCglAuAyrQx2uAFaa5CfxJRIxmxWFLy/DOTyyCwIX/a65GR4pTAo",
-	"zCkODuxbOmYhiEHMv4BFcG2iPTZ7HA8nyFoBgY1um28k6XqAct0FwHGuQwEWl4OLwieI4qxhpK0rsDAw",
-	"biYNE55O4yYwmnrXIgUb1KAZ7wWIAqMAsnvaV/HcIFI4PnsUpFgfDx6kBnlLh85j3OGhAL16OKUJ5Yph",
-	"4cChNvAxFwxOZTclLkkMAAb9I+FfWF2CqXe6uXqWxR0j0wnsUUgDvI0mUH2s18JEN2MCTH0jRvRR7lzh",
-	"sGfcqXYW1g5rXtkMLForsyo18PQWdBVcDFBbK2aAx3OvbwY2IpI2CswBPgOUQpCXqU7oCKFR2V8tW+sK",
-	"H/pYbMh7W2ojmXKIoXqJIMVow4JFH2K+UFpRhYCEiItqfoQlD5UXphykwyGh2hVhIbC4Fc9ZW8qYomVd",
-	"Tn0haZ+LCVZLhhiyZSyKKnYUFjLNM5EXak/LmpS4wtob94rVJqRQkruw6VjNAUq6AdY1xJuK3asj0qeS",
-	"1SXjMnIVTCmXTUXT9f/c2Jdlmr2YRqJgYy1rdVd/Cbl4TOpZsQsBGh4RH0JfvNq17iRhg+i+C5m03Sjs",
-	"OnkVqQY5odI3W0jMtKVIenPzF2Dh4zFB48mI9rQxIgXp/r//TxeAbztcyx88ELpXV12QDfBF/drsuB5C",
-	"zg5ag4omKtDSRQlCFYmZFSVGYDqiCZd+aKRm96ZLnnTp7U27+9QUECSM6T8Qrh5PDAa4fR5bBbwFgYa8",
-	"17TjX7uohUehGxfkAJb2UGmQa3ZvEmzdwNOUUkpLy1LOGt3G+Nf2RevkeZUMYjTpjz7p2kkJfyGvEtMk",
-	"zLqJxiwwUkQvHFO1BzWeeZfwXglVeKmIMZ/D72R6tlqtxSrSJ61+zHcngxtTWvhoLAG/8LG0XqS5v0p3",
-	"U0iGR+tw5iRYqyj2KHfGwEmO50i2hxjpKRXHaWHmOkdEps0ee5nbJIZT2AKkI8mmqcM3XdC6rdeFDs8d",
-	"hat2QU9DNOQ3ziO0TkeuRyynKprkU1OKhKogoAprURDxKTPyySEv3rI5gGbC87j+OtxsCyyCA0AatE/5",
-	"nHSzYLtd5C+CzjvN1GqVYpCCz6OqazD5TNI2A6Gv1fCUX9BoC9+gM4acKcLuQW+QpAsfbKyPeVw27gas",
-	"uUKWtUy4YR1ZBqhiqbZr4TI9FyKNpTDZqoDIfuT1zUxgrv66rOUG9Lhk426G81beE+yE5S+BgkX94SPS",
-	"blaUjTTLm5sDZ1654Usa/QHAJMHPDQZku9m0nkOD+ZZ3KulrprXwhMUElwj9YJ2MeiXDNEKNp162WP86",
-	"ZWnCxy/Z5AgtgnfqzV0IQrYO2/uHWzuN5l77Zy+gZ0SAR2ivHyu342sYz12VhTdLsbIoluwB8H9Md0KG",
-	"/dCEQ3NMY6giZatxamkhTRZHJPVj1j6kCbAGEAC875MMqHwWDb5VxG0H9kofprz1EdzF65hCmZQfeLpY",
-	"m2un3TD2GAePfv8J+E9OkFWs6oPm/mfZmz8GtX/XTS1R/Sxc9nDmXmjnNq7ssofcDnj2nIY/TE1y6naz",
-	"tfyBd5waNzUL8aGt5Q+9FEkvCkOGeTUoxJY/BX7fTLQEdpAfJ/nlg5ZCfojhlw96oaR7U8+fc9JrxYQO",
-	"YeFZh5Reank/Nlp1Zl1+DGqT0rq5E0OigV50CGcZv1MaB2qQK4Wam41xHDqODa0TIMQfauIdPqJyBC/q",
-	"UzA35EjMICtnSCNuKnO6icWn7Ab4YFrn6iAf088BgWlHH89AsQLeJFuc2MVt2HUw2dARcGh6AQYPZsjG",
-	"GKgkA5qYKFGHewimFtV0jI4y3SCDqwjeAA/xLQd9qh88sthExl2WPg3lWBCAAEeqPu6tdpW6yQreGBS1",
-	"uFxqgU09ei7C+ZoSX4610oFrIF1Z59iMEA2KuS/tl0nrn2ulUlQvdYjcRCzUBkH2e6jyay3I+RuP354Z",
-	"xx4XJNG2oCQGF861JQcfuIxMZ5Wm+3wsWfpg06mx6EUxq9PJpPJkcEWABsjWIp5bqHIDL19gRklvL+LM",
-	"7jY/+mdLDpdqbdFvquk+ZuPDJiM0p0S01lxSNuWxoEeYbYgqr7KKhQQ73+jFTuV3c/wFKRV/iqpgshMe",
-	"oea3oHWsu2hK8jBKtAZzINnMV8zuk3IwjeP5Y2oQr43vcNmD7r6HaR1BLY74rQ3MvKouDobbnn2L93wM",
-	"zN3vLJP8skfwRofwtfRDl+42i821wjPuto9BDVNmlz7zzt1mJfl86TM/utvW0tosusLn09u2mwfLnzgX",
-	"6sSIts+u6uGHIU9rZlW+NTU+FCm6HX6g8dkft2x+o2XZR1QDY1ZWwISrTLqQyIQlY6p7GkPdRN848KDs",
-	"3KiKQRo/cQFzV0+NbM+RJIOEMVQCj+CHRMwwV7BB4Jtah6IuWAFyxQTUDHYM0tiDEmjiXlQKHmSUVudI",
-	"6YlwnnlxJohDHNUdXpaQ0SFEo8OvIYLNBb4ho2l6al2QJsNAkBViWXpIjHboQap4YA+6a2U6Hv7idLz1",
-	"Qm6v2FwrcRBve0h0ztY+u3mEiTgqAp4WvR9ZqNHy0NFD40UPd3l4QIpZbSW3csFzxcWMQIMfWz1p/aV9",
-	"HsUQYG7yzSD7DWvDKO1nu7uW88QCA62txyzSXoBUMJU2aRJFRjv96gZZcpxur3ScvhRT/iccppc20/Fh",
-	"J2lQnqHzEjBF0XPSm2O8VkA8Vm+0BjlGIz+FHs2wJERKCxmIilpgsA6HIoGE9eG8zRyG5rmUCSN7hAyZ",
-	"+rznx8PlcYoHnHcPWGg5g7b4JVqIfzG3cxZH2B9vb419Heq/92n39ZT7e55y3zK1+RHnwgNU9UuKG06M",
-	"DeYC/Gm2cwrDPUHMsiPS/eNjN2+2ZdigIolpPZgBCgsSDLpsWDxjcIH/vkHeiDttyOmHM3kyEPO3QXs8",
-	"KiNuMjcHUzUFuKhbyKCyGRomEnGcNTYxWtFjpv1hhz/Zbh48BRPQIoUfkjK6dCiCEBWmceSnkWN2FnBC",
-	"Nvy35ojWXf4udcmHJjUREw7ADoZnzWXTpce0Vm3RCJQaePe6G2gYlikiPonQZ9VFNo2LsHvFeOFYRISl",
-	"5UGRViGygGctHj7Zd3I2A43Qf1/xkKq3UR7gvGffcWUWQ0oJkzbMHsSwQj8CNj2EGfJH/rnw2AAt81+6",
-	"WPx3+kELPo3jtU8kU1+6UvChudG8ldnzVXP31YJ/gPqY4WTwV3XGsfag4TbZ0P+N1fVPqfq5kmw0O79Y",
-	"PXDD8MuXHnZYU4NcKU5xIvggjvrqT4hSIM34Qx0r1SGKZ6NIKoFoo0OmlvBUzShwwHvJnyoas0ObvQ4V",
-	"U7gRAzz3MLsTMJ9iy+DR13qkp/aY1MVMvFrCpyDtw4C7Q5ERlBvqz0e8H4UI0h1JW2fJkLLKYPWissXh",
-	"RWMaMlv9OBQixITUM4WIaVMekt6cTHkorOprdWuXfQJQbx0eiyFJWF8kWg4DIgtk/keKJIxConyP9m+z",
-	"OS9EPxQKJu0XkQ7CjimNBWeHHW7rUOFWUD0lndteebjamL0DVTXuRNAdtSmgGWC6b2SHGwifG1MnYRAO",
-	"QrHQvfWdWRYP0SyL4lGvFhJxAmIBOPcR1SbtXabiXw9CxD0T4wjiBeWxEXfWNPVZszBDnaqNctI/q9fO",
-	"2ExXFimo1HenVwGsZ4XIQSF4PHuMcWdzWWqGNMVHlQ+WPZj7gstIYjNRMTO43Xk9A17Q2i3wRyxW69p7",
-	"9eZOvbVTeMyoGbTFtg526pTtazVjZ6u+P2izelPrHv2tcJvtLMgb2VxnKLDSFVQzmzhyM2Tc7BjgGjJX",
-	"DaJTOi77uQ6urWqYHbi6xjGjX/NJ/yQFwc0VAIT+2Z6pzHpY30e1QFlIgEx1ga5gDvJUnhtvRkqDKn0e",
-	"VJ6WsBnePl8jgDqRI8PKZi857mLwJY3Zkct9wzPbCEagUI6ZYUxHzhV0rVEVQN7r3KWkWl5mSt4eX598",
-	"1yAnSNiDzRUDg96BUwJl8jOahHomMPtCbxk5YX11LW6ZSZQw6CEdbpN3rV8JOJW0fsJFqNUki1jVahLE",
-	"mwbv0vfTcMhsJRd4gYCtM1KHxeRYo+9gLTgUdEGhXsqPrI9RUzJrvUqYEdoXIQNadJowmVbWOGRo3Q/9",
-	"NRwI5EOhkZ4ehmnKOAVmhgq0OEgAnKU9eYp5yg4eqUGuk3k6rVSSHCIs1j4u1FWQ4vevE5BTQryZohO4",
-	"9FTvU05C4bEYRgqUQv8U1z/e2GFzJn164Zc8eXSW8dkROmcTfKFswiM2X5wO/GFR/qz3W4FCOctubEVQ",
-	"9g16Vgq/GHPmg4N0N29q1rea183mg85bXEWLjtv35cTdUOD19dj9i+cvRGxmcI7ScxR8to9+hjowxfJK",
-	"kUsvxY6zWQ4jzIhJ5LzGkI+HgSiVmEiX7oD3DoS2iW0BRAay0NRVYj0w4Fb4IZ8jQm0ZahyyBIFF7Qca",
-	"5CwMOlx3KbC17VDecMeSOVLQgcUvFZ1Xh4AMjjXBCBC5GBA1Ex3eF9ya/Rb0TVpeQhvhgUfA+DYI0Tb0",
-	"pc8XrxYdfk2L8uHMedRsQ+iCiSR1+JjOzSULclGWhwg3/IViNyEtlJeEyDaD6Gi5xeofVDmgT4DhxN1K",
-	"4xIntzdpaa0zeDwsHhvCfdmFRIyjN42l2Ionbe0NWWs4nP+22/5N3u1v/xru7w3Drfvd6fj38f6v4/1Z",
-	"f7693R5Nm/OdyW1zp3l38OuvQ/b7b6NfZ7Mh3+AIwa390cRhHqQkwLiVVI6mm91tb1feFNLPmVuCM8t4",
-	"KHPO/u2/cwhhafXIzz/9+/2P766vLn94e3H+5vWr78+++/bl6YuT58cH+3u7O9tbx7P7+dXnqx6xTgIH",
-	"OpnZp3/hSMRmBR2fttDi7+HOOBfq0jBMfH5XRnTHMr6M7Hp93ODH1NYQlbozns8thkLqpmhvI4Y9EDnr",
-	"v3ywmEK8YsgUVB8RfHFPayEzxMyZcmWcHSOLdR15PL9dKHkEeJoygmiPYjNA1g0oCIavLjKVsRbq85U+",
-	"LLkbvNsXA1uhtfR+AHlf435LEO4eebjxDrOfO5dnwvCFIWM3S+4gYkMV+VWrkYDrlM2wTREeLOv+yvz1",
-	"jpt+y1HKL2JzNuyS+lHva/aFTf+FzdIX5uMD9oVNPZhFEu+t3WbTK9hN2JhGPOLD2uHBwcHeDow/UzKb",
-	"ytls5a33vIVv+waaxdoWfpapveKQBGHgbbCvVv3fIF9T+RNbGkZHybCyRT8NI1VPEewr/OCChFHooH/R",
-	"dIcsTB9PFDDWkF4siyBKHIDotcfR1uEe8I9MmVhsiHmYaMMXOVWwDo6Gh4j7qSyEk8VuMrYylR1ewhJn",
-	"cT6RIS4yEJ9VEJZ6RE4ttUTuYCnBLfNZYT3NFGw7y7lpkD5tXaMJZZTQiiw2Jcpivzj5JcHfKta6pZ2w",
-	"1LbfSAsb4gElZuyOsvaghbKqIDMUIRWtslkLvXnl2GLdDKwHCxrdrYqS95VYvWWwDI7hkRUH7TbiYfWn",
-	"ozXKGO23owWIl5bYASgCPfZmE+4v5hF4Z1JVHoGNrT8Knp9pYB69r6Rt7VXahjQ5j9s29ANCSMIiEBf3",
-	"rhZ1YzpH55lJRUDeRDtcZfRArXX38SJswVW3sj71Ifhm+hfxVDb+jTDIMEs6LIs3DYVy3iP05ZpoqpX7",
-	"Zs5hgEoVWLNVbUJ6LTByw5vc5sLJNdFCLxTVAqrXCp/Vzv42ZKmgqEtTu/+oDRIxLjiAlCjN+s46pBav",
-	"Pm0uruPAKk01r3JFpdwCtcPa9quf2//+YefHvTdb52+vdy+/b7//6fnWyYvTl3roI+poLNaCp3Hn8zro",
-	"ZI4r6gtzEMFyPF1IIIQOnAvvxq8IZ1mEM4/oPBPe0pcXacJYuGBV4YHHSFCpCr8UCeHDiN+Trr7vxqz3",
-	"bkCuE8oG0S3pevkU3YCc0DCcu4s3FK+e8jsx7/AuMI5P1ej3rkv7iKNbdkikLdfAHATMkyQWYd6sK4C7",
-	"QhFn1eIUhV5wg5A28JIgtBBsN5sYaHOvdkAG1KAYpCwti9hZulrht3wNkAja77OJAh4/PgcgDENXgeQY",
-	"eTKLDgf+BkSlDgi7108DJ+qEATYa6FYI1NZtkG5+kp793//9f7qWyx6B/Z06DzGxY91Xy9cxohI5XUPG",
-	"VaTmdhDTmBs1I2IDejQMLb5cg5wDGQxUNRlodqhgY0mfcVVnvC9CFpJ31y/r+4ckZJCKokZsjIFN3Zoz",
-	"nIghVWxGYcBzuSQlFD0wfhIKvADN2M6YOWRIxDu8+++6IdNgof6rG6Q9wRwXeN6wpEgcMMO7cki2m1uG",
-	"JMBnQDHcORWMKaB2b7cP9NrqpsU+LDQUMVI0yIU+dGeRsedswzvctVzadYELGOGPoSGZLA0E6EO2MUQC",
-	"N//QBkpgiE+2Ovz4xYvL06srn7WkzMLzNucy6+4qB9iXCaMGRDL9NHCwzImc0D6Tun1Iui21vUdj0Hgl",
-	"2sXjiZoDPvuYxlp/0gok0gqlQWC99wm1tMCgkD7Zbm49xSGSAtZcboN0OIYRbVcOPWjDLvRB/wGXfvmQ",
-	"/tn8ADDu2ASTSt4X4zEFDMQO3242rfab40ECvdKiCXikxYWcU3Y/iUW4EMgZxbF/9Dve3wLXW8rsu7td",
-	"ZI+Xah4baOhxRba2oYvAmlHIoLNGObj39OylFW4e6rLbLWYZw6YJbAqfkT/m2HNbQz9qtrpZQxPDZC84",
-	"eYJHiM2Mf5pDZ9aHbgUejrfZMsNmKWbx0e32gcfgVm0wvPfBKElfSDQapjzKeDSsa/6ItFITokHOLDt2",
-	"Zs13OCx6AMoE+lLqRB5QrOdFGfQQoaBG0XCkjy6MJhzpnWD3SocX8yW2nubWYAX2s+7Xo2I/V5gwZTgx",
-	"eBZr+1FP/5EFiHpMRfSSKvbaIkQuetLdeOmc2P7j9bcijvrzld9i7wdd+HgS1V+x+Uq6sHdv5tlzY/is",
-	"9rSJ4HjPXywipS2+wNHTppeuTMR81VeY+z+bQxy+92l1+XOhjsNxpEywVEuSpc+4JfFnBFhfM+WJmP6I",
-	"9W8BD85SbVtrACLgxq1QYRQ4UwC5DGR1UpuFP/ZIG2yhV575IJJyqtVbxxZlb3TKzIjKEUPn+LzDDbWi",
-	"SYkzSd1A46wFos0fA5nr4JdtCo1VIM23GwS8XfjGoMPTzG5bkeSr00Z9B63VJllHEiIMLvWrw09pfwQY",
-	"fJFMKR96c5cPDvVxlkgdr5NJTPtQJwXJaah3WGYV9xIt4fvsEObOsN8B1J8+P7vsPpJK+r70HoNUbVNl",
-	"B7EIp8dz81JXVARdZ0ky1dYJpFn1WPoZnwbmGM0Wl2VHUuYbBGnQcpf2fXCGDk9foI+lplHXuiFTNIpl",
-	"F33+euoTMZNlWik2NyXPekBmWzK/nPKsa+x9WkHQY30xNij9Bn6qHFQ3TOY3iX6RK5lCFXkNcOcUB3mB",
-	"v8jlH8VsSPvzmzi6Yzfbg4N+m+6FLbbb229u7YCDKKjpfVLm9DOduPruuN7e2YXt5HdlrbbjN2oHg/3d",
-	"sLnf2t/f7u+FuzsHtD1glDb7Ozs0bLZ26FZvsD1o9dq9Zm+/3e6HrZ1wt9/a6TUHzSZt7tfWQYN2HK9y",
-	"RNs7Cwu5Pq4P5HwGa+vTYCkkDN5dglcBG1KrbK6uLxUW4Ok2ZSWc+bRdWpemSHybJkCKGU7fOj5LMVV6",
-	"oTscdABdErPaYVMfJ4U3tVZ5E8og+6KWftEgYnFoaMIggU9iAk7NHgKW29CLpxmU+AhDgUekPxK6/+4J",
-	"zPNL229rtc132xsvgaWlAKlIZUbI//VSBj5/if7n1XZwKh35Zk7ZWDOhLOv/TLWDBcn8L0/I3u5uG0mx",
-	"gaQaHVk+QzdyrXFkzMV7kFfhj44B7+vUDCLSx662ox1dLKKlAX2C4xQlQwEuByVIhRsy8P2V2gAPwDGK",
-	"7FIBUtgDAXie2jtIGZocv3eDWC5fbSV63kqtgXW481ZSSS6gZM4MrXRldqANTKWfepPCLwHgkkT4jNTZ",
-	"UKoTZMvwVtYK7uuz2ayuG1+fJrFxTBZLtvQrM3L7zDINwoTB5P2nL4fNIw+GmV9Dep35+qrb2Z/iICvD",
-	"lLz2Vzhmifll5+YJ1I9MpeA6RxS7n9QOW/sHu82DVrvZDGqR1ktaezvNvd3tndZOWkjmsnaIlwaqhUKv",
-	"oEroZVzBrRHxpZ3UC7SyowYfatPJW3T2pJAQqUSBrwYODvxr/tqXcBTpK1qQlp9NPxrL1SrlKB/bjaad",
-	"Vn9FrGeZe7z+7ryKGb1loSPDLj+wXorEFZP1KcfADZioc6N7Gpxda0MfpeT8/YRBrIjGlhn7G2nzoTvc",
-	"vDWpxr1HvPrycjaaorEhmv1Rh1PuV5pZ67MEC9GGtGzcq0EuQRGX1m510Pfa8LXZ3GncQXDwz/oE/IA+",
-	"bEqYS5Hm9ftfw4g/lFAIAGrK2X2mUH5OqC2K0p+VkQFu8Q26z3sO6X7jCK92+rTXPn0wblpGrGenPVMs",
-	"7eyM6xHlt8BtRc6M78cCDaUuIUPDD8DRkJnPTC1lY7NBWMjtYrvyFxbWq7g8r4V4Q/ncfEw+XPrm6ndB",
-	"y6fZ0kzcOKnc1DNi9HvcL7VDLQUlk8BLYdTP1NNmYFjFwIlQjGRXJjvY0l0T8DYA5QHpzRWDAJf+wyPX",
-	"x7iN+XCUGDbSY24qHtGA9sh5IWsYI3GJdwEzry6wSpI3yLVIid3Qy4a8qBBQ06aqFp16j3wjc8SuNOUI",
-	"9ZopEV0dUpJtanCaQ6zNc5MffG1Yz0PMHLBGl7PojbwFtCwYqaqc4gsc51XSic2LF3KZ54jAC4TeyGZt",
-	"0DHK6KxJBZu1VSY/G5V1FWE+jkIlZf4n5cJ/BH5gaH7KENzhWJJuHJBoDWK56zIOYFjq+Wn6aevH38Nv",
-	"D9TP/z5T5y++Pz1t13/9sXfOo+FmvL3bGxL3pnS3ZtV+JbzNZZPmSpGtrmptqi1bnRxC8x3UfjuDm9r6",
-	"uFYVMb2/we/osa5mK1yHmbBITWhKqyTgn+gGwoM30mJBZOukWropqxVKreXeBLm6ThqosIL4qyX5pSVx",
-	"uqmx6o05NFf2X+ILnv0B//txqVIzs4EJyZRBHcA2pMZZqs8YF4S2mhCK0+T+KFQPGh3+k5gSyVgKRuWh",
-	"Wx6ZxDaf3xWARcxBUV7hemEqadarbYWnMDfi4cJP2IwK31SzAsNmjWHyFIxgHLuR2pCF9VmrvQ+5Y18F",
-	"57qCc02xuax81BZyfZWUD68ZxU35ZxN92BldXcB+BpIPZx1agqsO5wJNrTnDzLmUW4MoIdJYSm+O73yy",
-	"3dxehW8DvnNo0mEwseTF2dXx89enL3IyHuU/AvL0aRwD1hJySQpuRDcXIcMER7DLIunSXsBbFyXEISBH",
-	"khiEdjJmlENJ61GayZy2u4u+QAe57jVFmwsYPbIftUBCkTSkHgt4NR7nLNnU44fys0C3gIDaoEDDHb6H",
-	"a0VZvKrUXcCkXU6lXUmlcQmWs1UD7K76pnjo5Yk11pPOn5IBw2ymEqsG1pMtJrW77utJ/nc4yT0vHeLK",
-	"jmnIvuZ3/D0O+JRWYf0zPmtEuXdWWE8mx8GErkB6l1k8UBNjCBTwCBOWLoEzFhKqtLCKBEfTqMMzthHe",
-	"rcWrlrLQA6irsL5Xzgw6cMRJF2kAGuCDMRmU8LfscEhjGiZiOrE5gh4QRdG1a525aPYdYlGENvFowlwh",
-	"XcKwbA10gDHl8wrr7coM5EZn7qNB82JXipI+tWzTIS4L+oPUcvJ5z/wd8eGNFPprO57E3moZenkQeTn5",
-	"HdSmHFF5Wq015JsZxWUSznTzq7HyRbl1QFZYhBq5MUTNYlCz78SMiIFi3OTiM9ybQDsOoGYW8swHZ99t",
-	"knHEp4oh7hn+7SGfIdmgB312mMqkMnGH8LQFH09me0EhbbX4urA2VIrukz6KDWOSnF9c37y8eHf+wtbm",
-	"9Vgs+FB2uBIE7SYwhDwxHbJ+JBFxdk3k9yMLlC5Ksd9NngFuvgb5DhDD9GtCMGESQNfFXDkemmwDT647",
-	"vHjDXuwA448IJf2EyhGJhWTSIcojw6H5TMIAWA7cTvvmi/bT+tp2sxl0+JTHzMAFWXQY0sdG2PLUBnlj",
-	"V4I5XmCFIBSe+0xvjjmxYPRFvMPHbCyS+SEUTepVbuxUSF7A5USmEz1yrlvGr0hJwkBvJD02hLCcIk3g",
-	"fBYh6/BbxibYYLNAdatazaDZbNrFoN+yAxdSa5XdRX2Yb4gaCuWgvCHeX3FEbQae97dHxDMDX8TE82Zk",
-	"U1S89XDq2gelOHXBJ4DZy5tQKcxeKSrebrMU0A7bvPWZAO2+Hvhf2IFfAKh78NlvUv4q0/uuPKa0TIID",
-	"Jp9Dqp0RzSgRAd2iwOthsSEc3ITsBgiBECEoAVS82zpxfT3N3dYnsYDwvphxSSKFqBgYOfdRMRoWT8Gk",
-	"4mCyC/pJtUhiWM3vHfHGaRg4N2VAzH4PSAneQUDOzq/evXx5dnJ2en59c3Vy8fY06PAf3l1cH9+c/vvk",
-	"9PSFvskXE9AXEBNGA6GG2sYkw/QXpLTDaeals5cNTtnJ4+sgD0ok7Aup4hyQ+xs6N2hswIMMcApgx5lc",
-	"GKkkae+kFe6u4Zlcd6gYP2zvBI+Wa+goSvJ+t0yDM8sUrpo1mm1dZvl6QFN7tcdsMGyERa2FpCxboPaf",
-	"j5+huagO7qM7ospqGHTrihUMnz1vFBOiP2nhQhhJ417Nm/gG1Cc1wjPrO9Ty1oqVWiUn3lfu3dW5d92K",
-	"dEzaLJYMuKXKZ0cfTIY4pHzXl0xZidhPZ28D7/wn5lT4G3Nbl0y39ZOVTbZWMewNxWm1avzmG7GcnNKN",
-	"4N9/XuwQlkxMxOV0MIj6+thECI3SKYpp/xbSZA0oUX6SitrVY8/X130EmpKNoxRmKVWqEZ4i9dHlqh1K",
-	"Zs/p1bXiF0EDPL3vM1Ygqr8WgsSRUjErAURyNAYDYeB3ta5Z8vGsDv512WSWTXnAdXm8dcPlVoblv7U6",
-	"jn/CVDK/gSC57w/Z3tdNzi+sxEPGqdLQHApZajaVrKCMc+fr+vHXT1VmR2lix8bLpnTet0qm3MbDyqZ7",
-	"RqWljiubY6NKfp3ezPSyO4EW0A3iA9QOa3I6YYlkaNaYAc1uXT1K+9nuPpZaX2J4etu5UEBtJhedsV+n",
-	"9vEUBrCg17fGFzuZbbjsq2/5y/ItZ4rLU7ZK1mfRHQsfXk0+Y72RELfLiyFpHBN7cwBw8pb/5MgAzVP9",
-	"f44Gu1lVFPjefvHBTiAoPyqvUTItLY9K5URQ1a7PbRKG5NmMyJGYlEgoA2b+S41OoptbNm9goX4tcBfs",
-	"CfihAFzfXiSnpklsEOPl4bNnMHYNMwyNvhg/o5Pols3D9eDkzSwsKyI69mb9q2j4AsuHvMmxksBtsOXZ",
-	"b0FFfAkB99Ezx8WMCA67O2RxdAcIh0qQ7jSJuwGR0ZAjmKDeG1eK8pAmIbGNIHLC+k4wdbikc9kgVwrJ",
-	"UWyZ9qFB1NXmrRyJGccIS4Mco0eQYeoDoFxCGh2mJZj2zA8RAt7mOhjUeBN5sO9N9CMsJCY5oguRbFKv",
-	"mxGsgxexa1Cfy0M4KDneO9myeQwnhhr2Ilwh+EYZC4kUY4ZI8giImZFkSwTTWpJoZemytmxBsNDV/P+t",
-	"dWNgBt6uIP05m9k9kRa0YZV1NBwpG/sqIj/+1U4FhyA5G0nWv3kzePXDQbL/7auffkuuZ7++e/ti/+z1",
-	"25/PRPs1fU2vZrVPOdOrM9iaqUlZbB+fwfa1sZqWPWhPQHv73zqXe3VoD3d6fP68SdiBhHrK2wZHWk6v",
-	"ffaH+esmCj+i8IyZKhGjpzyU9kCJGGbTDYUwaXzIfSVN8RKAExCf4d+ua6xgmtFSSAz8dHp8rJeAZp7T",
-	"q+3hyV7YlLAMMJfCMLBcTtffVmleW9itKuJUcTS/qs8PLzkxs/DnFZ28gOl8qJgKlljbmZNSTJV3WFak",
-	"tX4RcsWOSbZ2nttKzTK7/KtkWVOyfBUkfw9BAuXpD5Uin7BEPa0qBzQqh/oE5PcsdQfod0olJhN96wzL",
-	"2ScTxlmYln2TSKbeA0ARHtDEOg2Qxy4WQyJVFMdIgR+phq0SscRk2MJD0jeKogGBNiNYXQX+WJJxU2Nf",
-	"DAZZgfgCR8IONeiaHGDHH15GbRr92Qupj0sUH5uk9/jS3r46957d4nvsjS6GllKkFLL5/sba6Ncy6L/z",
-	"UWILoT+d6fwsFfYL+PIzbApYVKaYI2bO0uYf+tXRMxqp1F8HpWgtLP4aAMEa7/DQMcphAV6DvF3MiU8e",
-	"Solvhu5F2vMHnCDljNzeERoZRBUEUqhAojS/rSUiTPvnVwpPhIdxg1cQf2//qcTf2WH8O5J/F/EYL7jT",
-	"wOa2LFZvI1nO760UG0/06dY0B10OtX9vayEZNjD24juWnt3lFXLZWxAtpKYbrCfXjZlV5hSI+Q0imna1",
-	"rwOPGPo7/Ktt9Tc4ECE2mpnWT3cePvvD7qePzyBbrrpu7w21mPl255JwyrBer5TizTDgQgIouID22lCj",
-	"LU2AtBSzXiXz3GZ44MG15GaIFpf7j9aFhLfyIFvepMgsimPSY8SIIBba8kQofhQ8S93xl5R1G0u66pSu",
-	"8sPhq4B7uICzY+9LuJWibHburGn8Z7ivwfdAOap8KEg+gYAETBxWt3HqSmqtkiiaQVjlbOaotVIlHCE2",
-	"MOsEbuwJNXLsok697/BhQvuMMB4aJnKDY+4RkwBEIhezUjEKzTeDcWWj1H+OAymk87yzJaRzg8Q+iIZT",
-	"k0xj0gIzpBkwCmnm9v7udrO5gZtBqE/mTsKRrsjlwJkKTFYQWCH5dJi/WgBBxOENdusGVqvf6u3i6ZHN",
-	"8zhpv/xRPv/hbJTI/sko/uHszY//7O3Iq5/kRPT2xIsvNc8jncuvXqe/i5J9yZDhOE+78+mcUKApVR4l",
-	"75NIATl019esuvac46FViSBJw8A7pdliTgHPIOa9hrQO1QHkhFx+yCzr8CpPGtRt+CSx2a+69Vfd+r+J",
-	"8+CvoVpfMQA6Sz3eG0pAaEVyV86WhKtvEov5WEs1cIjD3QYDJBT96RiiugmLqYruGEo65n4x6dHvLl87",
-	"ZaEB8sW0tRBLBv0qMOxTGD8KCGptJjlO60EW8ch4Uh0Rb9Fte8WQgXBEfeRxKGAkIrHQHRnuKerg0sUQ",
-	"UI/SDxmo1+JnXjOFqIXHb88AqVAPwpAqNgNkpIFIGHhYIKs8hXZNua1Amfa6lCmxKX4PcR/TDo0cRCMg",
-	"mWuzBaDI3PtStLdCKmIK6uSiqUgTiJH3CNLkp3FogDTSdyI5WvWYh1GIx5YSRnRh2bidtWkYqZLHv6N3",
-	"zIYIMlUA1BkdFiTSG7A0l/TDx/8vAAD//w==",
+	"7P37dtu4ticKvwo+9e6RZBUlU7J8HzX2cGwncSWxU7aT1EVpCyIhiWUKUBGQZVXtfKPf5PzXL3LepJ/k",
+	"DMwJkCBF6mI7VVm1s7r3Wg7FCy4T8z5/889aIEZjwRlXsrb/Z23IaMgS+POIBkNWPxJcJSLWF0ImgyQa",
+	"q0jw2n7tMJ7SmSRdLupSiYR1a16N3dHROGa1/Zq9WvNqMhiyEdUvULOx/k2qJOKD2ufPXu2NCCi+r/j6",
+	"qyEjnE3JDZs9kWRM1dAjvRmJwgY5JONE3M2IGlJFEjYSt0wSNWSkxwYR5xEfENGHRyQZTaQi44kikSIR",
+	"7/B+IrjSP6thJIngrNHhuYFv3DY36Diq37CZ3PCbezu02WvVt/u+X98JNsP6Hmv361t0u7cT7IZ7zO8v",
+	"meEFVexNNIpU/Z2Io2BWPtNY3yFxXEzP2SNRX495SCWhfLZPup3aDZt1al0SSaLvTagyz+nHur93SUDj",
+	"WJKIk+602+GSBYKH0tNP/j4RisKzShL4h31mwiMlO/xpmNC+qkdM9etDpcZ6BfQH4P11QxT1pv+ssFpm",
+	"UAe/f9/0/YPp99v+qstxwUY00ns1vyAfzb7SiMOSMBoMcab7pJvYeYoEB0+4mHqE8pDQOIY50QGNOKyD",
+	"6hKzDA+fYvJ9u3Wgvt/cWjZDppJZ/bCvWDI/tUscDVGCTGmkSI/1RcIIJYl+yv1u0/1KXyQjqmr7tYir",
+	"zVbNs5+NuGIDlsB3P378WD+cqCHjKgqoYvMffyWm+sPUuYk8vXhxRPaaTd8j+q/tnS3/WW76zxlNWEIS",
+	"RuPR950aHUc3bBZ2aktW4SPrDYW4WX6+p3ijOeMPOdwEznaHLznc5oPO4d5p3fdw/1Q/HEf112xWPw3L",
+	"pxiFzqE+IBSZ5jhhknGVG9sj8JpsOGd0xCrWnI5Yjs+MWRIwruqMByJk4cIxBtH/bPnjaMziiLOVB3M+",
+	"5WVnQY9G6J/uP5yJVGLEknq7tfJgLgMxZrJ8NBJ+yw1HsjHVXCLUwkeOacBkcUgeYaOxmjkMmwtYnWyg",
+	"IVVUMiX3E0ZDkv5rmkRq+TJesN8nTKpSEjsN9UnuR3BGIgmsUR8FPX7JktsoYE8kicVg4Tq2X//S+unH",
+	"rQ87bzfP3l1tX/zQ+vjz882j45MXCwf32avFEb+BxXzJ1GtWIdxu2AxEt5IkCmteTYxZAlxBz6g2YOpw",
+	"HOmHvZpe6xFTRgEBhnDDZtccqLn2HwmTY8Ela/REOPsfG1EIK4Sffi/poILnib5i3G4pmVJJblmiF23B",
+	"YPB19xzReRyy5OTW6lT5EcGPhOGvxe/HkVSHkzBSJ/b3/AB+n7Bk1kCpUfJ9zu6UEUK34oaV7gj+ZJdj",
+	"bgQJ/PywHbkQiqryr7+MbtNvEwoSQLIgYWp+IPCShw3k/TisGsjRkPJB9TJM4MmHff2DprJZ6dfxJ/j6",
+	"giUAMp2lg0iQETwXIbxRD3v+2+ZVcDrzowaSqpJTXSDI6yjsavZHScji6JblVZJMRO1sLhJRkX6pXqOa",
+	"VzMrZN9uZhElLKztq2TCFjO/U65Yckvj837F8QbdmfGBGlquHZlH5IHmOSHr00msCCWjiE8UI32RoNCR",
+	"RmfkZCgmCVynhhKyCeuf7ITg6GUzst/Jccj/SFi/tl/7HxuZUbWBv8oNmIGdEMzuNZstk9MJzKmbbssN",
+	"mzXIu5yI1KcI7uUB80h3o0uUEPukSzd6YCt06f9sveh1PUIl6c06vIuPvb84PbKDfKpf8KyrBccP9JZe",
+	"wlA80tWWAoMfPSJpn33fqXVqeN+7mRoKrpeww7uTJG68o2p4IgM6Zs7bXgqt0N3SeKI3hrx/f3qsV3pE",
+	"nu7W2/D/mq1nepBGOFFOotAj02EUDDucMxZqYUpgxBEfFNW5IKo7ykgJ2aVndD2yA4WlemuAfua2Qdth",
+	"i7dgbvg59aVk+PCh+4z9vF/KdQ65VbjUkGnSopzMNPWLKT8guNxdbfju03AU8e6y0RaOhB3uaucBtUI9",
+	"5MuIB6zyiJ/zeJY72an1rqIRg0McU6UnxZk+1IqMhFSk7fsN8jzjAPoNMZWKbPsdjsxAeqTVhuMP1uSm",
+	"T0JNhMYm6064iuJug3yM1FBMFOnaAeizxAmjSRzpVdSjGNEbJjs8x4BILPiAJcVdb/mt7XqzWW9uX/n+",
+	"Pvz/XyoWVOqFqZUaglo61fWnM2PQIYL3euiLVzQbJlhaYF3Zqaer6/JQD+xrWBRtcpfOqbW5dE7wgvvM",
+	"yViUlQIs5ZHGwKuQXK01JZd527qy67O+GQUzCN/nNPwRFmL/z1oguNIq+P6fNToexxGayBu/SbSTzagz",
+	"fU//ISejEdV/6skmTHMVLoicBEOSSvmaVwNWi98I9XhOzz4cvjk9vr44+fH9yeVVzauFTNEolrX9X/+s",
+	"9SMWGz2jJ6Re9hGTSDM1+IAWnDCE7COZ78yqKgckZvQWGeBE1T5/cl9jXk3u/bpU7dE7sMxUUVRNZG2/",
+	"7fuwA6sxopMkEcmF2SzcunnyMoPQ8xjRWJMsCz0CSkM2l0iSaSL4oOYt9KOWDcbcv5G/ucT+W/Rw7l6Y",
+	"yHMamktrEl7PKJkZ3YFjZswSbelm87wfwbG7cZQweU1VjubAn9Nj1oDtT9QkYQWCyh4l5bffm2C8b6ft",
+	"azltmvrM6SrMwPs6Dxl4ldY8YoEY4XI51DYV1gkVcYJepPsRGbxl/nBpqhiKOCSUwOf3CfigSCfvourU",
+	"QK/q1BI2FolzUaYOMTPOAgHCRfKFPvW1iAKhDUktCCIZCN6PBpOEgdVCFbtliePtxZGjhhUpQuWNBEsT",
+	"ojq4LF8PGR8J3o+jYF1JgQ6jcI5tgocnksT+Pk/Jr09+vr44+XD++uQ4R6nUPgOvCCjXpNRjJACXTXhA",
+	"goRpskD3EZ6S+1DGnp61ojeMzw8eTGqtBcPP82M/O3x7cn11+PrkLDf03GNaeaYcbS09k5T5asvngARD",
+	"oXm1uQPYXWJ9c1TBE/0oker+s3tcus/NzUudeNkWe9ZfgUYmELlWl/hM3wj/iBQZ0RkZ0lvmESm0xUQV",
+	"WFMg1kO9m86OszvFeMhCMKG+kmNybDxjZ0K9EBMernlcUsdajuTOjHZhrA29kI4Hrkh8xydvTj+cXPx8",
+	"fXZ+df3i/P1Z/vwAkdk3YTwifVtKhOCRS3cM/mXUHDRbrVZFJ2GkMIIQR1oBVtK+LLo3T24/Jm0uXruv",
+	"hGpgFmuSigmBzTMnrR7pzdJfTpiUpdz1+fnxz9cnZ0fnxydF8jBvQCl0hAOqnxgnm4erSSUZ/BGND4hk",
+	"PNTndsJzn7vHtje39EqA44HTuGhd9CaDQuSqVPm5Ork4O3yTm5AUI6aGER+QqaZi0A6J1tsPiGJxjCwJ",
+	"FF5D7c7Y7zORLbQW1DARSsVzGyQE8jxMU5hGakgo6dHQeJeLU7o6P79+e3j2s1XoLvObVfm2w3enRj6O",
+	"GOknYoSuPBqGeo8OiEpmWSZEk9zzqLZQSArxhiboSyonRT3OGG6poEQ9zTeHFy9PymnR2nLWfbfdJq+j",
+	"5/eks0095gmntzSKaS8uGbZWQXtUprKGcjllifFrFcf//uzww+Hpm8Pnb+YHX/0ijC9o4Q6USWWmv2Rb",
+	"Q/vaKnNSRmy+yj0J08z8hotpiVKDA0glMOkxxsmIhmWbdv7+6uj87cn1+7PXZ+cfz6on3qdRzEISThI9",
+	"T5V+RivEWr8RExUI1BzMwLTqw4IbkuW/zMSEJGzMqHJecP8leDzZcshnuH8slmyftJub5CnQq9CKPhLp",
+	"M4+0m1vkacYegaT15dYeeVpygjs8ZQjOyeVMTUVygzLZPiQZTYIhk/pgCB4w5ABwP5gYkDeEZNThJXT0",
+	"zCNbvk+e0hL+Cr9tkqcOfe+TEqLu8JWo2hlKGUU3SIGk9tFfXkmUlkzmaSRSz4oa4WEQsHEmxEqSyvS6",
+	"tZtbHulGkDShZl1UYgWPZ2mICXVvapiSGVPOlWyfXpK38TBlo5BEtuhZ99YHqykvRNKLwhAtojVUFWFT",
+	"fDKGA1GGLJgEixkKUD5L2M2L84vnp8fHBXMKXruPO0Qxe0NvY+GtYJhYQ8sYV4/g1dpEPmIcO/O2bUyD",
+	"G2lt/FJd5fL9ixenR6cnZ1fXl0fn707mtXSMuTlTUzYNCSdpM4TuOf7HNQCNtXdL4ygkvQmaclroZdv6",
+	"aNp2WTbjohfM3f/go/AqkkokswtIQQzXdoqkT+UJJzWnMOImMXZZQj2vTi+vzi+0Vvj2/EPRQaL287aZ",
+	"NQZipgw/g9AhsXE5v5nF5YBR62US3ORXhpkJaKOfB4TKG5MUgdFVE5f72z0RF3ODx1Uwwwf2PRWTONTa",
+	"pD5eYK18JVbgmVCH4ShSam2CMmp9OSey57DHyESrH6BTaG5YxpYOj48vTi4vwXdw+ObN+ccS89DaFqUv",
+	"bvmbDb/RbG429g70Zc1l4QdIxkYlRoIWM0QeDNF1+B/Nm59IQuNYTFl4HURhkioQD+HSkMNd6YEEXS2f",
+	"Ml+yLheHVyfXb07fnl4tWJDytxHRJ03fzxLwt31StMA272uB4QwhaX/e0IwjbYE6GatPbH5/JEnM+mUT",
+	"/fH9+dXh9clPRycnxwumOqSSbJoUe/0m/ZFc+UDT1/8hlIwEV0NUDEGho3FMAiGVJK2tA5PjdqfImCWR",
+	"CIlUNFGgzyJ3arncqeFj5sC/obzORTW+epE9zyq8/ALBmXWo3Wx7AmTf4UD3qfswiCPjP0ydIuSpFsa4",
+	"SI6K+uxxXblpOclSLXm+7qSiOGelt9j7H6Sq//06zplQRxBLWVcc/ZOjJuDuekv5fCbAaoGNRT6+1yc/",
+	"X85x3BXDJTYopvmsEy7BUH8gJlyhFQ6LITjDdcgEMeUEbaaERpJlgZon+qN31/qbX2moaZ2w0lel7N0n",
+	"QHTDKmJD5e7j1yfVYaBC6go4jGxKLKytTJOHE5t7W6i/AafT1xTlgaoc0CdJj8WCD6CYLmf9f1UkgLUQ",
+	"4X+voHqSTdoJ8Zg9Av3Q3OHUX5RO5PzqsEwdt3U89i2OyIC3Gz+y1KQ9EiPGFVoq6PwMEqbSnIyBQBaJ",
+	"r4IsDa2yfy2csCTCrif+20Sqqtl/VeR/GQ342tQ/iqQ0Ttw8G4wGnJokvyK5XJ6+PDu8en9xcm0SpOaI",
+	"xknh1LQvYWQmvgklxqJPXkZqOOnV3016cRSYwk5TYZeA4J2/4dIO6iGssrkwbmOIwP6+7uQXTkqzfxAR",
+	"+iNwKEDbMiECor8o9SIxUq/j0alLzT0iPqg/QGWACWMe39x0020moTDqzYiqYPgIE7+seDWxgcgD+Dph",
+	"dzRQpu6gN1PMOJZoovkHVx7aNSdHx5eHRHDyrt7a2gb6uHx1qP9GaxhIC15BJdtuWzP98PKs0YQ6mPsv",
+	"3pfJbjbJImguZtuAB+PVpPfkH+bjxUKf++lpJSEPq6NYLWQupvrx7ORiVW3NxD7SkmJQdufDb5Ip8NNG",
+	"6qCgu9mKpK9Je/vK9LPUnl9bRP2TPY6Y8/HN47jKOn0Rba/c6UaW+tw8U4+p776Oka6/b7f2uoRKrfn3",
+	"4VEt3WEK31xxjxQ1vzQK0Xm/v64QwSdcEaKInEYqGILtXabyHB2enZ2evbw+f/Fi3kFt9bZUvUlYwKJb",
+	"lgpwa/9YJe4AIzM2PS6g3HwfNR5hXLiPqvy1H/vcpMNHUeksoUGC+XpEzhX6Fs1lubZfAIokKjIOza+4",
+	"c2GUKgr3zzq0bxR9QzdphDXB8LAxHFZKQmw9RCA9IsFkk8M9SF3MNxEP5xOyDhCqqTxJ7/HY59/Euww9",
+	"muradelxVOYmTxgYSlo/sWBLiyjw48nzV+fnry9L1OHiaww0AAo9BpmiByRkJu2BfVX1EuWr8JVwofec",
+	"TtRQJNEfa2u+YSRpL17gm5QTOYaqjZJNP7o4OT45uzo9fHN9fHp5+PzNAnXQTRrIvffAJhYQxmEohsWI",
+	"BJx8qS+YP8gbY0Is5dPUcsbesHCWJz+9O71YovOaFx2Ychew2x51KhEHi37OWLUDMJqDwaBZMJsq15pj",
+	"rBgnFVEi50iyyZzW7eokLD1kZlWewnKXsjOTt6eXl6dnL/N1BAwBYexsqCR3dYMFuU8uT44uTq70zhya",
+	"owNnZJ8YhDz8/SGTWej0B3d3pdffmVmZ89/dI+dFB49HZI/qKoAYj5oKEkb9Pku0mYPODxOmQnI2A/4H",
+	"uaOMED52OOyjMGZbGRVJkt40T0NGDlcz5pLXHBgWDDlgX1OxYvmUvxLpa/b5no5Hi2+yqIBwwfYudz/a",
+	"tTMJTpEkUWiq/9SQjTRrl4wZVSxV1L7CUsCvZcfTCWKpAuC5Yd6NSe2M9Php/A4BNiK9z30aSzZXjoJR",
+	"GmGCtTWvNnYe+bOWS6yswlzFBE0b68kySN2UsAM0gyifTZEw+kZoI9SlSEiXT+K42yCn/Q6nPQyKUPDE",
+	"RXyQ5scBbpKDKEXGVEomrWJHBC/AI/1aa+61Gn6j1fA3Wu2aV2v5fnM/7O3u7+/UPnm1SLGRXEYnZzhH",
+	"vW0jeneKj2y2vJoeMxaEIX6PKdugSULBgWT0yTJIYmYgs4w01kt4oJelCxvV9cz6pEpqmlmH7scD0tWf",
+	"7OpHcLncWedG0xMiZpTXUh0UcFJKNxN+B05BQgje8xDxqGykCWX+PmD7bm5u7pkCQk5Evy+Z8kxFUIcj",
+	"eIpHVDLhAUbmBRlFcRzZ8p05GKtNv+4365vNq2Yrg3xaBcxJ8x1FQ6qWHvi39r7PFo9pycbrez57NdHT",
+	"aidb/xzIoU0dT4/CPihJsJsslgzPA5IxeqAj2eHoJ2HhXNV0BkgG1VsGbrBBXoiEqGQGcMb6jORObver",
+	"OhRpoGsFNDcnbEDj+LwPmCSLnvtR337JlALK+FThFLcxBi/jPMb7xFkFcF3FrETvNxYoPdDMSb76aFOn",
+	"8yojLvjsH2vYLIjGkVEVFo41vdGmRcvlj4DUYqEBSUajxEKe/VozUIoOV/pUMkKUb2n5jJHW82CE1saK",
+	"FNgkBgfCQdWbF28VbBBYXsQJjD4S5Xh7Lf+qWYj5rMasAsFlJK12Vi0XEhaIRHN+TKmSJGY0EwNgEU9d",
+	"XgPK1lRLUMKF8ogUI9YT4azDTU5WvhYzUpLFfSf8I4IbcF1yETJpTKU836gSKybFcDWax+3MtK4qine2",
+	"Uk8X8EajvuPC0b8YAXuQKQcxlepaM9trqromfpVd06vXtZXEY5pl79jFhgnPkSD6Mq4HjBuYq3JgaFNh",
+	"a/3a1rUTwv/1IPuD75OmAT3UMwEbBxOvIsEb5BBEuZ4nSNGsICvD0UgYhQLeHg1uNA3o14D6Fgme366W",
+	"Nw/0P4p4NJqMoB9AEfQ/nSfiRJYRJ3dT3lAp4LARWGBL3eGTstFLOpNEinIEy90rf2/9E1VgKoABh/4a",
+	"56RVM5bTkRa1ayrOr9kM8kQjfLjIWMJkdp1M+ILzbVVuG1JB0Y+ldnSGB9uWnUG5u+1bkYjpgVUSSZQq",
+	"yw1iX00tKGtaAS2Fk91s6B28Z4bcVznfFVpPIqaytqLCgAvNwtdsllcamr4PhGn/WVQZChsMo1m2n9Vy",
+	"4iPCkwY0v6hzewhTK8E6Rcxnm+DnJAI+kcarhDpblBDNUZJ1l+dCTEuWZ+GKwFCrV+RNJBesx2sYM2dT",
+	"JjOfS4GcjWpdyqezcNcYIe5Xmm1RCiyZsFcb00HEU9676NXvsjuLCwUTyb2retWWaBpeKnI0A06d3Uvs",
+	"5xUUagk6AlbRlBpqKRu23ldzc5GnbtX97XqrfdVs7rd29ze3Gv5Oa3UtpdJ0tbxnOoziDHoftYmcxbpv",
+	"TNiE9bXsNcaNkqSL3hqAsjbeZa/DrVAEr4Abh2kQVO0M/Mdc+MY6G4xBjLVn1pAy7ydKiNV43SITObfy",
+	"5sZlRux6umFfJCwa8GtDT/OLj3PMrz3iLrl56JoqIsNPrOcFnfJp+ATFRgcvTyPJ9DJbRYQkbBzTABwr",
+	"qy3bIKEBu2Y8XLJy44TdRmKSpY0oMZbg/oDckZwCYR2InGVJArJcF2/fS3PwalEJgZ8B6KJRug8AZP52",
+	"xzQ22tpuPdOaNYlCrcYkSqt1Vvu6T/uddJiTCaBHzY3Q1WdX4AUASW6Om3EUNH2CsADp8uJR07pbFep2",
+	"09/fXH8183p2ucTANLMn0uZ0oPSgMGjQ8fs00f/TxRuvzW1dT4vdKU3Cw4kaEpN41uE2P8nwnxvOppC6",
+	"mhGSCSDOu5tM0fnOV+FQWlUwrOc8GSesH92VbwSaHsGQJjRQLEnbFOHB9LSKqo2iAY8kwwrlA0yFsqIu",
+	"W0x6c+1fXb35Yae1XbaYqQtnqeNm3o+ykvekZoKdGOS4ThiVy9WEi/SBC7w/i5iWHrV32OgI/W6qrHSq",
+	"eJJaIH1378OXVvOvWLdKFv9YRem6xHuLuhGwH+ORsWnVhn7S8TgHI/1mpirk1JYV3ToX7DZi0yXaOk3Z",
+	"G3pRRZLl6nKaJGKKtb1z+tdIJOzaemarrTHjZsgK2PVzOY8uh9ybGzbOEb4xDeelYfUnX+jXo8/XZdsT",
+	"BEFcSXXGJWNhqQN2u12iOidiLCSNV3vxO3t3jgxXaG627vgR43rp6CucEXYhORFcL5/EkmUvbbtBB2Ve",
+	"Br++6c/lat/Dy5C10jAHI91yr0B1C2gf6u3W9DyYpotYq3dAMsBDVIIxz30yb4qggmYTDUvdV7EwgHsi",
+	"DjP9LIpjYiBYrEaxAyuM4kAfzzguD0Ptbre1KTfvhKJ36ITa9tu7xvjHC36ZV+o+LurPlat+mbLKAhCQ",
+	"sRSifhUUMeZRleeQeRDMISY9CwJ5Gf/rdrjW0SHIY+88PLo6/XCile7MkLHKPBekm4mirrVmzDM2O40H",
+	"WF7Kww7PBqX5lGHIJurD9cL+WsOHa14tSyGzqT2f3HOS3jcnlEwnO+hktibVAhtXwmjVB+jfiqRV06Si",
+	"aeE94H797WHoww5fGnvWb0coOT2+bAj65ohbQvn3CEhbq94Qo8w6VhqT01ykqwnAZYFmrabDPTNkYckk",
+	"RllibSlCx+N4VlTZm98ixP8dIsTfYr5fNuZ7/+hthUz9GKnhJSgMriZ/v3ig92eB+0tGYxZWusSuHJuV",
+	"8SCZjU22Sd413021iO4+QNckWk0LCR1oUzhmaZfArmlJbXzbY8a7sPT6xno9ZPCFLvwgC06Fuv7P85OX",
+	"p2fk8OUJOTk7uvj53dXJMXlx+uYEfuzwnz+G8ZuPHyY/b/6wFby6GPda7Ulv8wf+ZvPnu6PI/+70xWB2",
+	"dvX+7vzy+YdfRj/4H/iL1x95/Orj6OLn3vsfaIfDi07Ojqu/gSrWG+hjWdvfbe61ykzMBevZn8RxmuBr",
+	"NMGnIOoSpiYJh1oyh1fzMHUdPis48TSnwmJwzU5DQt2dKKyf40done28PD66++F98Po3/9hvtjbbW9s7",
+	"u3uHz4+OT168fHX6w+s3b8/O3/14cXn1/kPr8ObnWBan7dXGVCmW6Fn9r19p/Y9P+r/8+t71pz99r7n3",
+	"+fpXv753WP9F//Tntv/5P0rV/gLNfypPooNEqCwUAFGgIGY00cSDJOxUm3DwMcqhmHKDD6LPkmbhh0F5",
+	"fPmj9euG4A8VaBQbcOesS12DdGNGb7r7zlhMijbKCzsI1DhTKY9ZAB0OZoItlM3sgAbpiomSUci6+2Vo",
+	"zR6AwRUtWpRh5kFUUrs5Qdk9cISV7RphW6hqqoL+pF1snnsNCi6e3jQDIE1usJXs8EhO8U1zG/E1NQsn",
+	"U7P+nppX02uW3nFt3R9m5Klj4zrLAzV3Zhfwnc4FLCNyLigmVfrPnMqdDmxe5TYkIZLFXQpBAwiUUVdR",
+	"Vtgixu4+pILoBcZsvSBgUloOafNBGuQKMg70t7DvoV4Tgv9IN99WSmUhn2IeX+r39puL/N7OyXxqB/pf",
+	"eBxf0Hr/05+7n5/W3X+3Pz/7c/Nz7lKz9fnZ/JH1and18/b6fCs4lfbQz86P/X664NjLuUKNy4RTrrG7",
+	"aYSapNnOoOXZzJunbidJLY0mSdxF40G/YSgwEwUYwjMvhYKMEjiDQNlsio1vZYN0IY3FsZ+iPmCfJwyO",
+	"nj2fCL2rNXjRLYRU8AYupgekJzRNJCx9F7fYt6Lf4QK6i9+yREaCp/VyphbUZM2k4zq0DCfP4Rqka4NR",
+	"MOihmCKzSUNUWUIJwkUZ43tI5dCasQ8IrMKeWic67q3eapvHv6K/GN5yxe5U9gbHmlr65IuYDpwn02bu",
+	"Sx/Ezu3OoznTavmIoxHLHp4L0635vN2xeyxWigm40m5NRj2WOA+vaL7Bw9aGyx5fxZIrGfJaUZoKKlsp",
+	"+AHPghmTPbh6HASeTs0K5w3rhkRKliAfEVmTWlazM+BBtDGyRydJfI/R2ua6Oa695ltKrZz0IJZlg5iO",
+	"E5lMSRUUwDs3gzL9JxE2jqpcIiMgjQsAxyKiP8/tgpVnYtTHz16NWq1hlWdQ+Dmg4CWBWxrHAO55+s7G",
+	"bo2gyrQDhHhwoVwmkiWpRdC3wJtG4HodDu4M64UrD9VaT0SzTEFaGBQ3G2PzEx832B1kSsLSFbYKRUXG",
+	"wVyKwYEByTeCGLL4BqCCYlvyil7UzQdlGtyw2XUUVuZ5zek2uWYtNI7JHywR2I8yr7F/kbyItZxzawXN",
+	"3aqzqoPwRBK3KKuSwnNTX1jBNjfB26gk5647VGrc9dDIMzad/ieisRSxWPQvFivAaoCkkDFhtSBNVxky",
+	"rhn+E21fidGI8nCfdEEYdm26GfZIhiQC9BODvwR/7Kbh2Ti6YYjuIXhZ/nnhrOvpLY29AUGAI9owxpR2",
+	"s8i1CWTbQ2rZIS7rp4UsfnG6JKpj906YTFVrTJnERkgrJ01mYmh5wiRnd2VZDFRKbB1LumgfdDHTg2oK",
+	"mE/A0oYBFxgQN0rr4/OesizNxXtkNYXSNbYmk7KBBnAr6LfJYkf//LbZrKVFe2BqbXEUNQD3XvORSgXD",
+	"MRFWmhdW5FZNIv/8c2x6lUnF+a12TMdVMv5w3gVdCNBsFn0kb32uEEuqXK2Clr/SijnZK+vvvBsaWr7p",
+	"2d2VMygYCyvNwEkzWH8GbiLZ8hlkd1fPwDXTVhs/PPHFibZZlnYwn1nw2DTcWuWzlavpGoArLSbalveh",
+	"hDTbbjkZmFsrR100PFcaeQ7Hcv3h5zL/lk/Bub1yGjkDdKU5pKk/648/S9xbPviF0beC8brSuJVWDL70",
+	"AawFUX0cjVkc8VLr6bFPnvu9emuVOI5dvcxjsdrqlRWSPvrqPbiQ4NHXtyT7Ys30ubn1B/iNY6ZoFFfE",
+	"uyJpui+DnwER2Vgczq8/XF3krp955PcJS2ZkTBM6YgqdMwiwkZun414tTSMxAYUVhhvlk6RtBMLkayBA",
+	"wlJd2M7XfvhT1ToutFiSGWH6Jg8Sr5iFg8UM3gY5haGPYxpx8sPl+ZkNpYE/or21oxexF7MRCUUwGTGO",
+	"7QI7XA7pGIgGowSQJ6uGVGEsjhpYQzJiYURB/zYljXIcRxgthFGlqnmHmwpbFpo6AVnm/EcAmoU74Jle",
+	"g+NEDBI6ahCDNGbhKcnTtu8/OyDzCF5ehzsXD98+P335/vz9pUfmYcty10xWXf5xW91ESnDqPDIHNq9H",
+	"1Xx2QEpa6nkdPt9PzCNpm1OP5EGRPeKiQesXbz476PBcdxePFADEPTIH6uOR45M3px9OLnLPuZixHnl3",
+	"ePUq+1V/q62/9fbk6tX5sTsJ/dPWswOStW3ySK6VkUecdiPmH9iywyOFBpZeh88hPmbjt4usv7j37IDk",
+	"W4aTp+3mpr1qWtrra1t62IvW0RmuxTklT9st/QXbSZ483QLKcpoge8VOxfqezWeNDnduIiNGuckNK22H",
+	"jI2Qi29CFLwpJrLnGiBbr2dpv+MGOWNTEkClv0mSpGGYpoymTKtwbMpYYggMvKJUlnGleS5LDGO07Gwl",
+	"d4crH3L+jlaJu2NFzqwZ0xBTqPvRHYlUyilYIgslXJkoICsy78XOw5PfJzTG+LnrPCyTQuu5CmVFSrPz",
+	"wVdXV+9IVrFhP1Sen11iseRy3+1r7Jp7yJJzsy8TVK+oHF7qzWXlCejdIZXDbka5uYqkJ9IpVnLSO+SQ",
+	"tra2a57+Y6uphz8c0aBuLufyLNJb51bQrU2/D4SW6BcrLE1shEVwsYtz6GJmBk5Tk2IXaJ11/9KU5/lE",
+	"/S+b7vkFUbG+IAzWepnJ98eu0sSwKKvxCeZBQELZkN15afOXxPw1SWJDbCJJE9XHmoT5oEHONWV2+Ku3",
+	"h0de6v9nickchZJcNtYM+mm3Xsfwfh2v1PtRzLrPNKu8ZUnUnzmHsSAm9vq726G/29zdbQc74fbWHm31",
+	"GaV+sLVFQ7+5RTd7/Xa/2Wv1/N5uqxWEza1wO2hu9fy+71N/N5+512ztQkmI/Xd78+9I6L4fStXqecr3",
+	"qnR0npYpI130pMNy75/4uzhZ1Ob8WDyhvkkSMl32NfHqM1ssnqvFbECD2XUc3bLrdn8vaNGdsMm2e7v+",
+	"5laeILaarRxBNLfzqZ3/v/r//9N362aCNbc1ZW81W+Tw8uj01K2EtYdIjmlwb9gqF89jGQgJLUUgWcGq",
+	"NXpMbl3N8Faqdc8yzaPQy/kBEAz38eO2i/U0nA7qZGMm9KdzCcIWWrifazcKkccUeFrPv9jX1UxnbjRi",
+	"ogJRpo50TZSzu58tSZqbhm3zTN3GAemyu0gqibe6Obc2W6rDbRf8biB4P44CZW52WpDmmtPqOWDCiOlM",
+	"mm9KetDhXYNabF6UiCnpJYxCw2UtsyCfE+EA1FSkQVtjWpQkyGIFs54IIifBMGsZ2HdOk8oemdeAy+jd",
+	"YAU9AS9DAHo0xIu7HqonvrvN91BJ8fjY3Sw9jlwlQo5ZgBXfwOFKXGScnAPAQKvhEyVuGCeR+2Da2Qxy",
+	"NXa2t1vP5t0TOeCC8rXIgR+kvXdAkQOPnDbW0tRSKuHfkk7BXimKeko0lR10ODSZ6Cd0xDDgnhCVTDQf",
+	"1+ziboa998D4+5hC13h4eDCPJ18S5NkM1CnvcEwMiBJ75jwTGVaQdnzLKnJ2dvKM3KnvdV2VpvdzpWiB",
+	"dUH7FZrPaGuYz0jK5h+zgqB8eNf68vUwKksAOx1wkRQAADDH+hqntszHh3etQLSVgETLqRYfXUS2uI+L",
+	"lXLzbtsAHvKHIwM3CCnokM5ga1iR81pRVSvTxM1ZWSaa7iOJ5hGN7sYLcsVwakamg7JtaqUJlHqT5t5O",
+	"jkk1d/e2/b1mq2hAb7dLI43ROkhOq3x+Z8vf2W5vNbdW+jwofovWGDVDj0g2pontAmv0H3fxtSotmZL7",
+	"CaOl7F9Oeou+Y/NzHFEykUqMWFJvt8reN5EssXp71UtThWyl4FMRLxDpvuz4vWH05oLdAx7wcI5z9QGY",
+	"vXjmDHDmcsYHj/91XG8ecW/J+lTzpqsh5WDEq6yHGCIcZmzFUZkGQswvU6XOeBhP6UymvZlziwIf1osH",
+	"iKigVRks0Vy5AUjYSDkQleB1aCxdlEURmbeOcVpONn/m7Bsnf8t1rLpT/VkLdzEFYG5KaE9k9Vb7aRFV",
+	"ywePa6RPMjbiFX3S1Fp12y8xcDo8QEB65zfPVHPA6pjXbvm+AWHL+r1lwG4Fn/GftUBIdR0wDq2naloF",
+	"GMdUz2GcCOMdcpfC8eZmK3hWeeQ5ncMj98iER79PGKEjwQdZZrU1DdJeu1izgm3LATdBW780AW6nENhR",
+	"/9HANWttbTkLc6BJpGy9uNAGr2IdDvxSr5rx+jEeevDNbgNrSBuNLl6IOOCKQdNevGIB3Ioe+Dwrc4im",
+	"tbWVN4rzRVX/uf/r/2p0OrLTufP9eqdz13zR6dztvNB/7r34BL9X/PYv/UvVg8/+8786ncay1/9X5cu/",
+	"W/jy9eq5AMhUcEUjXrIz2LqBSqLXzhhHQFrGT1mmRp2+uwXP2um7223rYNWbdXR6fKE/Bx7AA6gfNho8",
+	"jQVPrUO8X/S1udkgh7zD9QvrIzoes7DwUqnfgt/jBrCwu7+/4Xet+gS/mc80yHNN1T02EzwktMPNa55I",
+	"EsP+k6epyr3Raj8Dai8/n0VXr0NS7b0cRbXyXpa08q6x/+m7pxv635++e/af6/pdYNbZWiVZMYHdL3eA",
+	"Hslc0RubLX1/ZltkmynLYPyUga2x1XR2qYAdAIDrkMpV3eAbzdZuzhV+P9opdYnkvOULgHBNg+ml+lVq",
+	"MqITZB/LThLw8VCiGB3h/3LKFfoJUi83Bf7a4eDkzqp6U2YFdItm4hynyily3zjVwzkV7PbrUvDlFG7c",
+	"CDjHleQZqPEoMQG/fajOKBeCCXPwhwBWFIPIFuGorPaywlB8nRO1KYxQSiCbK6VkOm3yFr0+AzHKTKKV",
+	"3u80RVv0/jQHIVsdwZkkEQ/iSZi39lsrfThrY7jk0w6mlBqykWTxrT6bSa4quGhGNdf3mZl9zJY8Wxx3",
+	"tGX6LRDm4joJuCUFw0YobKO2RQkqp2uUTcB871s2AUNZA2qaszt1HUwSWVZ17xZQ4D2rF1DgLHJM8+fN",
+	"D3+EL/fULz+dqrPjH05OWvXfPvTOeDS4f5lEfr5lospUJ/aJabr8SKjVKwV2c5o59sN1A7yaVSGZjFwl",
+	"Zh2Y+qW0ACx1NWxdrdyVRRtyWLvurgNc8ZTKxy02dIunVxMEKfp/xveNVWJ5PxdJ1iq0gNmCQeInkoSs",
+	"TyexgqB3xAqAN63VsuzvE6r9UuHX9O5rqRb0ZMyHbJXpxngvaNrCqU05dwqa6hSlVLY2gJn+uyDv5Q5K",
+	"MR/FQ807j5HX4YXYw+pAfed9bK4tpjyvAqshm3U4aF9W83J7if8bw/KZCd4LmO8LMxJorcNuWdLh6MuG",
+	"N40OXOSyLAkl4y8psIh1EfYibeeGo4ivwnNSQNGmb/+Tb3VTsQEPZFKPj1MHbwQ7DDT2wllSYgBytAwL",
+	"7m+Gq8sKer7Q6MsKCN7leoLMSW+tfWGb0cgAJ5rMzwFTBh2upHY3mCQJ4+p6XOpx9kFZsYofeKyj2zyO",
+	"/mp2CDCU6zFLKj50ZfrRGxg6Tqjtr7Ku+F1XnXUcJpKOAB0PHZ3Oyul3wsjmFN4OR42XF0PCh7+woRzt",
+	"HvaPW+yqOU76py127P941ds++yBb7HV57FXRGBZIVmyFTZUeURUMGbZ0Lt0hD8Gi4V2pGQyQ0XnlcnN9",
+	"Q8odpZenn7l9LhPuP6ZsZD0YaODWE4BVC2gco6ydSMiuACE7ZkkktHIHv5NASAWJPWTCY4b7Dv24tHEy",
+	"dw5SPjFPl/hNBLha8OF8QSYy5blYZQnrnuPe8zRtPrCK9vYOb8U06UTJa1GRbBACnK8RRNTMAbutyn1r",
+	"BEwZuzE5K03y9K3gIZ1BiuSOZ7DSFBxcroZeh5v7lCCbTc/AvlMihyJRWrLquxC7XK8nmBMhnR2QJvDF",
+	"kM4Ksq+5SPRtNhcvWoFo0+JLu1XZ6lTS6Lt01ecgcGjMeEgTs2pWnOM7IY4UhTwaDBV5f3XkpB6FdFbz",
+	"anpRATedq2E+zwgvlXCGnCxd7+jcEw8WwoiG2Tngl56tDOxwC9+tDEiIQeOzH2qQFCrohrGxNE3eDFYi",
+	"6qNFIfjtSH51R7JBmlm2+V92PivP5KU1Y8urXrAfQJ/QimLxhI1oxM0hqiIreAk48iJZQkh7e3s7q6Wh",
+	"JEwytaRDFKgWuZ0uba3iNx+jjUM2fXdwZYudWfT3FNR4LE0mvVZGTT+jOp2ooYGQf/ry6OLw2T7pwu53",
+	"NeMUPGAe9tkEiFQKGMXTiIdiats5dMmGfaSsXnIB28BBGds7+xyUb0KXAcs+8IMF9rGCJbaMa+QnUj5I",
+	"E7ZD6Ja5cWwvHIZpQXGPg1cY2UKaeKggWh/mu0oaYfTGYmiWSyP40APlzTfCeRDhuB1NSrL7J704CtLk",
+	"Xzpg9Rs2G2jzJYm4AsX9qb5q8M4jwRsiGWzcNp+Z+guBNd6AKmicN+DVRSznq3yqZjeHsN4lEZcKwhl9",
+	"p25NCsIFdJqJOOkxNWWMk4ByjHxEc3krdMCag8Hs9+3W7/J2t/1buLszCDfvtiejP0a7v412p8Gs3W4N",
+	"J/5sa3zjb/m3e7/9NmB//D78bTodFBDMm3tbe7mYsX75r36rvkeD+vC3Oh/X/1i/AETlVtq4t4pL7RGt",
+	"xMRMMWhn2WODiJt0aT0I3Mx8uczcluJ1MJ8TyqGJjKEbbGrNSRdv6UK83eZ1A/Ca3Icq/O2d9h6eNnSo",
+	"eR3egyYOXq9LOKMJdCGBZDhTRzwVJqfTts+E+entxmAz/mo00cj0BESMbtPZCaMvkK8fznlLgRWZHNB8",
+	"TqjrLE2PF7yybtOhF9R6FUDbO527VlP/12Zd//dz/V/H+s8t/ecW/Llzsv7ew+ZqxmeKf/IVP55Zew+U",
+	"Jr0UPIR+2zKmcogVUQuaVnk1TEczv2vOCmSS665VkduWNTMD2kjbO4k+QUxFbJeQjziZanHbSCR9C2DD",
+	"iw6PI6ViSFLK8DUf6OcvtkzzrEdfQZfW1FdsJYQSaOpVOdxdqlmSIDPXIGx5kzLEqwRVX97YDnJRH3DR",
+	"zXUeYr46uJ/zA62m7wUjnW9l9rlUEOR7uZWY1jaTKFflm1v7eYUvjWsuMqyevr86embNI7B0EIQCfEVg",
+	"JoFDrzyQuVvUt0sxOpdl2jkZc0ZWt9pY9sTzaVTZDe3dRclsi7V9Ox4vv0KfFmzMZXni/KFhn7nudyWb",
+	"AORWuQvWvLRbkVm6zk6kFFvoawqB5jAKy/dnb5X9WVAVgD+tkflfxAiA5ytWNt93s8QUnDktH02UaR/U",
+	"32stjRMxiiRD/ThtgxQzeiM90p1wOWZB1I8AbL5vlRZJIy3EDlO1OFJpB7WszVu+cYTzKgMxmn0dUmTG",
+	"LJEMk4G4uMb08WuTrQChj2ttOWvKEHEUzApgBO7jc1tzGVD+grFQS51q6x7YuSVCkK5z7ecB3SdmFHKI",
+	"IJsv5c+QSZ2vOzTgBahdgE+dcIElvMp+k42VB7WrCGWdYQ6griiRdxjUEakVURqn7WFM3HWlcKpegw8s",
+	"CaOggHfa2irJ2tF3v6E9Fld0zb4eCxmp6JZBxWQ2VxJJOTFwtrCEXlqbAPYXyLqsDSILGyZZxX1hpGxP",
+	"hDwJ5T6sj2TuwTxBFO8tpQm7HlWNUrGMCfNPivzIrM2yJcdFTCvfqvEJLBCBQ35PJLl8dVhvbW0fuAVj",
+	"aXN47AqBMDSFkrnk9caHU/Wy/eH0/duLvb3nhz/9+FNwk9zs/f7+6vS9/92L5OXRh53ff9j9efD94jq9",
+	"ilYp+qdubrQFtBf465qOo2vk5ytU7eHq5D7umZUu4316eTkLL9Nq+nJvAdri82g6/YhjbRjCPT8BsO0R",
+	"VQcWOd1tTqK1rygtTSy01BKTpKyp6ik3+SGo3UHVUZaX3Q0EV4yrPKC3uVhbr7JTsTtT3oSROzx/VvX/",
+	"0iWdlUTiFpeYwRgTPGEsRLsPF3892kkbGpQFqd3VPrDMFBJd5rCx5f7GxiBSw0mvEYjRhgiUlqUbr1gc",
+	"i/pHkcThRi8WvQ1cGt/v7QU9trlLW829/uYe3dtrN4O9zeZeb9v3A99vbfSF2OjRpKHu1Ip1quaupeQt",
+	"K3iUgSq3BXErS4Ls3KwiC8pNgo9FpJxQZMVT222j1KEgxVpZbXh7WrJBHe1mY/NZw/jhtBrU9Toc/zVN",
+	"IsW6BgV9H728BuLHbRkKafXYeimTQMZtxmdogdhX/t///X+6TpkVYuwbG6XHsFmvwJymw3en97TQ72uK",
+	"f2H7+xHt7svJaESTWXU+7FziE2btZhkj8CNn4OfUrA7LOB4nKb65YhLH/dPid1Z/f8QH11KUqeSm83BW",
+	"TYfjsUa/6bntfnbr78rG31yxDgAU0rK4lzvXKWjL44TdRmIiS5pi/zV1ACIxI7FlGQeQ14S+IAl6AfqK",
+	"9PdZQnoz0jU5hd9jBmHnHilKEw62zMIFSnOgMcMdIED3sg7sB8a+SBuGoAIID0DyDVoL6He0QYzCWL9c",
+	"aYNDBcUTkM6+TM6919zsSA+/wrvCggj6pZEIo3Z6nMktjUuhTOWiKuEKVpV9YUhDFCYGgm+FKOyiAWvK",
+	"0W8C9I/UUjRgxQVv0J9pK3FN+i5OJlAY+DBq++3WfMmv48ZzshNNpn9JlbeVewsStaqADxRNqnCr9E9W",
+	"2bM75BGqj1rMyCjiE8U87EWJsX8o28X8lcdL7Ud0nbkRHqdbgicfdwXOEC6si+LYWmEt5kEcE63y4eez",
+	"1fcMTVbS/aml5SUhN3dV5YHhCMAigJH1C5lAuNw1r6bXG1QWF3MgWy4YQ7Uwz5YNS+Q1k4KCOGeDeZhm",
+	"wdv0CJXLvSUy4oO43K1XXqOUxzrNviXiMO0Sc5B1kYdgCwLsIAc1NcRcKCI0g5wxtapu7DCjnHrULitt",
+	"siOrjptqFgO6JURv7f0QC9RT70Iu7bbvkc1t39fnAgKlS+Oq8ydzDcg8W38BUCgl8TVASJmaBBJTc2Wk",
+	"i+ij+ZpS4j7eCD9jk8wB5VnjI9ivDnedXQ1yQpM4cvYVCdlPnWA2AlPwyI2KMVGHV/h7D85dwdUo2VOv",
+	"ujTsAxgmR6UA2hmCs+0UBd/VsxrRGDSL0LrEKDFprlnr7Ri9gaYllOinSluHZ2jMeZ0ma4EXyWeeVV69",
+	"Mvxr8rSbx9Vy25+KJGsyXCgkcTz0uS8+80gZnnYe/BlYRQ5HG5UzrIXCOXc4sOOc188y6HRFa17NrEbN",
+	"q9nVqHm1TF0vmXLNq80PsebV8mOsFSRvzqVoBzLHRZEOHBi0e4HbWGDQ/84QaCUb9wAstEBItcBt4aRx",
+	"R9wk5+XaLQJTPXAzFHMGytZ6iTd+Gd9eGbPo7wBruyfA6Yp4R/bUVCkftszVYrm4xW+od+gNu2GzA/AK",
+	"5Ts4Ww0vksTlG+WtDxbNzuHx2XYtbCsHZqRbIH0P2ZwwlcyuAaS+Wrl4lzCYLZy1HGPVi5NnbGnZwlQb",
+	"22MqpYHAB2sHrCDznfx5Ww1moELrtjuY7UWBhbp9yVySsWo0bFAZ7ZgmcEfYjH5djsvZNOvw/xGyjzjp",
+	"YntNEikyYFDZEc+KDQZRvDqkB8hW42obc6VWdsfOEyt3s57rnLdeje8KHYHNF94n8dz+6KcXbMsxi6Nb",
+	"lsyWI/Wa7uhEYPHqlII7t7qnIFWKjcZqkTFvb8FMlGKn2jJ6XsyhoalKeVg9NTjMN0mfRrFm0VMrYgzX",
+	"TkyCIAutXTKH38yFTSI0XsCmX8qTYb0qIR7pJIwUrukTSbpR2LXFIxG6tEKzNfpXs8j1KKxoKruz+SBw",
+	"4n7EIzlchAdgYjVmUKgQQ30ZmYzT7AzAUcFbI7UMCaC5nrsAqvnM7q2QSG/3OZIknJQ1oNLMtcdsEeYj",
+	"+jUqjLV0eCnVgwV2QHZa4GqRpvUxVnZgu2E9eNOm9pHHuAoGQIFFZNZoRdeNq3y7jVyGFR6Yqj5g+S3Y",
+	"8lcTZTaauSrvvdL3F/ljekjN++zaeBkDs1u6AhtdDA1j7kKUQmyjizx13Wa6YfqieyLDFLn/39FVN5vE",
+	"F2Bpq0LGlNL4fB6N5mcRH3RNOpq0xn6SYzYHpJvyx+4+oaR1d2dFRQDg7F0UO939DrfMM0sp0u9FesD0",
+	"r5G4NYmOyDdAYMQij2FuRlbTqpP5NKTb6M/kbeLszjl2UKLdVNtiDnPqFxp9X7HYtN2RQzEuAUOr+nJ2",
+	"Psu/O6TjMeOQgmRSDRrGjL4WPcBUwAWfSxG1/hG9uB3eNTcbK9d5W8zoDbwD8sAzWFabZod9o7BfW0nf",
+	"KLMZ9m0ZSry9gjnM7hWIwOSuuPGZ9C4mJ6PCFRvPyY/duVBcGpuV54zC6tTZSO2V+XuykdorIYtZ/opi",
+	"UuXJbX68Cze/NGlBa0NGr6cZx7ApAXlslAY5x74bqSJn8BjMCwIKWUK3jPRmUCwUJURqe5gHzHTnTbuQ",
+	"oVN6FEkZ8cFcgkHlutupflqPCzvCyWXDc/kd5WF+85LFkudQm5OmIX7eOb+G1LEvWFPIrAxAtibPXjDb",
+	"SqPEkPti/dEyOAeY/HG1rwfbnVYpLJ2HExXA42HvnlfT9dnhC9TL7ftO0I4vWZDpnB/cPkRgkfmYSXdd",
+	"0ZiZZe2mD050+xtNLaUOR7kHUtqq1YtmnWPepsNFzasNUCHVL9MTyrE1e7HM3luGAlfGylZq23U/N4MZ",
+	"6vUig4TygkVsNBsE39eMUE6CgLFwDisti9+ldzzuKSkznN+/Pz2+3cEMtb0t7OZQpjq2HmQNi9jWBF5D",
+	"wLJkHPoynjFHF4fklWjAbcKkCaxlYQNRWMOZBWQpX7n2PVfur/QvwQrqV+TZWkq0LuCbw30X8XWh1vcU",
+	"vkKAI1RV5tj+IKEBWyH0u9ZeemkC5c5cEpgpoq2OOWz77d1lIYfCSucnsWAB/wa4vId7Uh/KOyuB3+7J",
+	"PNc/FZXbUZ0A7UxqLCBap0SDdCHhuetZtCIgvTFLqBKJrYXFntXgbQEvbFYvZnVbMeUNcsHCKGGBypCf",
+	"+qIcxNomWYOG1zDXIdeajqMbNgsL1pzfnkuardLvP0ZqiBnMrsq2GgrbvA75ZzGlv6JDHxD0ggP9FKIG",
+	"CVOThENapdPokodp3U5ewkyHkgXXb/uvf9xLdl++/vn35Gr62/t3x7unb979cipab+gbejktVPrqc+4k",
+	"FOM7fj2s/0Lrf/j1ve82Pn33/Z++1/r8H8tTH3Cy84f/k1elA9ue7DLNWEi9zJiTKIdiyhG8AL4nWTBJ",
+	"IjXD7omwxhgoO5yoYZmy7bbHgLQMTU62tS+2sKnd1ek4qudKBCi8VNPJcyqjoPztVxaMzQ7e1AaPqZRT",
+	"kYRYbQMg71DCEEmn9sN2iqz19AeyL2tah+8ymrBk9Q9T0oMn0iKa7ANwvfiFz5B41BcYwOSKYv2SWZIr",
+	"91hbN17IxrGYjRgmNeWHhCE0DzJgPcOoPSPyPFPJB7RrsFZMkxDZ6PAO/9e/9DwZVxHWIDb+9S9yyXiI",
+	"efQ3DDrtddNt2ieXJ0cXJ1ddIpIO7+pnRRL9AY/uE1w4ewviKpiKY7dGgCwoEejwuRqBkAVRyFDyUKdS",
+	"gWheeYB5Wbhg+pBimxdlv0wi1eEIFxJxPRF7bOrwc5c8BS/BPsTksYvXDZs9a5BD7rwU7X94Cxf6hg4H",
+	"oLjpcGZei8AJXbOm0Klb6rU80QaIaesfSdKFXBlc6o3fpOBdk2eBvnG9GqY4QP+JQVdozNLNWkl3MXTO",
+	"BSAh7LW3dsg4Eb2YjUgogokmkkb2GmIGmhfjaTy3wyXWHehXjhjlCntNJmKQ0JGlkRc0iicJswmLiVAq",
+	"ZqGe3/sSWWRsN3SbeFonchF/ECuC9GiIC4nuOJ4W1AOmYru1ZxYGBzrfZh7I5IKpZFY/7CsI+6YwHR3e",
+	"9psNcphtqAWD0PyB2Vm9N0ViER9Pcg18YF4hC2JqIlrhBHeNOQVlWg4793S4reIjv0/0no9pQkcMkSL1",
+	"YCec3Y1ZAK3ERKhFD0zU981o3jI1FCEQzSEZwT9MehUZUzUkMQ1upEdenRwep3n+Hga62/4WeXty9er8",
+	"OJciphdQH1It2bsNcv7u6vT87BIfaflts8D4s+fkDmGGEZLY0fnFpWnILhvkhQPR1OGK3jBwTSczM2Az",
+	"latoxOS//oWlCi+OyObm5p4+UdpSN4V4kDiMIxhFcRwZ/RU7nRrB2uHdkk7SYPMYXKc4CpjRGwz3PBzT",
+	"YMjqrYZv7I9MhZlOpw0KPwM4jHlWbrw5PTo5uzyBZ7S+FinE53x3SqCa4C3ldMD0sdKss+bVblkikfU2",
+	"G+YhMWacjqPafm2z4Tc2ayDZhyAkN26bG4Z7otFRppVcgL5hgGFF3ywqMoU0KAQmeLZRprzY4plAKRGW",
+	"KNM47nADU9ogP4sJkYzZrCh4fxlE9IEhCJf3psnJ8EphehhkKHJwbumIhcAGMf8CiODKRHts9jgKJ8ha",
+	"AYaNbpsnknQdONbuAtjVdEIeQrOAi8Jtr8hZw3DbtMDCgKCaNEx4OoubwGrqU4sNTKEGzXgvgBUYBZDd",
+	"0UDFM4PnpPkoaEfISBFdBjxIDfKODlKPcYeHAvTqwYQmlCuGhQP72sDHXDCQyumWpEliAM/rioTvsboE",
+	"U+/0cPUui1tGJmM4o5AGeBONAbtD08JYD2MMfW6HjGhRnrrC4cykUu00rO3XnLIZIFrLsyo18OwWdBWc",
+	"91Fbm88Aj2fO3AzoUiRtFJgD+BQohcAvM53QxJGNGkVXy9a6xIc+zw/koy21kUyleNuaRLAK21avd/cx",
+	"XyirqEI4X0QVNz8CyUPlhSkH6XBIqE6LsLAth2XPeVvKmKJlU858Idmc5xOsliwxZMtYDHKcKBAyuFpd",
+	"a2UOuaFsSEkKS3GdvmK1DZkDtFg4dKzmACXdwNKbttWK3akDElDJ6pLxFAXA7QRXMXT9P9f2ZblhL27C",
+	"NGdjLRt1V38JO9mZ1LP5KXhoeER8AHNxate644T1o7suZNJ2o7Cb8qtINcgRla7ZQmKmLUXSm5m/oO4d",
+	"xQSNx0Pa08aIFKT7//4/XYCN73DNf1AgdC8vu8Ab4Iv6tfl13YecHbQGFU2Up7mLEoQCVIZhJYZhpm2a",
+	"0vRDwzW7113ytEtvrlvdZ6aAIGFM/4HNXlBiMEC9dXo9wVsQps95TSv+rYtaeBSm64Id9KUVKg1ylVbN",
+	"pwtPs4aMmluWdnzTY4x/a503j55X8SBGk2D4RWkna5cPeZUGHwTpJhoxz3ARTTimag9qPIsu4Z2CevRL",
+	"xYzs5/A7uZmtVmuxCvfJqh+L08mhrpUWPhpLwC18LK0X8XdXmW4GaPRoE85JgrWKYg8KMgYkOcqR/Awx",
+	"0lPKjrPCzHVERG7MTu/P9JCYjvy2vQi2qLZIMDgFrds6U+jwgihcdQp6G6IBv049QutMBBBLcqqiST41",
+	"pUioCgImv2YFEZ8ww59S3OIbNgPIaXge6a/DzbHAIjiAc0P7lM9INw9V38XufzD5VDO1WqXoZ61bUNU1",
+	"iLYmaZsB09dqeNad12gLT9AZQ04VYXegN0jShQ821u8YULbuptVBBS9rmnDDOrwMMDkzbdeCTTsuRBpL",
+	"YbJVoZ/JgTM3s4GF+uuykZuWASUH934oqeUzwUnY7l9QsKg/fEBafkXZiF8+3EJrg5UHvmTQnwCKGfzc",
+	"YEC2fN96Dg1iatGppK+Z0cITtqOGROgH62TUlAzbCDWemmyx/nXCsoSPX/PJEZoFb9X9bQhCNvdbu/ub",
+	"Ww1/p/WLE9AzLCCTb/BYuR1fw3juqj3s8w3KFsWSnfY1n7OTkOsdbMKhhT6dqCLlq3FqWSFNHkck82PW",
+	"PmUJsAYQALzv41xLlnwvleZ81xPo/ew2+Wh+BnfxOqZQLuUHnp6vzbXbbvrdGQePfv8R+E+OsCdn1QfN",
+	"/Rv5mz97tZ/qppaofhouezh3L4yzjZRd9lB6Ajae0/DHiUlObfvN5Q+859S4qVmID20uf+iFSHpRGDLM",
+	"q0Emtvwp8PvmoiVwgtw4ya+fNBdyQwy/ftKEkp1NvX+pk14rJnQAhGcdUprUin5stOoMXX72auPSurkj",
+	"04IKvegQzjJ+pywO1CCXCjU3G+PYTztUaZ0AAXJRE+9wQMLTLwoomBtyKKaQlTOgETeVOd3Eojt3PXww",
+	"q3NNAZOzz0H7744Wz9CgDLxJtjixi8ewmzaZgImAQ9MJMDgwQzbGQCXp08REiTrcwf+2mOAjdJTpARlU",
+	"YvAGOHipBeBw/eCBxSYy7rLsaSjHggAEOFIBWdBoV5mbbM4bg6wWyaXm2dSj5yKcrcnx5UgrHUgDGWWd",
+	"4TBCNChmLrdfxq1/qZVyUU3qELmJWKgNgvz3UOXXWlDqbzx8d2oce1yQRNuCkhhU1XQsBfDdZa3oVhm6",
+	"280s33zfTGokelHM6nQ8rpQMaRGggYG3/UJsow/TnGWur1h2+zxK+7b/2ZUtBVyqtVm/qab7nI8Pm4zQ",
+	"ghLRXJOkbMrjnB5hjiGqvMoqFhLsfKMXpyp/usdfkVLxt6gKJjvhEWp+57SOdYmmJA+jRGswAslmvmJ2",
+	"n5T9SRzPHlODeGN8h8seTO97mNbh1eKI39jAzOvq4mC4beMl3vPZM3e/l0a1XvYI3pgifC390EV6m8Xm",
+	"WuGZ9LbPXg1TZpc+8z69zXLy2dJnPqS3raW1WXSFv05va/t7y584E+rIsLa/XNXDD0Oe1tSqfGtqfMhS",
+	"9DjcQOPGnzdsdq152WdUA2NWVsCEVCbTkMiYJSOqZxpD3URgHHhQdm5URS+Ln6QB87SemkOgLpKknzCG",
+	"SuAB/JCIKeYKNgh8U+tQNA1WAF8xATWDHQNaICTC2bgXlYJ7OaU1daT0RDjLvTgXxCFpo1i8LCGjQ4hG",
+	"h19BBJsLfENO03TUOi9LhoEgK8Sy9JIY7dCBVHHAHvTUynQ8/CXV8dYLub1mM63EQbztIdE5W/uc7iNs",
+	"xME8XPi89yMP1F0eOnpovOjhLg8HSDGvrRQoFzxXXEwJDPix1ZPmv7XPYz4EWNh8s8juwFqwSrv56a7l",
+	"PLHAQGvrMYu0F2jJm3GbLIkip51+c4MsEaftlcTpC4Ay/suF6YXNdHyYJPXKM3ReAKYoek56M4zXCojH",
+	"6oPWIIdo5GfQo7keQ5HSTAaiohYYrMOhSCBhAcjbnDA0z2V9pPIiZMDUXys/Hs6PMzzgonvAQssZtMWv",
+	"0UL8N3M753GE3fV2aOzbUv+zpd03KffPlHIvmbq/iEvDA1QFJcUNR8YGSwP8TvuMFIZ7jJhlB6T75+du",
+	"0WzL9VKMJKb1YAYoECQYdPmweM7gAv99g7wVt9qQ0w/n8mQg5m+D9igqI24yN/sTNQG4qBvIoLIZGiYS",
+	"cZg3NjFa0WNm/GGHP237e8/ABLRI4fsEMx6sNZmK9X3slFRiGkduGjlmZ0FH5Yb7VkjJsEYpVWn+Lk2T",
+	"D01qIiYcgB0Mz9q+MTilx7RWbdEIlBo496Y30DAsU0TcFnx/qS5y37gIu1OMz4lFRFhaHhRpzkUWUNai",
+	"8Mm/k7MpaITu++aFVL2F/AD3Pf+OS0MMWUO1bGBWEAOFfgZseggzFEX+mXB66dq+uRmxuO90gxZ8Esdr",
+	"SyRTX7pS8MG/176V2fNVe/fNgn+A+pjryeBSdc6x9qDlNtnQ/43V9S+p+qUl2Wh2frV64D3DL1972GFN",
+	"DXKlOMWR4P3YtP77i6MUoB082LFSHaLYGEZSCUQbHTC1pE/VlEpClZv8qaIR27fZ61AxhQfRQ7mH2Z2A",
+	"+RTbDh6B1iMdtcekLubi1RI+BWkfBtwdioyg3FB/PuJBFCJIdyRtnSXDllUGqxeVLWhACECmtvpxIESI",
+	"CamnChHTJjwkvRmZ8FBY1dfq1mn2CUC9dXgsBiRhgUg0HwZEFsj8jxRJGIVE+R4NbvI5L0Q/FAom7Rex",
+	"HYRdUxoLzvY73Nahwq2geko6S/s/ZrjamL0DVTWpRNATtSmgOWC6J7LDDYTPtamTMAgHoVjo3nplyOIh",
+	"mmVJq71oBAWIwBYiwT2DapPNLlfxDx0vuWNiHEC8oDw2ksoaX8uahRnqVN0rJ/0v9doZm+nSIgWV+u40",
+	"FQA9K0QOCsHj2WOMpzaXbc2Qpfio8sWygjkQXEYSh4mKmcHtLuoZ8ILm9lz/iMVqXWun7m/Vm1tzjxk1",
+	"gzbZ5t5WnbJdrWZsbdZ3+y1W97XuEWyGbba1IG/k/jrDXFe6OdXMJo5cDxg3JwZ6DZmrBtEpW5fdwgTX",
+	"VjXMCVxd48BOq99cTH+DgpDuFQCE/t2eqRw9rO+jWqAsJNCKfIGuYAR5xs+NNyNrIi7dLuI8K2Ezfftc",
+	"jQDqRA5MVzZ7Ke38D76kETtIc99QZhvGKCZxiL2ms54r6FqjyoO811makgpduSER/93h1dGrBjnChj04",
+	"XNE36B24JVAmP6VJqHcCsy/0kZFjFqgr7NkMDfwRPaTD09bOxq8EPZW0fsJFqNUki1jV9AniTYN36YdJ",
+	"OGC2kgu8QNCtM1L788mxRt/BWnAo6IJCPbvKmM5hSmatVwkzQgMRMqKpkiZMZpU1KTK0nof+Gi4E9kOh",
+	"kd4elrBsC8wOzbXFwfb5+bYnzzBPOYVHapCrZJZtK5WkgAiLtY8LdRVskP/vE5BTQrydoBO4VKoHlJNQ",
+	"OF0MIwVKoSvF9Y/XdtlSkz678Oufji0OhzMV+bu19EanJQwk+ELZRCLGQmJTtcXpwJ8W5c86v5mhAEUW",
+	"xrJXS1v/F96gd2XuF2POfEoh3c2b/Pqmf+X7D5K3SEWLxO2cKYRpLFDg9U3s/pvnL0RsanCOMjkKPttH",
+	"l6EpmGJ5pciFk2LH2bSAEWbYpII4CIZ8HAxEqcRYpukOeG9faJvYFkDkIAtNXSXWAwNuhRvyOSDUlqHG",
+	"IUsQWNR+oEFOQ6/D9ZQ8W9sO5Q23LJlhCzqw+KWis+oQkMGxJhgBIud9oqaiwwPBrdlvQd+k7UtoIzzw",
+	"CBjfBiHahr60fHFq0eHXrCgfZM6jZhvCFEwkqcNHdGYuWZCLsjxEuOHfKHYT0rnykhC7zSA6WoFYXUFV",
+	"APoEGE48rTQucXI7m5bVOoPHw+KxIdyXJSRiHL1ZLMVWPGlrb8Cag8Hs9+3W7/J2t/1buLszCDfvtiej",
+	"P0a7v412p8Gs3W4NJ/5sa3zjb/m3e7/9NmB//D78bTod8HuIEDzan00c5kFKAqxbSeVodtjT452WN4X0",
+	"r8wtwZ1lPJQFZ3/7nxxCWFo98svPP3388P7q8uLHd+dnb9+8/uH01csXJ8dHzw/3dne2t9qbh9O72eVf",
+	"Vz1inQQp6GTunP4bRyLuV9DxZQst/hnujDOhLkyHib/elRHdspwvI0+vjxv8mNgaolJ3xvOZxVDI3BSt",
+	"NmLYQyNn/ZcLFjMXrxgwBdVHBF/c01rIFDFzJlwZZ8fQYl1HTp/fLpQ8AjxNWYNop8Wmh103oCAYvrrI",
+	"VMZaqL+u9GHJ3eDdPu/bCq2l9wPI+xr32wbh6SMPN95h9wtyeSpMvzDs2M2SW4jYUEV+02ok4DrlM2wz",
+	"hAfbdX/l/vVpb/rNtKX8om7OprukftT5mn2h777QL31hMT5gX+jrxZxv4r257ftOwW7CRjTiER/U9vf2",
+	"9na2YP2ZkvlUTr9ZtN6LFr6dG2gWa1v4+U7tFUISmIFzwL5Z9f+AfE3lbmxpGB05w8oW/SSMVD1DsK/w",
+	"gwsSRmEK/YumO2RhuniigLGG7cXyCKIkBRC9cnq0dbgD/COzTiw2xDxItOGLPVWwDo6G+4j7qSyEk8Vu",
+	"MrYylR1e0iXO4nxih7jIQHxWQVjqFTmxrSUKgqUEt8ztCutopmDb2Z6bBunT1jWaUEZJW5HFpkRZ7Bc3",
+	"vyT4W9W1bukkbGvbJ9LChjhAiTm7o2w8aKGsyshMi5CKUdmshd6scm2xbgbowYJGd6ui5IESq48MyOAQ",
+	"Hllx0W4iHlZ/OlqjjNF+O1qAeGkbO0CLQKd7swn3z+cRODKpKo/AxtYfBc/PDLCI3lcyttYqY8M2OY87",
+	"NvQDQkjCIhDPn13N6kZ0hs4zk4qAfRPtcpW1B2que44XYQuuepS11Ifgm5lfxDPe+A/CIMMs6bAs3jQQ",
+	"KvUeoS/XRFMt3zd7DgtUqsCao2oT0mue4RvO5voLN9dEC51QVBNavVb4rLZ225ClgqwuS+3+s9ZPxGjO",
+	"AaREadZ33iG1mPq0ubiOA6s01bzKFZX1Fqjt19qvf2n99OPWh523m2fvrrYvfmh9/Pn55tHxyQu99BFN",
+	"21isBU+Tyud10MnSXlFfmYMIyPFkYQMhdOCcOzd+QzjLI5w5jc5z4S19eZEmjIULVhXuOx0JKlXhFyIh",
+	"fBDxO9LV910beu965CqhrB/dkK6TT9H1yBENw1l68Zri1RN+K2Yd3oWO4xM1/KObpn3E0Q3bJ9KWa2AO",
+	"AuZJEoswb+gK4K6QxVm1OEOhF9wgpPWdJAjNBFu+j4G29NUpkAE1KAZZl5ZF3Vm6WuG3/RogETQI2FhB",
+	"Hz8+AyAM064Cm2MUm1l0OPRvQFRqj7A7/TT0RB0zwEYD3QqB2roN0i1u0sb//d//p2t72SOwf6rOQ0zs",
+	"UM/V9usYUok9XUPGVaRmdhGzmBs1K2IDejQMLb5cg5xBMxioajLQ7FDBxpKAcVVnPBAhC8n7qxf13X0S",
+	"MkhFUUM2wsCmHs0pbsSAKjalsOCFXJKSFj2wfhIKvADN2O6YETIk4h3e/alummmwUP/V9bKZYI4LPG+6",
+	"pEhcMNN3ZZ+0/U3TJMDtgGJ651R0TAG1u93a07TVzYp9WGhaxEjRIOda6E4jY8/ZgXd4OnJp6QIJGOGP",
+	"YSC5LA0E6MNuY4gEbv6hDRTPND7Z7PDD4+OLk8tLt2tJmYXnHM5l1t1lAbAvF0b1iGT6aejBMiNyTAMm",
+	"9fiw6bbU9h6NQeOVaBePxmoG+OwjGmv9SSuQ2FYoCwLrs0+obQsMCunTtr/5DJdICqC5wgHpcAwj2qns",
+	"O9CGXZiD/gMu/fop+9P/BDDuOASTSh6I0YgCBmKHt33far+FPkigV1o0Aadp8VzOKbsbxyJcCOSM7NgV",
+	"/Wnf37leb1ln3+32fPd4qWaxgYYeVWRrm3YRWDMKGXTWKAf3nt69rMLNQV1OT4shYzg0nk3hM/zHiL30",
+	"aOhHzVE3NDQ2newFJ09RhNjM+GcFdGYtdCvwcJzDlls222IWH2239pwObtUGw0cXjJIEQqLRMOFRzqNh",
+	"XfMHpJmZEA1yartj52i+w4HoASgT2pfSlOVBi/UiK4MZIhTUMBoMtejCaMKBPgn2rHT4fL7E5rMCDVZg",
+	"P+t5PSr2c4UJU4YTg7JY2496+w8sQNRjKqIXVLE3FiFy0ZPpjRepE9t9vP5OxFEwW/kt9n7QhQ/HUf01",
+	"m62kCzv35p49M4bPak+bCI7z/PmiprTzL0jb02aXLk3EfNVXmPv/Moc4fO/L6vJnQh2Go0iZYKnmJEuf",
+	"SUni7wiwvmHKYTHBkAU3gAdnW21bawAi4MatUGEUpKYA9jKQ1UltFv7YadpgC72KnQ8iKSdavU27Rdkb",
+	"U2VmSOWQoXN81uGmtaJJiTNJ3dDGWTNEmz8GPDeFX7YpNFaBNN9uEPB24Ru9Ds8yu21FkqtOG/UdtFab",
+	"ZB1JiDCkqV8dfkKDIWDwRTJr+dCbpfngUB9nG6njdTKOaQB1UpCchnqH7aySvkRz+IDtw96Z7ncA9afl",
+	"Z5fdRVJJ15feY5CqbarsIBaR6vHcvDQtKoKpsySZaOsE0qx6LPuM2wbmEM2WNMuOZJ1vEKRB810auOAM",
+	"HZ69QIsl36hr3ZApGsWyiz5/vfWJmMoyrRSHmzXPekBmWzK7mPC8a+xjVkHQY4EYGZR+Az9VDqobJrPr",
+	"RL8oLZlCFXkNcOcMB3mBvyjNP4rZgAaz6zi6Zdft/l7Qojthk233dv3NLXAQeTV9TsqcfmYSl68O662t",
+	"bThO7lTWGjt+o7bX390O/d3m7m472Am3t/Zoq88o9YOtLRr6zS262eu3+81eq+f3dlutIGxuhdtBc6vn",
+	"932f+ru1ddCg0x6vckhbWwsLuT6vD+R8CrT1ZbAUEgbvLsGrgAOpVba0ri9jFuDpNmUlnLltu7QuTbHx",
+	"bZYAKaa4fev4LMVEaUJPcdABdElMa/u+Fidzb2qu8ibkQfZFTf2ifsTi0LQJgwQ+iQk4NSsEbG9DJ55m",
+	"UOIjDAUekGAo9PzTJzDPLxu/rdU2323dmwSWlgJkLJUZJv/vlzLw15fo/7XaDm5l2nyzoGysmVCW939m",
+	"2sGCZP4XR2Rne7uFTbGhSTU6stwO3dhrjWPHXLwH+yr82THgfZ2aQUT63NV2dNouFtHSoH1C2lOUDAS4",
+	"HJQgFW5Iz/VXagPcA8codpfysIU9NAAvtvb2sg5NaX/vBrG9fLWV6HgrtQbW4am3kkpyDiVzZmllWmYH",
+	"2sBEuqk3GfwSAC5JhM/InA2lOkG+DG9lreCuPp1O63rw9UkSG8fkfMmWfmWOb5/aToOwYbB5/+nyYfPI",
+	"g2Hm1+Bep66+mp7sLyHIyjAlr1wKxywxt+zcPIH6kakUXEdEsbtxbb+5u7ft7zVbvu/VIq2XNHe2/J3t",
+	"9lZzKyskS7N2iJMGqplCb06V0GRc0Vsj4ksnqQm0cqIGH+q+m7dI9mSQEBlHga96KRz4t/y1r0EU6Sua",
+	"kZbLpg/GcrVKOfLHVsO32+pSxHqWudPXP5VXMaM3LEybYZcLrBciSYvJAsoxcAMm6szongZn19rQB1lz",
+	"/iBhECuise2M/UTafOgON29NqnHvEa++vJyNZmhsiGZ/0OGUu5Vm1voswUK0IS0b92qQC1DEpbVbU+h7",
+	"bfjabO4s7iA4+GfdBvyAPmxKmEuR5vX738CKP7ShEADUlHf3mUD5OaG2KEp/VkYGuMU16P5aOaTnjSu8",
+	"mvRprS19MG5a1ljPbnuuWDq1M66GlN9Abytyanw/FmgocwmZNvwAHA2Z+czUUjbutwgLe7vYqfwbM+tV",
+	"XJ5XQrylfGY+Jh/OfQv1u6Dl03xpJh6cjG/qHTH6PZ6X2r7mgpJJ6Eth1M/M02ZgWEU/ZaEYya5MdrCl",
+	"uybgbQDKPdKbKQYBLv2H01wf4zbmw1FiupEeclPxiAa005wXsoYxEpc4FzDz6hyrJHmDXImssRt62bAv",
+	"KgTUtKmqWac+I09kobErzXqEOsOUiK4OKck2NTjLIdbmuckPvjJdz0PMHLBGV2rRG34LaFmwUlU5xee4",
+	"zqukE5sXL+xlXmgEPtfQG7tZG3SMsnbWpKKbtVUm/7JW1lUN83EVKlvmf9Fe+I/QHxiGn3UI7nAsSTcO",
+	"SLQGsdx1WQ9gIPXiNv28+eGP8OWe+uWnU3V2/MPJSav+24feGY8G9+vb275n496s3a2h2m8NbwvZpIVS",
+	"ZKurWptq01YnhzD8FGq/lcNNbX5eq4qY3l3jd/RaV3crXKcz4XxrQlNaJQH/RA8QHryWFgsiXyfV1ENZ",
+	"rVBqLfcm8NV10kCFZcTfLMmvLYkz3Rqr3hihubL/El+w8Sf87+elSs3UBiYkUwZ1AMeQGWeZPmNcENpq",
+	"QihOk/ujUD1odPjPYkIkYxkYlYNueWAS29z+rgAsYgRFeYXruamkWa+2FZ7C3IiHMz9hMypcU80yDJs1",
+	"hslTsIJxnK7UPbuwbjRbu5A79o1xrss412Sby8pHbSHXN0758JpRPJR/d6MPu6OrM9i/oMlHah3aBlcd",
+	"zgWaWjOGmXNZbw2ihMhiKb0ZvvNp22+v0m8DvrNv0mEwseT49PLw+ZuT4wKPR/6PgDwBjWPAWsJekoIb",
+	"1s1FyDDBEeyySKZpL+CtixKSIiBHkhiEdjJilENJ60GWyZyNu4u+wBRy3RmKNhcwemQ/aoGEImmaeizo",
+	"q/E4suS+Hj/kn3PtFhBQGxRouMP1cK3Ii1flugs6aZe30q5spXEBlrNVA+ypejIv9IqNNdbjzl+yA4Y5",
+	"TCVWDdCTLSa1p+6bJP8nSHLHS4e4siMasm/5Hf8MAZ+1VVhfxueNKHQR1iFWFvHBxiBSw0mvOr6m6Yvx",
+	"cCwibmINY5ooEEucvIzUq0kvzQsh9q37mGDUhbBgFxNIYkZvSGL83gblsVsI83UNQKQp9CdyGiloUoBV",
+	"FWhk1euFOeCjB+g6hIokrFpo++1Gh+MYiYwGBqOyJ8JZwcV9kCUUkyxZBfNb9IMU2oXBK5tWZGdxtQ7P",
+	"Amvp90LWj7gJG6KDC/JXbamco0ihlIkUG4E6ZTgwrgTkqkaSmIoQokSHb7fJ6+g5lhIZI1NPHFJbIY+1",
+	"kP56MF8huOVveub3irahuFGXEFENEbNtqXtbDxiL7/pRlhqXRjj0QmLrB1shkTk8e0Fva3N7uxn42732",
+	"TmuXbe2Fu3s7/d52c3sr3Ar2gpD6/XAvCPt7ob/HaNje2m1u74ast7PV3A2sWxT5T+Z1fAnUXX8H0RNT",
+	"k2AHWCsK3hIv8mL36MnR8eWhQyBP39VbW9vPsOxIz9NmrJql0NM+ID0q2XbbKqSHl2eNJlBIbkHenrw/",
+	"On3x5pc/2OvvvjsdXn43a+1sX17ctN6xrTf946R/e/XTZDuavn4dvHh5lNweRieHw1dnrZvj8+GsdbrN",
+	"Xt6cvxjdnd2c//Ddm9ZsV/y4d9i62nv58gex/fGHn79ffcEu7fTWWq9Pf2MA+dc/a1JMksBkVyr0UD9W",
+	"elPqhDYjvqbj6BqzVyZJbCre5f6G4ayNQIw2RKBEQNXGKxbHov5RJHG40YtFbwM/6fu9vaDHNndpq7nX",
+	"39yje3vtZrC32dzrbft+4Putjb4QGz2aNNSdMsnSq+kPhRP8RdRNLIAoaptZlYKpkCCRyu1RTHtMr5ce",
+	"xDXsotYXzUZdmzzt5PXGh1P1sv3h9P3bi72954c//fhTcJPc7P3+/ur0vf/di+Tl0Yed33/Y/Xnwffps",
+	"xQatu24vGAt7NLipzKcFIYepL1OKBXGmi06kLBdWIg7/6U6WM6EugbmvrE5dGtF93u9/NRH5gEW3rFKl",
+	"WRKWh7CzqynMx+LTb1X4rU12qZGZoBeU+ZqhGtm0rkJNRNhGVZyxkFClz20kODqlOzznlca7tcqh7VvQ",
+	"HaGi1Ua9OTN9GSJOutiAqQHRL1O7An/LDgfSHyRiMrbVGQ4E2HxQ3YbR0eG+j+WokSIJTVgKYZAwBAwA",
+	"nWZE+azCb35pFvJe3o5Ha4qAU5m3sbOYQrbEZemWYC+mlvGO+Tvig2sp9Ne2HFt5UxvOUBimjc2C5ezV",
+	"JhzxEJvNNSxLs4rLbEszzW9u4q8qoAa8wmIDynuDAy6Gk30lpkT0FeOmCpLh2dTKcwhwshZs1m2Ls+2T",
+	"UcQniiHiLP7tYM5im2cHdHY/40ll7A4bA8xF13LHCyBMqtnXufVeZ7iK2aM4MCbJ2fnV9Yvz92fHFhWh",
+	"x2LBB7LDlSDosQb7zmHTIQsiiVj/a/bcObAtakRp1x2T4YmHr0FeAVarfk0IzuME+hpglQIPTZ6nw9fT",
+	"Tj0dnm/Vo+3cIKFySGIhmUx7+WBvafOZhAGkLxjHu+aL9tP6Wtv3vQ6f8JgZoMbUXA9wENYMb5C3lhKM",
+	"eAEKQRDi9DO9GepR4G6PeIeP2Egks32Aq9BUbiIEoPUjOZHJWK9cOi0T0dU2PHjsSI8NICFKEV+bxfrV",
+	"HX7D2BgHbAhUj6rpe77vW2LQb9mCC1mcgN1GAew35GsJlTZRgUzLChF1P9jifzwWsVn4eTRiZ0fui0e8",
+	"HkJwa68UIdj7AgDHRed1BnBcike87ZdCCeOYN/8iKOFvAv8rE/hz0MAPlv2m2KLS8Xvp9KjNpZaiWxSK",
+	"HAxrRo4IuGJzHdUsKlcK9CW7HoJPRQgHBVhDFqFHX8+q5rQkFpBYKaZcG9WIR4ZOJhePrGGRrIzhhWnG",
+	"GKHWLIkhjpIj4k241ksDxB4x590jJUhTHjk9u3z/4sXp0enJ2dX15dH5uxOvw398f351eH3y09HJybG+",
+	"yWUTMBdgE0YDoaapoHHDBguKCUGaOYWEZYtTJnlcHeRBJRyBkCoutNB5S2cGB5dp8wyArMCOM1nIUknS",
+	"2sqwhdKB56oMAatnv7XlPVqVR9ocruiDyg04R6Zw1dBofnQ58nUgPndqjzlgOAiLRgvp8BYa4P9j79qa",
+	"27aV8F/B6PXIlzg+iY/PQ8eN09YTZ+pETTxpnbFoAbLY0IRKQmY1Gf/3DvcC8AJaNyuxVb5lYkqEsMBi",
+	"sfvt9/3w8L0x9zEQ3Nkjytc9mo+u3jv6zTt2sBVtrS2jMkypsF294hOdoruEl9a3zP0tu5VOoxrxTHEj",
+	"wr3Pq260QZJFrDNETrrjViRBLbodFaUKVD391skPJpJs8+96j8k8bt9ZbwlcxJrVrDbQ3k66umZuzpP5",
+	"jJ2HGPxA3awcxi+/Ef2y4HYGN98uPIUew4RxOhkOw0F+bCJ5mddEUTD4Ag1KRAdZNVI9unpoe7X7CCIl",
+	"RrDUrOSCaiQGczm6Sp+px3o2ru7U3wgR4Ou/B0rJ2v7VWkShMZHyUFFaAamhJuGDPNb0vLwcg7fLprRs",
+	"/FC32Ui3JZebT0Xp+fwKSokyyfQS4InFfMj+QT7k6sJKCpyETRGa5X911ybPCiold9r1U1w/TZhaL6R2",
+	"6WXjtftzj8m5HuYzdxakLNrrszGFkq15S+ZVtxpvQJfIzNQ57KSTsUpShdcamtDy1s1n6aD8cx8qrPdc",
+	"PAvbuUZdQ8bFZGxr2ocLGOAGvfht/P4kM5fL2tzy48otl2h9nE44AmLk6jw+mboaaf1lNg1FEEWCH+6C",
+	"kA8rz/2fJH4AIEtFy2e7u010DOf8xpWTQND47e8Op5H6q1IVF9S06yubREFNOI/GR3rs8VAkI/NHhyBt",
+	"24id7nTtf/AJ+LkmGbR3n58qIxdh7rZpGgDAGIzDL2oqFxPyISvMat8+Kli9dQ2PsHG7YBz2BHaDze47",
+	"6DbUl1DqCDNzsc6EjmF3SxWFt8AtbbToT5Ko32XkOPEe9UwQyyCRggch0rEaWMd0EafBNN0WPYOydEyQ",
+	"c0hdAfn1Nh3pLMYKy7Y4woygQugD8IsDjA5hCTSe6SGK7zDWgfR6qPLA35vkH1FSEDiiD5VssbVFM7gF",
+	"WcQ+6W34SzjoOc6tb1m+hhMBTLFOFA25UaWkSPWNQg0fpCIvebIZjmkhTzS3d1nYtyBN+3z5/2eL1sCI",
+	"WLjm/WOV8Z5wVALIbxNejwzXvuqc20/tVLDc3dkoVYPLt8M37/6XHPz85tNfyW/Znx/Ojg9OTs9+P9F7",
+	"p8Fp0Ms667T0eWhGiGKfFWaSaRA0VjLEgx0tp3RrmvVBPgH58Y3uopsfwm1Pj2+Pm4QdKIJC8LbEkVaJ",
+	"a3e+0r8uQ3mHzjNSxuNGX8cy5QMlVIimu9aaYHyoOppS2zjQQgmOjE1hXWN7QRZ4ycjw1e74WAyARp/L",
+	"V9vqYC8civRJFQQwDaqC6drYoHlhZzevizP12WzD59WbfckK36/d9xjMuaqb6s64bZdOSj0xhcOyAdb6",
+	"KPwKz0m5PzBmjgzfvbz1LAt6ltaRbIYjAWKgVb3IGsmBHJ8P8IBavs30IgZ0TzFaSo0ej/NHMyQSGo9V",
+	"rKQj3BFh6rIHxWZM6H0HBeFIX4vUhFF0EY8CBJRSlwhLwuIID8WAAkWS36AZbObfeSjPuOxlXw+HZYd4",
+	"jDPBUw2xZgyCL6sT2NCgvzmFzZEn8GGQ3sN7e/7qyve8qH8PP2hraE6crobm2+BotCWg2eSjhClo1nd1",
+	"3nHOvrFUVNGxwqYyo1JWh++KWGW2bHRY7I7OgtC4fB20oj3D5q8hSNvGF7G0Wr7YgLctzkh2HQmjmSma",
+	"IPxBKvoodtYXhjjMdcyM41ixCi3Z+H2VqmP3y1c4QbpewvHCERoSlx1SWDVwgNPfFnIRNP5pz+CJ4B8J",
+	"mggKe9DeFduec3IdYSr6oeyXmFCc+9u/z/35fgraxs81PZkAlGAunhcoN5an0S6CjWbC/jW2EdiU22Lz",
+	"bZR6i56BMepmnJ9uu3TQVfSSXj6/z4LAyE7fMfPs9nfIlR9BnrZOPmAicMA542DOgJtfoqLJq30RYmpZ",
+	"3OHt3WoDDkSojZbMur7zcOcr76e7HUDLNfftvQ1YrYh3rpAThf16XnFdPBMRAAopoJd70KOdUoHUyw5m",
+	"kmllM6x4cM14GKrF/vzRomI87A/K7U1GZGEUiSslyAUpye2J0Pyo47Jo2pP0dUt7umZIl/9waB3c6g6O",
+	"577o4eaqsrHt+Gr8PdLXkHsIYgz50JGswUECJ47a4jp1o6ipp4pG3PaxyqyoqQvCkWIDUSfw4JU2I6vr",
+	"bsP7i/g6CQbAj4kySKwgU5CEA3LqWGdeNwrDp8nocZX6+ySQZDCtJltkMCUNnGF4PSEwDcECS3JlMAsO",
+	"uX3wYn93d4k0gzZrSyfhTDdgOdBSXUIFwS2kCod5agUEHclL/FmXsFqLo96vnx5lnMervZ8+pj++Oxkl",
+	"6eDVKHp38vbjf67+m/Y+pWN99VIfP1ach7Nlm3XalCD7vRpHuYutCh6uLwkFkVLjUXKehCY/H0S/GFn1",
+	"+ZyLJYdEANIgeieHFrMBeIkx7xRgHeYCmBMq+JCsnPDygwbzMaylNtvG1m1s/S9JHjyN0LqngOjMZbyX",
+	"9IAwiuS2mchbqnGkpze5V0P27vxp4gCRejC5gapuoqLAhLcKPZ2yfyF49If3pzZY2Ab/QmOt1ZIhvuqS",
+	"7ifWj7oCozYCx+VxEDMeUSb16OxEvMn/p5627SnUfh4FRc0XaGAUOmHqjpLqZ2CFavQ1sB65FxHJfv01",
+	"p8oga+HR2QkwFeaTcB0YlQEz0lAnCjIsgCp31K5OVRSC6cJPKrXY1N+HvI/uB40sRSNoyOTXFqAis9/n",
+	"2N5qUERH6mSrqcivjZX3EGDyk0gSkYb7TuS/bZ5zGUo8towm14Vt42y1iQyN5+O/BLeKSwSlLoDAXjqY",
+	"JLIwYQ5L+vnunwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,6 +1,8 @@
 package gen_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"regexp"
@@ -118,6 +120,10 @@ func TestExamplesAreTrue(t *testing.T) {
 				for name, example := range media.Examples {
 					where := fmt.Sprintf("%s %s, example %s", o.OperationID, status, name)
 					value, ok := example.Value.Value.(map[string]any)
+					if list, isList := example.Value.Value.([]any); isList {
+						checkFeedback(t, where, o, list)
+						continue
+					}
 					if !ok {
 						t.Fatalf("%s is no object", where)
 					}
@@ -161,6 +167,21 @@ func checkError(t *testing.T, where, status, codes string, value map[string]any)
 	}
 	if details, _ := value["details"].([]any); (len(details) > 0) != (told == "400") {
 		t.Errorf("%s: details are %v", where, details)
+	}
+}
+
+// checkFeedback wants the hash of each token of the request's example.
+func checkFeedback(t *testing.T, where string, o *openapi3.Operation, feedback []any) {
+	t.Helper()
+	found := o.RequestBody.Value.Content["application/json"].Examples["found"].Value.Value.([]any)
+	if len(found) != len(feedback) {
+		t.Fatalf("%s: %d entries about %d tokens", where, len(feedback), len(found))
+	}
+	for i := range found {
+		hash := sha256.Sum256([]byte(found[i].(map[string]any)["token"].(string)))
+		if want := base64.StdEncoding.EncodeToString(hash[:]); feedback[i].(map[string]any)["token_hash"] != want {
+			t.Errorf("%s: the hash is not %s", where, want)
+		}
 	}
 }
 

@@ -95,6 +95,8 @@ func (s *Server) newGuards() (guards, error) {
 
 func (s *Server) guard(op operation) []echo.MiddlewareFunc {
 	switch {
+	case op.id == signedOperation:
+		return []echo.MiddlewareFunc{welcome(op), s.requireSignature, validate(op)}
 	case op.public:
 		return []echo.MiddlewareFunc{welcome(op), s.limitBadRequests, validate(op)}
 	case op.id == "forwardAuth":
@@ -124,8 +126,11 @@ func newOperation(item *openapi3.PathItem, o *openapi3.Operation) (operation, er
 
 // maxValues limits the JSON tokens of the operation's body.
 func (op *operation) maxValues() int {
-	if op.id == "importApiKeys" {
+	switch op.id {
+	case "importApiKeys":
 		return maxImportValues
+	case signedOperation:
+		return maxSignedValues
 	}
 	return maxValues
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	signertest "apikeyd/internal/testkit/signer"
 )
 
 const auditPath = "/v1/audit-events"
@@ -238,6 +239,16 @@ var proofs = withWebhookProofs(map[string]proof{
 		k.report(leaked.Secret)
 		return without, k.ask(k.admin, leaked.Secret)
 	},
+	"reportScannedSecrets ?Github-Public-Key-Identifier": func(k *kit) (without, with response) {
+		return k.signed(signertest.New(k, "another"), "[]"), k.signed(k.github, "[]")
+	},
+	"reportScannedSecrets ?Github-Public-Key-Signature": func(k *kit) (without, with response) {
+		return k.signed(signertest.New(k, k.github.ID), "[]"), k.signed(k.github, "[]")
+	},
+	"reportScannedSecrets .token":  scanning(find{Token: "a", Type: "t"}, find{Token: "b", Type: "t"}),
+	"reportScannedSecrets .type":   scanning(find{Token: "a", Type: "t"}, find{Token: "a", Type: "u"}),
+	"reportScannedSecrets .url":    scanningLogs("url"),
+	"reportScannedSecrets .source": scanningLogs("source"),
 
 	"getSummary ?owner":               asking(summaryPath, "", "owner=team"),
 	"getUsage ?owner":                 asking(usagePath, "", "owner=team"),
@@ -276,6 +287,25 @@ var proofs = withWebhookProofs(map[string]proof{
 		return without, k.get(k.admin, auditPath+"?items_per_page=1&before="+next)
 	},
 })
+
+// scanning reports two finds.
+func scanning(without, with find) proof {
+	return func(k *kit) (response, response) { return k.scan(k.github, without), k.scan(k.github, with) }
+}
+
+// scanningLogs reports finds with and without a property that only the log shows, and compares that.
+func scanningLogs(property string) proof {
+	return func(k *kit) (without, with response) {
+		logged := func(f find) response {
+			f.Token, f.Type = k.mustCreate(k.admin, fields{"name": "scanned"}).Secret, "t"
+			answer := k.scan(k.github, f).want(200)
+			_, value, _ := strings.Cut(strings.Join(k.logged(answer.header.Get("X-Request-Id")), ""), " "+property+"=")
+			answer.raw, _, _ = bytes.Cut([]byte(value), []byte(" "))
+			return answer
+		}
+		return logged(find{}), logged(find{URL: "here", Source: "here"})
+	}
+}
 
 // quota is a body with a quota.
 func quota(limit int, period string, startsOn int) fields {

@@ -133,9 +133,10 @@ type uses struct {
 // useContract runs every proof.
 func useContract(t *testing.T) *uses {
 	t.Helper()
-	k := newKit(t, withAuthLimit)
+	k, _ := scanned(t, withAuthLimit)
+	off := newKit(t)
 	used := &uses{proved: map[string]bool{}}
-	for _, client := range []*http.Client{k.client, k.plain} {
+	for _, client := range []*http.Client{k.client, k.plain, off.client} {
 		client.Transport = used.seen.recording(client.Transport)
 	}
 	prepareProofs(k)
@@ -149,6 +150,7 @@ func useContract(t *testing.T) *uses {
 		})
 	}
 	concludeProofs(k)
+	off.signed(k.github, "[]").refused(404, "SCANNING_OFF")
 	return used
 }
 

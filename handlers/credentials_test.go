@@ -143,7 +143,7 @@ func (k *kit) operations(keyName string) []called {
 		}
 	}
 	slices.Sort(others)
-	if len(all) < 8 || !slices.Equal(others, []string{"forwardAuth", "reportLeakedKey"}) {
+	if len(all) < 8 || !slices.Equal(others, []string{"forwardAuth", "reportLeakedKey", "reportScannedSecrets"}) {
 		k.Fatalf("the contract has %d operations with a scope, and without one %q", len(all), others)
 	}
 	return all

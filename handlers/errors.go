@@ -79,6 +79,8 @@ func problemOf(err error) problem {
 	case errors.Is(err, store.ErrNotFound):
 		return problem{status: http.StatusNotFound, code: "KEY_NOT_FOUND",
 			message: "there is no such key; key_name takes a name or an id, percent-encoded once"}
+	case errors.Is(err, errScanningOff):
+		return problem{status: http.StatusNotFound, code: "SCANNING_OFF", message: err.Error()}
 	case errors.Is(err, store.ErrNoOwner):
 		return problem{status: http.StatusNotFound, code: "OWNER_NOT_FOUND",
 			message: "there is no such owner: it has no keys, and nothing was set for it; percent-encode it once"}
@@ -196,6 +198,8 @@ func challenge(p problem) string {
 	switch {
 	case p.code == codeMissing:
 		return realm
+	case p.code == codeSignature:
+		return `Signature realm="apikeyd"`
 	case p.status == http.StatusUnauthorized:
 		return realm + `, error="invalid_token"`
 	case len(p.lacking) > 0:

@@ -64,6 +64,8 @@ func TestErrorExamples(t *testing.T) {
 		"NotRotated":     {"revoked": store.ErrRevoked, "rotated": store.ErrRotated},
 		"HistoryRemoved": {"removed": &history.RemovedError{Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}},
 		"NotFound":       {"key": store.ErrNotFound},
+		"NotSigned":      {"missing": errNotSigned, "unknown": errUnknownSigner, "wrong": errBadSignature},
+		"ScanningOff":    {"off": errScanningOff},
 
 		"OwnerNotFound": {"owner": store.ErrNoOwner},
 

@@ -19,6 +19,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/handlers"
 	servertest "apikeyd/internal/testkit/server"
+	signertest "apikeyd/internal/testkit/signer"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/store/storetest"
@@ -42,7 +43,8 @@ type world struct {
 	host     string
 	log      *servertest.Log
 	secrets  *secrets
-	admin    key // may do everything; owner "admin", name "admin"
+	github   signertest.Signer // signs as GitHub does; see scanned
+	admin    key               // may do everything; owner "admin", name "admin"
 }
 
 var operator = store.Operator("test")

@@ -23,7 +23,7 @@ func (s *Server) ReportLeakedKey(
 	ctx context.Context, request gen.ReportLeakedKeyRequestObject,
 ) (gen.ReportLeakedKeyResponseObject, error) {
 	x := exchangeOf(ctx)
-	err := s.endLeaked(ctx, request.Body.Key, x)
+	_, err := s.endLeaked(ctx, request.Body.Key, x, "leak report")
 	if errors.Is(err, store.ErrNotFound) {
 		err = s.leakReports.check(x.address, s.Now())
 	}
@@ -33,31 +33,44 @@ func (s *Server) ReportLeakedKey(
 	return gen.ReportLeakedKey202JSONResponse{Body: gen.LeakReportResponse{Message: leakThanks}}, nil
 }
 
-// endLeaked ends a leaked secret. It returns store.ErrNotFound if the secret does not work anyway.
-func (s *Server) endLeaked(ctx context.Context, leaked string, x *exchange) error {
+// origin says whether this service issued a text.
+type origin int
+
+const (
+	foreign origin = iota // it did not
+	unclear               // it names a key, but matches no hash that is kept
+	issued
+)
+
+// endLeaked ends a leaked secret. It returns store.ErrNotFound if the secret does not work anyway. The log
+// gets these attributes about where it was found.
+func (s *Server) endLeaked(ctx context.Context, leaked string, x *exchange, via string, where ...any) (origin, error) {
 	id, hash, ok, err := s.Verifier.Identify(ctx, leaked)
 	if err != nil {
-		return err
+		return foreign, err
 	}
 	if !ok {
-		return store.ErrNotFound
+		return foreign, store.ErrNotFound
 	}
 	// A read costs less than a transaction, and most reports end here.
 	key, err := s.Store.Key(ctx, store.ByID(id))
 	if err != nil {
-		return err
+		return foreign, err
+	}
+	origin := unclear
+	if key.SecretHash.Equal(hash) || key.OldSecretHash.Equal(hash) {
+		origin = issued
 	}
 	if key.IsRevoked() || !key.Accepts(hash, s.Now()) {
-		return store.ErrNotFound
+		return origin, store.ErrNotFound
 	}
 	key, err = s.Store.EndSecret(ctx, store.Actor{
-		Key: id, Secret: hash, Via: "leak report", Address: addressText(x.address),
-		RequestID: x.requestID,
+		Key: id, Secret: hash, Via: via, Address: addressText(x.address), RequestID: x.requestID,
 	})
 	if err != nil {
-		return err
+		return origin, err
 	}
-	s.Log.WarnContext(ctx, "a leaked secret was ended", "request_id", x.requestID,
-		"address", x.address.String(), "key", key.ID.String(), "owner", loggable(key.Owner), "revoked", key.IsRevoked())
-	return nil
+	s.Log.WarnContext(ctx, "a leaked secret was ended", append([]any{"request_id", x.requestID,
+		"address", x.address.String(), "key", key.ID.String(), "owner", loggable(key.Owner), "revoked", key.IsRevoked()}, where...)...)
+	return origin, nil
 }

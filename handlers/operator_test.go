@@ -15,14 +15,23 @@ import (
 	"apikeyd/verify"
 )
 
-// operate makes a request as the operator.
-func (k *kit) operate(s store.Store, method, path, body string) (*http.Response, error) {
-	k.Helper()
+// operator returns a transport that acts as the operator.
+func (k *kit) operator(s store.Store) http.RoundTripper {
 	log := slog.New(slog.DiscardHandler)
-	transport := handlers.NewOperator(handlers.Config{
+	return handlers.NewOperator(handlers.Config{
 		Store: s, Log: log, Now: k.clock.Now,
 		Verifier: verify.New(keycache.New(s, keycache.Options{Size: -1, Now: k.clock.Now}), log, verify.Options{}),
 	}, "keys test")
+}
+
+// operate makes a request as the operator.
+func (k *kit) operate(s store.Store, method, path, body string) (*http.Response, error) {
+	k.Helper()
+	return k.operateBy(k.operator(s), method, path, body)
+}
+
+func (k *kit) operateBy(transport http.RoundTripper, method, path, body string) (*http.Response, error) {
+	k.Helper()
 	r, err := http.NewRequestWithContext(k.Context(), method, "http://apikeyd"+path, strings.NewReader(body))
 	k.must(err)
 	r.Header.Set("Content-Type", "application/json")
@@ -61,6 +70,25 @@ func TestOperator(t *testing.T) {
 	if key, err := k.db.Key(k.Context(), store.ByName("admin", "new")); err != nil || !key.Scopes.Has(apikey.ScopeAdmin) {
 		k.Errorf("the new key is %+v, %v", key, err)
 	}
+}
+
+// A command that reports many secrets is not throttled, however few of them work.
+func TestOperatorReportsLeaks(t *testing.T) {
+	k := newKit(t)
+	made, operator := k.mustCreate(k.admin, fields{"name": "leaked"}), k.operator(k.db)
+	for i := range 101 {
+		secret := "nothing"
+		if i == 100 {
+			secret = made.Secret
+		}
+		answer, err := k.operateBy(operator, "POST", leaksPath, fields{"key": secret}.json())
+		k.must(err)
+		k.must(answer.Body.Close())
+		if answer.StatusCode != http.StatusAccepted {
+			k.Fatalf("report %d is answered %d", i+1, answer.StatusCode)
+		}
+	}
+	k.get(made, keysPath).refused(401, "CREDENTIAL_REVOKED")
 }
 
 // A failed call returns its cause to the operator.

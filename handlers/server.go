@@ -61,6 +61,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
 	AuthFailures   apikey.RateLimit // for each address; the zero RateLimit is unlimited
 
+	// ScanningKeys verify GitHub's secret scanning; nil switches that off.
+	ScanningKeys Signatures
 	// CheckWebhookURL returns an *apikey.InvalidError if nothing may be delivered to a URL. Nil takes public receivers
 	// over TLS.
 	CheckWebhookURL func(url string) error
@@ -78,6 +80,7 @@ type Server struct {
 	Config
 	authFailures failureLimiter
 	leakReports  failureLimiter // ineffective ones
+	unsigned     failureLimiter // requests that should be signed
 	pages        *pages
 	refusals     *logging.Limiter // nil is unlimited
 	logAttrs     sync.Pool        // of *[]slog.Attr
@@ -117,6 +120,7 @@ func newServer(c Config) *Server {
 		pages:        newPages(),
 		authFailures: newFailureLimiter(c.AuthFailures, "calls with a bad API key"),
 		leakReports:  newFailureLimiter(leakRate, "reports of secrets that work for no key"),
+		unsigned:     newFailureLimiter(leakRate, "reports without a valid signature"),
 	}
 	if s.CheckWebhookURL == nil {
 		s.CheckWebhookURL = (&webhook.Guard{}).CheckURL

@@ -39,6 +39,7 @@ type commands struct {
 	Serve        serveCommand        `cmd:"" help:"Serve the API. On an empty database, create the first key."`
 	Keys         keysCommands        `cmd:"" help:"Manage keys, on a server or directly in the database."`
 	Owners       ownersCommands      `cmd:"" help:"Manage owners: what applies to all keys of a customer together."`
+	Leaks        leaksCommands       `cmd:"" help:"Report secrets that leaked."`
 	Import       importCommand       `cmd:"" help:"Import keys of another service, whose secrets keep working."`
 	Webhooks     webhooksCommands    `cmd:"" help:"Manage webhooks, which hear of changes."`
 	Login        loginCommand        `cmd:"" help:"Store a server and your key for it as a profile."`

@@ -30,8 +30,8 @@ const (
 	// serverRetries is how often a failed call to a server is retried: a person is waiting.
 	serverRetries = 2
 
-	// noSecret is the client's secret for a database, which needs none.
-	noSecret = "the-operator-needs-no-key"
+	// noSecret is the client's secret where none is needed: in a database, and to report leaks.
+	noSecret = "no-key-is-needed"
 )
 
 // keyring is the keys on a server, within reach of the caller's own key, or those in a database. Both
@@ -52,6 +52,10 @@ type keyRef struct {
 
 // openServer prepares calls to the server of a profile. It calls nobody yet.
 func openServer(p profile, timeout time.Duration) (keyring, error) {
+	return connect(p.url, p.key.Reveal(), timeout)
+}
+
+func connect(server, secret string, timeout time.Duration) (keyring, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	// A proxy of the environment sees what http carries, the key included.
 	transport.Proxy = func(r *http.Request) (*url.URL, error) {
@@ -60,7 +64,7 @@ func openServer(p profile, timeout time.Duration) (keyring, error) {
 		}
 		return http.ProxyFromEnvironment(r)
 	}
-	c, err := client.New(p.url, p.key.Reveal(), client.Options{
+	c, err := client.New(server, secret, client.Options{
 		HTTPClient: &http.Client{Transport: transport, Timeout: timeout},
 		MaxRetries: serverRetries,
 		UserAgent:  "apikeyd-cli",
@@ -68,7 +72,7 @@ func openServer(p profile, timeout time.Duration) (keyring, error) {
 	if err != nil {
 		return keyring{}, errors.New(strings.TrimPrefix(err.Error(), "apikeyd: "))
 	}
-	return keyring{client: c, url: p.url, ownOwner: "the owner of your key"}, nil
+	return keyring{client: c, url: server, ownOwner: "the owner of your key"}, nil
 }
 
 // openDatabase opens the keys of a database. The command may do everything, so anyone who can write to

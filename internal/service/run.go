@@ -30,6 +30,8 @@ type Config struct {
 	Settings
 	Build metrics.Build // the program's version, for the log, metrics and traces
 	Log   io.Writer
+
+	signatures handlers.Signatures // of GitHub's secret scanning; nil if it is off
 }
 
 // Run serves until ctx ends. Then it stops accepting connections, finishes requests in flight,
@@ -42,6 +44,9 @@ func Run(ctx context.Context, c Config) (err error) {
 	// Before the database is opened: a start that fails here must leave no files behind.
 	certificate, err := c.load(log, time.Now)
 	if err != nil {
+		return err
+	}
+	if c.signatures, err = c.scanningKeys(ctx, log); err != nil {
 		return err
 	}
 	sessions, err := c.consoleKey(log)
@@ -148,6 +153,7 @@ func (c *Config) newServer(
 		Store: traced, Verifier: verifier, Policy: c.Policy, Log: log, Now: time.Now,
 		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
 		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(), Notices: restored.notices,
+		ScanningKeys:    c.signatures,
 		CheckWebhookURL: guard.CheckURL,
 	})
 	if err != nil {

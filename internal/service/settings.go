@@ -1,11 +1,16 @@
 package service
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
+	"apikeyd/handlers"
+	"apikeyd/internal/signingkeys"
 	"apikeyd/internal/telemetry/tracing"
 	"apikeyd/store/dbname"
 )
@@ -26,6 +31,7 @@ type Settings struct {
 	AuditRetention   time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 1y, at least 1d; 0 is forever (0)."`
 	UsageHours       time.Duration `default:"192h" env:"APIKEYD_USAGE_HOURS" placeholder:"DURATION" help:"How long usage counts are kept by the hour, at least 1d; then they become days (8d)."`
 	UsageDays        time.Duration `default:"9600h" env:"APIKEYD_USAGE_DAYS" placeholder:"DURATION" help:"How long usage counts are kept by the day, at least as long as by the hour (400d)."`
+	ScanningKeys     string        `name:"secret-scanning-keys" env:"APIKEYD_SECRET_SCANNING_KEYS" placeholder:"FILE" help:"Receive GitHub's secret scanning, signed with the public keys in this file or at this https URL (off). GitHub's are at https://api.github.com/meta/public_keys/secret_scanning."`
 	Pprof            string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
 	ImportPepperFile string        `env:"APIKEYD_IMPORT_PEPPER_FILE" placeholder:"FILE" help:"The pepper of keys that were imported as hmac-sha256, in this file (none)."`
 	AdminKeyFile     string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key next to the database, or with PostgreSQL in the current folder)."`
@@ -54,7 +60,26 @@ func (s *Settings) CheckNumbers() error {
 // Validate checks everything else.
 func (s *Settings) Validate() error {
 	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen),
-		s.metricsFlag.Validate(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
+		s.metricsFlag.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
+}
+
+func (s *Settings) checkScanningKeys() error {
+	if err := signingkeys.Check(s.ScanningKeys); err != nil {
+		return fmt.Errorf("--secret-scanning-keys %w", err)
+	}
+	return nil
+}
+
+// scanningKeys returns what verifies GitHub's secret scanning; nil if it is off.
+func (s *Settings) scanningKeys(ctx context.Context, log *slog.Logger) (handlers.Signatures, error) {
+	if s.ScanningKeys == "" {
+		return nil, nil //nolint:nilnil // it is off
+	}
+	keys, err := signingkeys.Open(ctx, signingkeys.Source{Name: s.ScanningKeys, Now: time.Now, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("--secret-scanning-keys: %w", err)
+	}
+	return keys, nil
 }
 
 // AdminKeyPath returns where the first key is written.

@@ -183,6 +183,24 @@ func (e RevocationReason) Valid() bool {
 	}
 }
 
+// Defines values for ScanLabel.
+const (
+	ScanLabelFalsePositive ScanLabel = "false_positive"
+	ScanLabelTruePositive  ScanLabel = "true_positive"
+)
+
+// Valid indicates whether the value is a known member of the ScanLabel enum.
+func (e ScanLabel) Valid() bool {
+	switch e {
+	case ScanLabelFalsePositive:
+		return true
+	case ScanLabelTruePositive:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UsageInterval.
 const (
 	UsageIntervalDay    UsageInterval = "day"
@@ -992,7 +1010,7 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, `webhooks` if the service itself disabled one, or the operator's
+	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
 	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
@@ -1168,9 +1186,9 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED, SIGNATURE_INVALID (401); ADDRESS_NOT_ALLOWED,
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, PATH_NOT_FOUND (404);
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
 	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
 	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -1657,6 +1675,61 @@ type ReviewedScope struct {
 //
 // Example: superseded
 type RevocationReason string
+
+// ScanFeedback What is known of the tokens, in their order. It leaves out those that name a key of this service
+// but match no hash that is kept, because they may be secrets from before several rotations.
+type ScanFeedback = []ScanVerdict
+
+// ScanLabel `true_positive`: this service issued the token, whether or not it still worked. `false_positive`: it did not.
+//
+// Example: true_positive
+type ScanLabel string
+
+// ScanVerdict What a token was
+type ScanVerdict struct {
+	// Label `true_positive`: this service issued the token, whether or not it still worked. `false_positive`: it did not.
+	//
+	//
+	// Example: true_positive
+	Label ScanLabel `json:"label"`
+
+	// TokenHash The base64 of the token's SHA-256; the token itself is never repeated
+	//
+	// Example: rK/VItG4VIUMR99BAXQXckrk9qUTIU0+FrGCV7qJ8Yg=
+	TokenHash string `json:"token_hash"`
+
+	// TokenType The `type` of the token
+	//
+	// Example: example_api_key
+	TokenType string `json:"token_type"`
+}
+
+// ScannedSecret One find, in GitHub's format; unknown properties are ignored
+type ScannedSecret struct {
+	// Source In what it was found, such as `content`
+	//
+	// Example: content
+	Source *string `json:"source,omitempty"`
+
+	// Token The text that matched the pattern
+	//
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
+	Token string `json:"token"`
+
+	// Type The name of the pattern, as agreed with GitHub
+	//
+	// Example: example_api_key
+	Type string `json:"type"`
+
+	// Url Where it was found; may be empty
+	//
+	// Example: https://github.com/octocat/Hello-World/blob/12345600b9cbe38a219f39a9941c9319b600c002/foo/bar.txt
+	Url                  *string                `json:"url,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ScannedSecrets What GitHub found
+type ScannedSecrets = []ScannedSecret
 
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 // `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
@@ -2205,10 +2278,20 @@ type NotFound = ErrorResponse
 // generated clients.
 type NotRotated = ErrorResponse
 
+// NotSigned Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NotSigned = ErrorResponse
+
 // OwnerNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type OwnerNotFound = ErrorResponse
+
+// ScanningOff Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type ScanningOff = ErrorResponse
 
 // TooManyRequests Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -2391,6 +2474,15 @@ type ListOwnersParams struct {
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
+// ReportScannedSecretsParams defines parameters for ReportScannedSecrets.
+type ReportScannedSecretsParams struct {
+	// GithubPublicKeyIdentifier The identifier of the key that signed the body
+	GithubPublicKeyIdentifier string `json:"Github-Public-Key-Identifier"`
+
+	// GithubPublicKeySignature The ECDSA signature (P-256) over the SHA-256 of the body; base64 of its ASN.1 form
+	GithubPublicKeySignature string `json:"Github-Public-Key-Signature"`
+}
+
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -2444,6 +2536,9 @@ type ReportLeakedKeyJSONRequestBody = LeakReport
 // UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
 type UpdateOwnerJSONRequestBody = OwnerUpdate
 
+// ReportScannedSecretsJSONRequestBody defines body for ReportScannedSecrets for application/json ContentType.
+type ReportScannedSecretsJSONRequestBody = ScannedSecrets
+
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
 
@@ -2455,6 +2550,115 @@ type UpdateWebhookJSONRequestBody = WebhookUpdate
 
 // RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
 type RotateWebhookSecretJSONRequestBody = WebhookRotate
+
+// Getter for additional properties for ScannedSecret. Returns the specified
+// element and whether it was found
+func (a ScannedSecret) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ScannedSecret
+func (a *ScannedSecret) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ScannedSecret to handle AdditionalProperties
+func (a *ScannedSecret) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["source"]; found {
+		err = json.Unmarshal(raw, &a.Source)
+		if err != nil {
+			return fmt.Errorf("error reading 'source': %w", err)
+		}
+		delete(object, "source")
+	}
+
+	if raw, found := object["token"]; found {
+		err = json.Unmarshal(raw, &a.Token)
+		if err != nil {
+			return fmt.Errorf("error reading 'token': %w", err)
+		}
+		delete(object, "token")
+	}
+
+	if raw, found := object["type"]; found {
+		err = json.Unmarshal(raw, &a.Type)
+		if err != nil {
+			return fmt.Errorf("error reading 'type': %w", err)
+		}
+		delete(object, "type")
+	}
+
+	if raw, found := object["url"]; found {
+		err = json.Unmarshal(raw, &a.Url)
+		if err != nil {
+			return fmt.Errorf("error reading 'url': %w", err)
+		}
+		delete(object, "url")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ScannedSecret to handle AdditionalProperties
+func (a ScannedSecret) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Source != nil {
+		object["source"], err = json.Marshal(a.Source)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'source': %w", err)
+		}
+	}
+
+	object["token"], err = json.Marshal(a.Token)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'token': %w", err)
+	}
+
+	object["type"], err = json.Marshal(a.Type)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'type': %w", err)
+	}
+
+	if a.Url != nil {
+		object["url"], err = json.Marshal(a.Url)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'url': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2808,6 +3012,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /v1/owners/{owner} (the `UpdateOwner` operationId).
 	UpdateOwner(ctx context.Context, owner OwnerName, body UpdateOwnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportScannedSecretsWithBody Receive GitHub's secret scanning
+	//
+	// The endpoint of a partner in GitHub's secret scanning: each `token` is a leak report as for
+	// `/v1/leaked-keys`. The operator switches it on with `--secret-scanning-keys`; otherwise it is 404.
+	// GitHub signs the body, byte for byte; a request without a valid signature is 401, and throttled by
+	// network.
+	//
+	// GitHub defines the format, so unknown properties of an item are allowed. The body is limited to
+	// 64 KiB like every other. A batch can be repeated; if the answer is 503, repeat it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/secret-scanning/github (the `ReportScannedSecrets` operationId).
+	ReportScannedSecretsWithBody(ctx context.Context, params *ReportScannedSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportScannedSecrets Receive GitHub's secret scanning
+	//
+	// The endpoint of a partner in GitHub's secret scanning: each `token` is a leak report as for
+	// `/v1/leaked-keys`. The operator switches it on with `--secret-scanning-keys`; otherwise it is 404.
+	// GitHub signs the body, byte for byte; a request without a valid signature is 401, and throttled by
+	// network.
+	//
+	// GitHub defines the format, so unknown properties of an item are allowed. The body is limited to
+	// 64 KiB like every other. A batch can be repeated; if the answer is 503, repeat it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/secret-scanning/github (the `ReportScannedSecrets` operationId).
+	ReportScannedSecrets(ctx context.Context, params *ReportScannedSecretsParams, body ReportScannedSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSummary Count API keys
 	//
@@ -3448,6 +3682,56 @@ func (c *Client) UpdateOwnerWithBody(ctx context.Context, owner OwnerName, conte
 // Corresponds with PATCH /v1/owners/{owner} (the `UpdateOwner` operationId).
 func (c *Client) UpdateOwner(ctx context.Context, owner OwnerName, body UpdateOwnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateOwnerRequest(c.Server, owner, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportScannedSecretsWithBody Receive GitHub's secret scanning
+//
+// The endpoint of a partner in GitHub's secret scanning: each `token` is a leak report as for
+// `/v1/leaked-keys`. The operator switches it on with `--secret-scanning-keys`; otherwise it is 404.
+// GitHub signs the body, byte for byte; a request without a valid signature is 401, and throttled by
+// network.
+//
+// GitHub defines the format, so unknown properties of an item are allowed. The body is limited to
+// 64 KiB like every other. A batch can be repeated; if the answer is 503, repeat it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/secret-scanning/github (the `ReportScannedSecrets` operationId).
+func (c *Client) ReportScannedSecretsWithBody(ctx context.Context, params *ReportScannedSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportScannedSecretsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportScannedSecrets Receive GitHub's secret scanning
+//
+// The endpoint of a partner in GitHub's secret scanning: each `token` is a leak report as for
+// `/v1/leaked-keys`. The operator switches it on with `--secret-scanning-keys`; otherwise it is 404.
+// GitHub signs the body, byte for byte; a request without a valid signature is 401, and throttled by
+// network.
+//
+// GitHub defines the format, so unknown properties of an item are allowed. The body is limited to
+// 64 KiB like every other. A batch can be repeated; if the answer is 503, repeat it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/secret-scanning/github (the `ReportScannedSecrets` operationId).
+func (c *Client) ReportScannedSecrets(ctx context.Context, params *ReportScannedSecretsParams, body ReportScannedSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportScannedSecretsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4913,6 +5197,68 @@ func NewUpdateOwnerRequestWithBody(server string, owner OwnerName, contentType s
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReportScannedSecretsRequest calls the generic ReportScannedSecrets builder with application/json body
+func NewReportScannedSecretsRequest(server string, params *ReportScannedSecretsParams, body ReportScannedSecretsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportScannedSecretsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewReportScannedSecretsRequestWithBody constructs an http.Request for the ReportScannedSecrets method, with any body, and a specified content type
+func NewReportScannedSecretsRequestWithBody(server string, params *ReportScannedSecretsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/secret-scanning/github")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Github-Public-Key-Identifier", params.GithubPublicKeyIdentifier, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Github-Public-Key-Identifier", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Github-Public-Key-Signature", params.GithubPublicKeySignature, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Github-Public-Key-Signature", headerParam1)
+
+	}
 
 	return req, nil
 }

@@ -422,6 +422,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/secret-scanning/github": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Receive GitHub's secret scanning
+         * @description The endpoint of a partner in GitHub's secret scanning: each `token` is a leak report as for
+         *     `/v1/leaked-keys`. The operator switches it on with `--secret-scanning-keys`; otherwise it is 404.
+         *     GitHub signs the body, byte for byte; a request without a valid signature is 401, and throttled by
+         *     network.
+         *
+         *     GitHub defines the format, so unknown properties of an item are allowed. The body is limited to
+         *     64 KiB like every other. A batch can be repeated; if the answer is 503, repeat it.
+         */
+        post: operations["reportScannedSecrets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit-events": {
         parameters: {
             query?: never;
@@ -1488,6 +1514,58 @@ export interface components {
              */
             message: string;
         };
+        /** @description What GitHub found */
+        ScannedSecrets: components["schemas"]["ScannedSecret"][];
+        /** @description One find, in GitHub's format; unknown properties are ignored */
+        ScannedSecret: {
+            /**
+             * @description The text that matched the pattern
+             * @example ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
+             */
+            token: string;
+            /**
+             * @description The name of the pattern, as agreed with GitHub
+             * @example example_api_key
+             */
+            type: string;
+            /**
+             * @description Where it was found; may be empty
+             * @example https://github.com/octocat/Hello-World/blob/12345600b9cbe38a219f39a9941c9319b600c002/foo/bar.txt
+             */
+            url?: string;
+            /**
+             * @description In what it was found, such as `content`
+             * @example content
+             */
+            source?: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * @description What is known of the tokens, in their order. It leaves out those that name a key of this service
+         *     but match no hash that is kept, because they may be secrets from before several rotations.
+         */
+        ScanFeedback: components["schemas"]["ScanVerdict"][];
+        /** @description What a token was */
+        ScanVerdict: {
+            /**
+             * @description The base64 of the token's SHA-256; the token itself is never repeated
+             * @example rK/VItG4VIUMR99BAXQXckrk9qUTIU0+FrGCV7qJ8Yg=
+             */
+            token_hash: string;
+            /**
+             * @description The `type` of the token
+             * @example example_api_key
+             */
+            token_type: string;
+            label: components["schemas"]["ScanLabel"];
+        };
+        /**
+         * @description `true_positive`: this service issued the token, whether or not it still worked. `false_positive`: it did not.
+         * @example true_positive
+         * @enum {string}
+         */
+        ScanLabel: "true_positive" | "false_positive";
         /**
          * @description What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
          *     grace of its old secret. `outside`: nothing was changed, but the key was used from outside
@@ -1641,7 +1719,7 @@ export interface components {
             changes: components["schemas"]["AuditChanges"];
             actor: components["schemas"]["AuditActor"];
             /**
-             * @description `http`, `leak report`, `webhooks` if the service itself disabled one, or the operator's
+             * @description `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
              *     command: `serve` created the first key, `keys create` and the like work on the database itself
              * @example http
              */
@@ -1869,9 +1947,9 @@ export interface components {
             /**
              * @description What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-             *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+             *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED, SIGNATURE_INVALID (401); ADDRESS_NOT_ALLOWED,
              *     INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-             *     KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, PATH_NOT_FOUND (404);
+             *     KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
              *     METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
              *     TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -2017,6 +2095,29 @@ export interface components {
         };
         /** @description No such owner */
         OwnerNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description The request has no valid signature of GitHub's */
+        NotSigned: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description The operator has not switched this on */
+        ScanningOff: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -3097,6 +3198,48 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadQuery"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Error"];
+        };
+    };
+    reportScannedSecrets: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The identifier of the key that signed the body
+                 * @example bcb53661c06b4728e59d897fb6165d5c9cda0fd9cdf9d09ead458168deb7518c
+                 */
+                "Github-Public-Key-Identifier": string;
+                /**
+                 * @description The ECDSA signature (P-256) over the SHA-256 of the body; base64 of its ASN.1 form
+                 * @example MEUCIFLZzeK++IhS+y276SRk2Pe5LfDrfvTXu6iwKKcFGCrvAiEAhHN2kDOhy2I6eGkOFmxNkOJ+L2y8oQ9A2T9GGJo6WJY=
+                 */
+                "Github-Public-Key-Signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScannedSecrets"];
+            };
+        };
+        responses: {
+            /** @description What each token was, as far as it can be told */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScanFeedback"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NotSigned"];
+            404: components["responses"]["ScanningOff"];
             429: components["responses"]["TooManyRequests"];
             default: components["responses"]["Error"];
         };

@@ -30,7 +30,8 @@ function operations() {
       const value = media?.example ?? Object.values(media?.examples ?? {})[0]?.value ??
         Object.fromEntries((schema?.required ?? []).map((name) => [name, resolve(schema.properties[name]).example]));
       const body = type && (type === "application/json" ? JSON.stringify(value) : new URLSearchParams(value).toString());
-      return { name: operation.operationId, method, path, type, body, responses: operation.responses };
+      const headers = Object.fromEntries((operation.parameters ?? []).map(resolve).filter((p) => p.in === "header").map((p) => [p.name, p.example]));
+      return { name: operation.operationId, method, path, type, body, headers, responses: operation.responses };
     }));
 }
 
@@ -59,7 +60,7 @@ test("Prism as a mock: each operation, status and example", async (t) => {
   const address = `127.0.0.1:${await port()}`;
   await start(t, tool("prism"), ["mock", "--port", address.split(":")[1], contract], /Prism is listening/);
   let answers = 0;
-  for (const { name, method, path, type, body, responses } of operations()) {
+  for (const { name, method, path, type, body, headers, responses } of operations()) {
     const url = `http://${address}${path.replace("{key_name}", "ci-pipeline")}`;
     for (const [documented, reference] of Object.entries(responses)) {
       const response = resolve(reference);
@@ -72,7 +73,7 @@ test("Prism as a mock: each operation, status and example", async (t) => {
         await t.test(`${name} ${prefer}`, async () => {
           const answer = await fetch(url, {
             method: method.toUpperCase(), body,
-            headers: { "x-api-key": "ak_secret", prefer, ...(type && { "content-type": type }) },
+            headers: { "x-api-key": "ak_secret", prefer, ...headers, ...(type && { "content-type": type }) },
           });
           const text = await answer.text();
           assert.equal(answer.status, status, text);
