@@ -93,7 +93,7 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 	params.LastUsedBefore = unlessZero(o.LastUsedBefore.UTC())
 	params.Enabled = o.Enabled
 	params.Rotating = unlessZero(o.Rotating)
-	params.ForeignSecret = unlessZero(o.Foreign)
+	params.Foreign = unlessZero(o.Foreign)
 	params.RevocationReason = unlessZero(api.RevocationReason(o.Reason))
 	request, err := api.NewListApiKeysRequest(c.base, &params)
 	if err != nil {

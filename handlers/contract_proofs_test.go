@@ -39,7 +39,7 @@ var proofs = withWebhookProofs(map[string]proof{
 	"listApiKeys ?revocation_reason":                asking(keysPath, "", "revocation_reason=policy"),
 	"listApiKeys ?enabled":                          asking(keysPath, "", "enabled=false"),
 	"listApiKeys ?rotating":                         asking(keysPath, "", "rotating=true"),
-	"listApiKeys ?foreign_secret":                   asking(keysPath, "", "foreign_secret=true"),
+	"listApiKeys ?foreign":                          asking(keysPath, "", "foreign=true"),
 	"listApiKeys ?page":                             asking(keysPath, "items_per_page=1", "items_per_page=1&page=2"),
 	"listApiKeys ?items_per_page":                   asking(keysPath, "", "items_per_page=1"),
 	"listApiKeys ?cursor": func(k *kit) (without, with response) {

@@ -122,7 +122,7 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 		"expires_before":    {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
 		"last_used_before":  {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
 		"rotating":          {"false", "true"},
-		"foreign_secret":    {"false", "true"},
+		"foreign":           {"false", "true"},
 		"enabled":           {"false", "true"},
 		"revocation_reason": {"policy", "superseded"},
 	}

@@ -238,7 +238,7 @@ func TestForeignSecretUse(t *testing.T) {
 		t.Error("introspection refuses it")
 	}
 	k.get(foreign, keysPath).refused(401, "CREDENTIAL_INVALID")
-	if list := k.get(k.admin, keysPath+"?foreign_secret=true").want(200).list(); len(list.Data) != 1 || list.Data[0].ID != made.ID {
+	if list := k.get(k.admin, keysPath+"?foreign=true").want(200).list(); len(list.Data) != 1 || list.Data[0].ID != made.ID {
 		t.Errorf("the filter finds %+v", list.Data)
 	}
 	rotated := k.rotate(k.admin, keyPath(made.ID), fields{"grace_seconds": 60}).want(200).key()
@@ -247,7 +247,7 @@ func TestForeignSecretUse(t *testing.T) {
 	k.clock.Advance(time.Minute)
 	k.wantCode(k.ask(k.admin, secret), notFound)
 	k.forward(secret, "").want(401)
-	if list := k.get(k.admin, keysPath+"?foreign_secret=true").want(200).list(); len(list.Data) != 0 {
+	if list := k.get(k.admin, keysPath+"?foreign=true").want(200).list(); len(list.Data) != 0 {
 		t.Errorf("after the grace the filter finds %+v", list.Data)
 	}
 }

@@ -73,7 +73,7 @@ func (s *Server) ListApiKeys(
 		Enabled:        params.Enabled,
 		Reason:         apikey.Reason(or(params.RevocationReason, "")),
 		Rotating:       params.Rotating,
-		Foreign:        params.ForeignSecret,
+		Foreign:        params.Foreign,
 		Limit:          size,
 	}
 	pagination := gen.Pagination{ItemsPerPage: size}

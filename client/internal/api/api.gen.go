@@ -2355,9 +2355,9 @@ type ListApiKeysParams struct {
 	// others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
-	// ForeignSecret `true`: only keys that a secret imported from another service still opens; `false`:
+	// Foreign `true`: only keys that a secret imported from another service still opens; `false`:
 	// only the others
-	ForeignSecret *bool `form:"foreign_secret,omitempty" json:"foreign_secret,omitempty"`
+	Foreign *bool `form:"foreign,omitempty" json:"foreign,omitempty"`
 
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
@@ -4197,9 +4197,9 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 
 		}
 
-		if params.ForeignSecret != nil {
+		if params.Foreign != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "foreign_secret", *params.ForeignSecret, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "foreign", *params.Foreign, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -2422,7 +2422,7 @@ export interface operations {
                  *     only the others
                  * @example true
                  */
-                foreign_secret?: boolean;
+                foreign?: boolean;
                 /**
                  * @description The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
                  *     expires and works with any `items_per_page`, but only with the filters of its own
