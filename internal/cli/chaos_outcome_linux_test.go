@@ -141,10 +141,12 @@ func serveOnFailingPostgres(t *testing.T, commits int) (s *server, url string, r
 	strace := findStrace(t)
 	cluster := postgrestest.Start(t)
 	url = cluster.Database(t)
+	dir := t.TempDir()
+	must(t, servePostgres(t, dir, url).terminate()) // the migrations have commits too
 	release = trace(t, strace, cluster.PID(), os.DevNull, "trace=fdatasync",
 		fmt.Sprintf("inject=fdatasync:error=EIO:when=%d+%[1]d", commits))
 	recoveries = func() int { return strings.Count(cluster.Log(t), "reinitializing") }
-	return servePostgres(t, t.TempDir(), url), url, recoveries, release
+	return servePostgres(t, dir, url), url, recoveries, release
 }
 
 // A rotation with a grace is made at most once, whether the server repeats it after PostgreSQL's
