@@ -55,22 +55,28 @@ func (f protectionFlags) trustedProxies() []netip.Prefix {
 type proxyNetwork struct{ netip.Prefix }
 
 // UnmarshalText parses one network; kong splits the list.
-func (n *proxyNetwork) UnmarshalText(text []byte) error {
+func (n *proxyNetwork) UnmarshalText(text []byte) (err error) {
+	n.Prefix, err = parseNetwork(text, "would let all clients choose their own address; name your proxies")
+	return err
+}
+
+// parseNetwork reads a network or an address. Every says why nobody may name every address.
+func parseNetwork(text []byte, every string) (network netip.Prefix, err error) {
 	word := strings.TrimSpace(string(text))
 	if address, err := netip.ParseAddr(word); err == nil && address.Zone() == "" {
-		n.Prefix = netip.PrefixFrom(address, address.BitLen())
-	} else if n.Prefix, err = netip.ParsePrefix(word); err != nil {
-		return fmt.Errorf("%q is no network such as 10.0.0.0/8, and no address", word)
+		network = netip.PrefixFrom(address, address.BitLen())
+	} else if network, err = netip.ParsePrefix(word); err != nil {
+		return network, fmt.Errorf("%q is no network such as 10.0.0.0/8, and no address", word)
 	}
 	switch {
-	case n.Addr().Is4In6():
-		return fmt.Errorf("%q must be written as an IPv4 network", word)
-	case n.Prefix != n.Masked():
-		return fmt.Errorf("%q has bits behind its length; write %s", word, n.Masked())
-	case n.Bits() == 0:
-		return fmt.Errorf("%q would let all clients choose their own address; name your proxies", word)
+	case network.Addr().Is4In6():
+		return network, fmt.Errorf("%q must be written as an IPv4 network", word)
+	case network != network.Masked():
+		return network, fmt.Errorf("%q has bits behind its length; write %s", word, network.Masked())
+	case network.Bits() == 0:
+		return network, fmt.Errorf("%q %s", word, every)
 	}
-	return nil
+	return network, nil
 }
 
 const (
