@@ -9,6 +9,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 )
 
@@ -114,12 +115,7 @@ func boundary(at *apikey.Timestamp) time.Time {
 func (s *Server) GetApiKey(
 	ctx context.Context, request gen.GetApiKeyRequestObject,
 ) (gen.GetApiKeyResponseObject, error) {
-	who := callerFrom(ctx)
-	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.Verifier.Keys.Key(ctx, ref)
+	found, err := s.cachedKey(ctx, request.KeyName, request.Params.Owner)
 	if err != nil {
 		return nil, err
 	}
@@ -190,6 +186,15 @@ func (s *Server) RevokeApiKey(
 		return nil, err
 	}
 	return keyAnswer(&key, s.Now()), nil
+}
+
+// cachedKey returns the key that {key_name} and ?owner= name, without its metadata if it is cached.
+func (s *Server) cachedKey(ctx context.Context, keyName string, owner *string) (*keycache.Entry, error) {
+	ref, err := reference(callerFrom(ctx).key, keyName, owner)
+	if err != nil {
+		return nil, err
+	}
+	return s.Verifier.Keys.Key(ctx, ref)
 }
 
 // reference resolves {key_name} and ?owner= to a reference. A UUID is always an id. A name that no key

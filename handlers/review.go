@@ -16,11 +16,7 @@ import (
 func (s *Server) GetApiKeyReview(
 	ctx context.Context, request gen.GetApiKeyReviewRequestObject,
 ) (gen.GetApiKeyReviewResponseObject, error) {
-	ref, err := reference(callerFrom(ctx).key, request.KeyName, request.Params.Owner)
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.Verifier.Keys.Key(ctx, ref)
+	found, err := s.cachedKey(ctx, request.KeyName, request.Params.Owner)
 	if err != nil {
 		return nil, err
 	}

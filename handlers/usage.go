@@ -48,11 +48,7 @@ func (s *Server) GetUsage(
 func (s *Server) GetApiKeyUsage(
 	ctx context.Context, request gen.GetApiKeyUsageRequestObject,
 ) (gen.GetApiKeyUsageResponseObject, error) {
-	ref, err := reference(callerFrom(ctx).key, request.KeyName, request.Params.Owner)
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.Verifier.Keys.Key(ctx, ref)
+	found, err := s.cachedKey(ctx, request.KeyName, request.Params.Owner)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func parseNetwork(text []byte, every string) (network netip.Prefix, err error) {
 	case network.Addr().Is4In6():
 		return network, fmt.Errorf("%q must be written as an IPv4 network", word)
 	case network != network.Masked():
-		return network, fmt.Errorf("%q has bits behind its length; write %s", word, network.Masked())
+		return network, fmt.Errorf("%q has bits beyond its length; write %s", word, network.Masked())
 	case network.Bits() == 0:
 		return network, fmt.Errorf("%q %s", word, every)
 	}
