@@ -61,7 +61,7 @@ func TestCursors(t *testing.T) {
 		{reader, "", team},
 		{k.admin, "owner=team", team},
 		{k.admin, "name_contains=3", "other 3, key 3"},
-		{reader, "search=KEY&status=ACTIVE", strings.TrimSuffix(team, ", reader")},
+		{reader, "search=KEY+&status=ACTIVE", strings.TrimSuffix(team, ", reader")},
 		{k.admin, "status=EXPIRED", ""},
 	} {
 		want := strings.FieldsFunc(tt.want, func(r rune) bool { return r == ',' })

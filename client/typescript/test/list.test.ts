@@ -63,7 +63,7 @@ test("listAll misses no key while listed keys are revoked", async () => {
   const { owner } = await newOwner();
   const names = await createMany(owner, 8);
   const seen: string[] = [];
-  for await (const { id, name } of listAll(admin, { owner, status: "ACTIVE", search: "KEY", pageSize: 3 })) {
+  for await (const { id, name } of listAll(admin, { owner, status: "ACTIVE", search: "KEY ", pageSize: 3 })) {
     seen.push(name);
     await unwrap(admin.DELETE("/v1/api-keys/{key_name}", { params: { path: { key_name: id } } }));
   }
