@@ -59,6 +59,7 @@ type Config struct {
 	Now      func() time.Time
 
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
+	TrustSocket    bool             // so is that of connections without an address, over a Unix socket
 	AuthFailures   apikey.RateLimit // for each address; the zero RateLimit is unlimited
 
 	// ScanningKeys verify GitHub's secret scanning; nil switches that off.

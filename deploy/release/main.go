@@ -145,6 +145,7 @@ func (p program) writeArchive(ctx context.Context, output string) (name string, 
 	}
 	if strings.HasPrefix(p.platform, "linux_") {
 		files["apikeyd.service"] = "deploy/apikeyd.service"
+		files["apikeyd.socket"] = "deploy/apikeyd.socket"
 		files["apikeyd.sysusers"] = "deploy/apikeyd.sysusers"
 	}
 	for name, path := range files {
