@@ -165,6 +165,7 @@ func (c *Config) newServer(
 		Store: traced, Verifier: verifier, Policy: c.Policy, Log: log, Now: time.Now,
 		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
 		TrustedProxies: c.trustedProxies(), TrustSocket: c.trustsSocket(), AuthFailures: c.authFailures(), Notices: restored.notices,
+		CORSOrigins: c.corsOrigins(), PassPreflights: c.ForwardAuthPreflight == passPreflight,
 		ScanningKeys:    c.signatures,
 		CheckWebhookURL: guard.CheckURL,
 	})

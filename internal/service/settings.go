@@ -26,6 +26,7 @@ type Settings struct {
 	consoleFlags
 	notifyFlag
 	socketFlags
+	browserFlags
 	activationFlags
 	webhookFlags
 	Listen           string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address, unix:/run/apikeyd/apikeyd.sock a Unix socket."`

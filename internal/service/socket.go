@@ -22,7 +22,9 @@ type socketFlags struct {
 const unixPrefix = "unix:"
 
 // SocketPath returns the path in a flag's unix:PATH.
-func SocketPath(address string) (path string, isSocket bool) { return strings.CutPrefix(address, unixPrefix) }
+func SocketPath(address string) (path string, isSocket bool) {
+	return strings.CutPrefix(address, unixPrefix)
+}
 
 // Validate checks the mode. Users and groups may appear later.
 func (f socketFlags) Validate() error {
