@@ -10,6 +10,7 @@ type Key struct {
 	SecretHash Hash
 	CreatedAt  time.Time
 	RevokedAt  time.Time // zero unless revoked
+	RotatedAt  time.Time // zero until the first rotation
 	LastUsedAt time.Time // zero until the first use
 
 	LastUsedFrom string // the address of that use; empty if unknown

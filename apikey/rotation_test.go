@@ -74,8 +74,12 @@ func TestRotate(t *testing.T) {
 					t.Error("the grace does not end at its end")
 				}
 			}
+			if want := tt.now.Truncate(time.Millisecond); !after.RotatedAt.Equal(want) {
+				t.Errorf("rotated at %s, want %s", after.RotatedAt, want)
+			}
 			// Nothing else changed.
 			after = after.EndGrace()
+			after.RotatedAt = before.RotatedAt
 			after.SecretHash = before.SecretHash
 			if diff := differ(before, after); diff != "" {
 				t.Errorf("the rotation changed something else (-before +after):\n%s", diff)

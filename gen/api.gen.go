@@ -639,6 +639,11 @@ type ApiKeyResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
 
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *apikey.Timestamp `json:"rotated_at,omitempty"`
+
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 	// `keys:…` is refused; all others belong to your API.
@@ -861,6 +866,11 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
+
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *apikey.Timestamp `json:"rotated_at,omitempty"`
 
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
@@ -1215,7 +1225,8 @@ type ErrorResponse struct {
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
 	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
-	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409);
+	// KEY_CHANGED (412); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -2286,6 +2297,9 @@ type WebhookWithSecretResponseDisabledReason string
 // EventId defines model for EventId.
 type EventId = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -2349,6 +2363,11 @@ type Forbidden = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type HistoryRemoved = ErrorResponse
+
+// KeyChanged Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type KeyChanged = ErrorResponse
 
 // NotAdmitted Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -2475,6 +2494,10 @@ type RevokeApiKeyParams struct {
 
 	// Reason Why the key is revoked; `unspecified` if absent
 	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -2487,6 +2510,10 @@ type GetApiKeyParams struct {
 type UpdateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
@@ -2508,6 +2535,10 @@ type GetApiKeyReviewParams struct {
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
@@ -3018,6 +3049,23 @@ func (w *ServerInterfaceWrapper) RevokeApiKey(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RevokeApiKey(ctx, keyName, params)
 	return err
@@ -3066,6 +3114,23 @@ func (w *ServerInterfaceWrapper) UpdateApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3148,6 +3213,23 @@ func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3836,6 +3918,16 @@ type HistoryRemovedJSONResponse struct {
 	Headers HistoryRemovedResponseHeaders
 }
 
+type KeyChangedResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type KeyChangedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers KeyChangedResponseHeaders
+}
+
 type NotAdmittedResponseHeaders struct {
 	CacheControl    *string
 	RateLimit       *string
@@ -4118,6 +4210,7 @@ type CreateApiKeyResponseObject interface {
 
 type CreateApiKey201ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	Location     *string
 	XRequestId   *string
 }
@@ -4136,6 +4229,9 @@ func (response CreateApiKey201JSONResponse) VisitCreateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.Location != nil {
 		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
@@ -4275,6 +4371,7 @@ type RevokeApiKeyResponseObject interface {
 
 type RevokeApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4292,6 +4389,9 @@ func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4387,6 +4487,26 @@ func (response RevokeApiKey404JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	return err
 }
 
+type RevokeApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response RevokeApiKey412JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeApiKeydefaultJSONResponse struct {
 	Body       ErrorResponse
 	Headers    ErrorResponseHeaders
@@ -4428,6 +4548,7 @@ type GetApiKeyResponseObject interface {
 
 type GetApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4445,6 +4566,9 @@ func (response GetApiKey200JSONResponse) VisitGetApiKeyResponse(w http.ResponseW
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4582,6 +4706,7 @@ type UpdateApiKeyResponseObject interface {
 
 type UpdateApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4599,6 +4724,9 @@ func (response UpdateApiKey200JSONResponse) VisitUpdateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4710,6 +4838,26 @@ func (response UpdateApiKey409JSONResponse) VisitUpdateApiKeyResponse(w http.Res
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response UpdateApiKey412JSONResponse) VisitUpdateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5082,6 +5230,7 @@ type RotateApiKeyResponseObject interface {
 
 type RotateApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -5099,6 +5248,9 @@ func (response RotateApiKey200JSONResponse) VisitRotateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -5210,6 +5362,26 @@ func (response RotateApiKey409JSONResponse) VisitRotateApiKeyResponse(w http.Res
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response RotateApiKey412JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9591,459 +9763,466 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37dhu3ticKvwo+9u5he6VIkRR1Hxl7yJJsK7YlR5LtXOgWwSqQRFQEmAIoisn2N/pNzn/9IudN+knO",
-	"wJxAFapYvEly4pXt1b3Xkot1wWVi3udv/lkJ5XAkBRNaVfb/rAwYjVgCfx7RcMCqR1LoRMbmQsRUmPCR",
-	"5lJU9iuH8YROFekIWVVaJqxTCSrsjg5HMavsV9zVSlBR4YANqXmBno7Mb0onXPQrnz8HlTcypPi+4uuv",
-	"BowINiE3bPpEkRHVg4B0p4RHNXJIRom8mxI9oJokbChvmSJ6wEiX9bkQXPSJ7MEjigzHSpPRWBOuCRdt",
-	"0Uuk0OZnPeCKSMFqbZEb+MZtY4OOePWGTdVGvbG3QxvdZnW7V69Xd8LNqLrHWr3qFt3u7oS70R6r95bM",
-	"8IJq9oYPua6+kzEPp+Uzjc0dCsfFzJwDwntmzAOqCBXTfdJpV27YtF3pEK6IuTeh2j5nHuv83iEhjWNF",
-	"uCCdSactFAuliFRgnvx9LDWFZ7Ui8A/3zFhwrdriaZTQnq5ypnvVgdYjswLmA/D+qiWKaqP+rLBadlAH",
-	"v3/fqNcPJt9v11ddjgs2pNzs1eyCfLT7SrmAJWE0HOBM90kncfOUCQ6eCDkJCBURoXEMc6J9ygWsg+4Q",
-	"uwwPn2Lyfat5oL/f3Fo2Q6aTafWwp1kyO7VLHA3Rkkwo16TLejJhhJLEPOV/t+F/pSeTIdWV/QoXerNZ",
-	"CdxnudCszxL47sePH6uHYz1gQvOQajb78VdyYj5MvZvI04sXR2Sv0agHxPy1vbNVf5ab/nNGE5aQhNF4",
-	"+H27Qkf8hk2jdmXJKnxk3YGUN8vP9wRvtGf8IYebwNluiyWH237QO9w7zfse7p+qhyNefc2m1dOofIo8",
-	"8g71AaHINEcJU0zo3NgegddkwzmjQzZnzemQ5fjMiCUhE7rKRCgjFi0cY8j/Z7M+4iMWc8FWHsz5RJSd",
-	"BTMaaX66/3DGSsshS6qt5sqDuQzliKny0Sj4LTccxUbUcInICB81oiFTxSEFhA1HeuoxbCFhdbKBRlRT",
-	"xbTaTxiNSPqvScL18mW8YL+PmdKlJHYamZPc43BGuALWaI6CGb9iyS0P2RNFYtlfuI6t1780f/px68PO",
-	"282zd1fbFz80P/78fPPo+OTFwsF9DioxFzewmC+Zfs3mCLcbNgXRrRXhUSWoyBFLgCuYGVX6TB+OuHk4",
-	"qJi1HjJtFRBgCDdsei2Amiv/kTA1kkKxWldG0/+xwSNYIfz0e0X7c3ie7Gkm3JaSCVXkliVm0RYMBl93",
-	"zxGdxxFLTm6dTpUfEfxIGP5a/H7MlT4cR1yfuN/zA/h9zJJpDaVGyfcFu9NWCN3KG1a6I/iTW46ZESTw",
-	"88N25EJqqsu//pLfpt8mFCSAYmHC9OxA4CUPG8j7UTRvIEcDKvrzl2EMTz7s6x8MlU1Lv44/wdcXLAGQ",
-	"6TQdRIKM4LmM4I1m2LPftq+C05kfNZDUPDnVAYK85lHHsD9KIhbzW5ZXSTIRtbO5SERx81KzRpWgYlfI",
-	"vd3OgicsquzrZMwWM79ToVlyS+Pz3pzjDbozE309cFyb20fUgeE5EevRcawJJUMuxpqRnkxQ6CirMwoy",
-	"kOMErlNLCdmEzU9uQnD0shm57+Q45H8krFfZr/yPjcyo2sBf1QbMwE0IZveaTZfJ6QTm1Em35YZNa+Rd",
-	"TkSaUwT3ipAFpLPRIVrKfdKhG12wFTr0fzZfdDsBoYp0p23RwcfeX5weuUE+NS941jGC4wd6Sy9hKAHp",
-	"GEuBwY8BUbTHvm9X2hW8791UD6QwS9gWnXES195RPThRIR0x720vpVHobmk8NhtD3r8/PTYrPSRPd6st",
-	"+H+N5jMzSCucqCA8CshkwMNBWwjGIiNMCYyYi35RnQt51VNGSsguPaPrkR0oLPO3BuhnZhuMHbZ4C2aG",
-	"n1NfSoYPH7rP2M97pVznUDiFSw+YIS0qyNRQv5yIA4LL3TGG7z6Nhlx0lo22cCTccFc7D6gVmiFfchGy",
-	"uUf8XMTT3MlOrXfNhwwOcUy1mZRg5lBrMpRKk1a9XiPPMw5g3hBTpcl2vS2QGaiANFtw/MGa3KyTyBCh",
-	"tck6Y6F53KmRj1wP5FiTjhuAOUuCMJrE3KyiGcWQ3jDVFjkGRGIp+iwp7nqz3tyuNhrVxvZVvb4P//+X",
-	"OQuqzMJUSg1BI52q5tOZMegRwXsz9MUrmg0TLC2wrtzU09X1eWgA9jUsijG5S+fU3Fw6J3jBfeZkLcq5",
-	"AizlkdbAmyO5mmtKLvu2dWXXZ3MzCmYQvs9p9CMsxP6flVAKbVTw/T8rdDSKOZrIG78ptJPtqDN9z/yh",
-	"xsMhNX+aySbMcBUhiRqHA5JK+UpQAVaL34jMeE7PPhy+OT2+vjj58f3J5VUlqERMUx6ryv6vf1Z6nMVW",
-	"z+hKZZZ9yBTSTAU+YAQnDCH7SOY7c6rKAYkZvUUGONaVz5/819hXk3u/LlV7zA4sM1U01WNV2W/V67AD",
-	"qzGikySRyYXdLNy6WfKygzDzGNLYkCyLAgJKQzYXrsgkkaJfCRb6UcsGY+/fyN9cYv8tejh3L0zkOY3s",
-	"pTUJr2uVzIzuwDEzYomxdLN53o/g2N2IJ0xdU52jOfDndJkzYHtjPU5YgaCyR0n57fcmmODbaftaTpuh",
-	"Pnu6CjMIvs5DBl6lNY9YKIe4XB61TaRzQnFB0It0PyKDt8weLkMVAxlHhBL4/D4BHxRp511U7QroVe1K",
-	"wkYy8S6q1CFmx1kgQLhIvtCnvhZRII0haQQBV6EUPd4fJwysFqrZLUs8by+OHDUsrglVNwosTYjq4LJ8",
-	"PWR8JEUv5uG6kgIdRtEM2wQPD1fE/T5Lya9Pfr6+OPlw/vrkOEep1D0DrwipMKTUZSQEl010QMKEGbJA",
-	"9xGekvtQxp6ZtaY3TMwOHkxqowXDz7NjPzt8e3J9dfj65Cw39NxjRnmmAm0tM5OU+RrL54CEA2l4tb0D",
-	"2F3ifHNUwxM9nih9/9k9Lt3n5hakTrxsiwPnr0AjE4jcqEtiam6Ef3BNhnRKBvSWBURJYzFRDdYUiPXI",
-	"7Ka34+xOMxGxCEyor+SYHFvP2JnUL+RYRGsel9SxliO5M6tdWGvDLKTngSsS3/HJm9MPJxc/X5+dX12/",
-	"OH9/lj8/QGTuTRiPSN+WEiF45NIdg39ZNQfNVqdV0XHENUYQYm4UYK3cy/i9eXLrMWlz8dp9JVQDs1iT",
-	"VGwIbJY5GfXIbJb5csKUKuWuz8+Pf74+OTs6Pz4pkod9A0qhIxxQ9cQ62QJcTapI/w8+OiCKicic27HI",
-	"fe4e297YMisBjgdB46J10R33C5GrUuXn6uTi7PBNbkJKDpkecNEnE0PFoB0So7cfEM3iGFkSKLyW2r2x",
-	"32ciW2gt6EEitY5nNkhK5HmYpjDhekAo6dLIepeLU7o6P79+e3j2s1PoLvObNfdth+9OrXwcMtJL5BBd",
-	"eTSKzB4dEJ1Ms0yIBrnnUW2ikJTyDU3Ql1ROimacMdwyhxLNNN8cXrw8KadFZ8s59912i7zmz+9JZ5tm",
-	"zGNBbymPaTcuGbZRQbtUpbKGCjVhifVrFcf//uzww+Hpm8Pnb2YHP/9FGF8wwh0ok6pMf8m2hvaMVeal",
-	"jLh8lXsSpp35jZCTEqUGB5BKYNJlTJAhjco27fz91dH525Pr92evz84/ns2feI/ymEUkGidmnjr9jFGI",
-	"jX4jxzqUqDnYgRnVh4U3JMt/mcoxSdiIUe294P5L8Hiy5VBMcf9YrNg+aTU2yVOgV2kUfSTSZwFpNbbI",
-	"04w9Akmby8098rTkBLdFyhC8kyuYnsjkBmWye0gxmoQDpszBkCJkyAHgfjAxIG8IyagtSujoWUC26nXy",
-	"lJbwV/htkzz16HuflBB1W6xE1d5Qyii6RgoktY/+8rlE6chklka4flbUCA/DkI0yIVaSVGbWrdXYCkiH",
-	"Q9KEnnZQiZUinqYhJtS9qWVKdkw5V7J7eknexsOUjUIS2aJn/VsfrKa8kEmXRxFaRGuoKtKl+GQMB6IM",
-	"WTAJFjOSoHyWsJsX5xfPT4+PC+YUvHYfd4hi9obZxsJbwTBxhpY1rh7Bq7WJfMQ6dmZt25iGN8rZ+KW6",
-	"yuX7Fy9Oj05Pzq6uL4/O353MaukYc/Ompl0aEk7SZQjdc/yPawBaa++Wxjwi3TGackboZdv6aNp2WTbj",
-	"ohfM3P/go/CKKy2T6QWkIEZrO0XSp/KEk5pTGHFTGLssoZ5Xp5dX5xdGK3x7/qHoINH7edvMGQMx05af",
-	"QeiQuLhcvZHF5YBRm2WSwuZXRpkJ6KKfB4SqG5sUgdFVG5f72z0RFzODx1Wwwwf2PZHjODLapDleYK18",
-	"JVbgmdSH0ZBrvTZBWbW+nBO5c9hlZGzUD9ApDDcsY0uHx8cXJ5eX4Ds4fPPm/GOJeehsi9IXN+ubtXqt",
-	"0dis7R2Yy4bLwg+QjI1KjAItZoA8GKLr8D+GNz9RhMaxnLDoOuRRkioQD+HSkMM91wMJulo+Zb5kXS4O",
-	"r06u35y+Pb1asCDlbyOyRxr1epaAv10nRQts874WGM4QkvZnDc2YGwvUy1h94vL7uSIx65VN9Mf351eH",
-	"1yc/HZ2cHC+Y6oAqsmlT7M2bzEdy5QONuvkPoWQohR6gYggKHY1jEkqlFWluHdgctztNRizhMiJK00SD",
-	"Povcqelzp1odMwf+DeV1Lqrx1YvsWVYR5BcIzqxH7XbbEyD7tgC6T92HYcyt/zB1ipCnRhjjInkq6rPH",
-	"deWm5SRLteTZupM5xTkrvcXd/yBV/e/Xcc6kPoJYyrri6J8cNQF311sqZjMBVgtsLPLxvT75+XKG464Y",
-	"LnFBMcNnvXAJhvpDORYarXBYDCkYrkMmiKkgaDMllCuWBWqemI/eXZtvfqWhpnXCSl+VsnefANENmxMb",
-	"Kncfvz6ZHwYqpK6Aw8ilxMLaqjR5OHG5t4X6G3A6fU1RHqjKAX2SdFksRR+K6XLW/1dFAlgLEf33Cqon",
-	"2aS9EI/dI9AP7R1e/UXpRM6vDsvUcVfH497iiQx4u/UjK0PaQzlkQqOlgs7PMGE6zcnoS2SR+CrI0jAq",
-	"+9fCCUsi7Gbiv42Vnjf7r4r8L3lfrE39Q66UdeLm2SDvC2qT/Irkcnn68uzw6v3FybVNkJohGi+F09C+",
-	"gpHZ+CaUGMseecn1YNytvht3Yx7awk5bYZeA4J294dIN6iGssrEwbmOJwP2+7uQXTsqwfxAR5iNwKEDb",
-	"siECYr6ozCIxUq3i0akqwz246FcfoDLAhDGPb2a66TaTSFr1Zkh1OHiEiV/OeTVxgcgD+DphdzTUtu6g",
-	"O9XMOpZoYviH0AHaNSdHx5eHRAryrtrc2gb6uHx1aP5GaxhIC15BFdtuOTP98PKs1oA6mPsv3pfJbrbJ",
-	"ImguZtuAB+PVuPvkH+bjxUKf++lpJSEPp6M4LWQmpvrx7ORiVW3Nxj7SkmJQdmfDb4pp8NNyfVDQ3VxF",
-	"0tekvX1l+llqz68tov7JHkfM+fjmcVxlnb6ItlfudCNLfW6Brcc0d1/HSNfft5p7HUKV0fx78KiR7jCF",
-	"b664R4qaX1qF6LzXW1eI4BO+CNFETbgOB2B7l6k8R4dnZ6dnL6/PX7yYdVA7vS1VbxIWMn7LUgHu7B+n",
-	"xB1gZMalx4VU2O+jxiOtC/dRlb/WY5+bdPgoKr0ltEgwX4/IuULfor2s1vYLQJHEnIxD+yvuXMRTReH+",
-	"WYfujbJn6SaNsCYYHraGw0pJiM2HCKRHJJhscrgHqYv5hotoNiHrAKGaypP0Ho99/k28y9Kjra5dlx6H",
-	"ZW7yhIGhZPQTB7a0iAI/njx/dX7++rJEHS6+xkIDoNBjkCl6QCJm0x7YV1UvUb4KXwkXei/oWA9kwv9Y",
-	"W/ONuKLdeIFvUo3VCKo2Sjb96OLk+OTs6vTwzfXx6eXh8zcL1EE/aSD33gOXWECYgKFYFiMTcPKlvmDx",
-	"IG+MDbGUT9PIGXfDwlme/PTu9GKJzmtfdGDLXcBue9SpcAEW/Yyx6gZgNQeLQbNgNvNca56xYp1URMuc",
-	"I8klczq3q5ew9JCZzfMUlruUvZm8Pb28PD17ma8jYAgI42ZDFbmrWizIfXJ5cnRxcmV25tAeHTgj+8Qi",
-	"5OHvD5nMQqc/uLvnev29mZU5//098l508HhE9qiuAojx6IkkEe/1WGLMHHR+2DAVkrMd8D/IHWWF8LHH",
-	"YR+FMbvKKK5IetMsDVk5PJ8xl7zmwLJgyAH7mooVy6f8lUhfu8/3dDw6fJNFBYQLtne5+9GtnU1w4orw",
-	"yFb/6QEbGtauGLOqWKqofYWlgF/LjqcTxFIFwHPDvBub2snN+Gn8DgE2uNnnHo0VmylHwSiNtMHaSlAZ",
-	"eY/8WcklVs7DXMUETRfryTJI/ZSwAzSDqJhOkDB6Vmgj1KVMSEeM47hTI6e9tqBdDIpQ8MRx0U/z4wA3",
-	"yUOUIiOqFFNOsSNSFOCRfq009pq1eq1Zq280W5Wg0qzXG/tRd3d/f6fyKahwzYZqGZ2c4RzNtg3p3Sk+",
-	"stkMKmbMWBCG+D22bIMmCQUHktUnyyCJmYXMstLYLOGBWZYObFQnsOuTKqlpZh26Hw9Ix3yyYx7B5fJn",
-	"nRtNV8qYUVFJdVDASSndTPgdOAWJIHgvIsSjcpEmlPn7gO27ubm5ZwsIBZG9nmI6sBVBbYHgKQHRyViE",
-	"GJmXZMjjmLvynRkYq816td6objauGs0M8mkVMCfDdzSNqF564N+6+z47PKYlG2/u+RxUZNeonWz9c6AG",
-	"LnU8PQr7oCTBbrJYMTwPSMbogeaqLdBPwqKZqukMkAyqtyzcYI28kAnRyRTgjM0ZyZ3czld1KNJA1wpo",
-	"bl7YgMbxeQ8wSRY996O5/ZJpDZTxaY5T3MUYgozzWO+TYHOA6+bMSnZ/Y6E2A82c5KuPNnU6rzLigs/+",
-	"sYbNQj7iVlVYONb0RpcWrZY/AlKLRRYkGY0SB3n2a8VCKXpc6VPJCFG+peUzVlrPghE6G4trsEksDoSH",
-	"qjcr3uawQWB5XBAYPZfleHvN+lWjEPNZjVmFUiiunHY2Xy4kLJSJ4fyYUqVIzGgmBsAinvi8BpStiZGg",
-	"REgdECWHrCujaVvYnKx8LSbXisU9L/wjwxtwXQoZMWVNpTzfmCdWbIrhajSP25lpXfMo3ttKM13AG+U9",
-	"z4VjfrEC9iBTDmKq9LVhttdUd2z8KrtmVq/jKolHNMvecYsNE54hQfRlXPeZsDBX5cDQtsLW+bWdayeC",
-	"/+tC9ofYJw0LemhmAjYOJl5xKWrkEES5mSdI0awgK8PRSBiFAt4uDW8MDZjXgPrGpchvVzOYBfofcsGH",
-	"4yH0AyiC/qfzRJzIMuIUfsobKgUCNgILbKk/fFI2ekWniihZjmC5e1XfW/9EFZgKYMChv8Y7afMZy+nQ",
-	"iNo1FefXbAp5ohwfLjKWKJleJ2Ox4Hw7lduFVFD0Y6kdneLBdmVnUO7u+lYkcnLglETCU2W5RtyrqQNl",
-	"TSuglfSymy29g/fMkvsq53uO1pPIiaqsqDDgQrPoNZvmlYZGvQ6E6f5ZVBkKGwyjWbaf8+XER4QnDWl+",
-	"UWf2EKZWgnWKmM8uwc9LBHyirFcJdTaeEMNRknWX50JOSpZn4YrAUOevyBuuFqzHaxizYBOmMp9LgZyt",
-	"al3Kp7Nw1wgh7leabVEKLJlwUBnRPhcp71306nfZncWFgonk3jV/1ZZoGkEqcgwDTp3dS+znFRRqBToC",
-	"VtGUGmopG3beV3tzkaduVevb1WbrqtHYb+7ub27V6jvN1bWUuaar4z2TAY8z6H3UJnIW6741YRPWM7LX",
-	"GjdakQ56awDK2nqXg7ZwQhG8An4cpkZQtbPwHzPhG+dssAYx1p45Q8q+n2gpV+N1i0zk3MrbG5cZsevp",
-	"hj2ZMN4X15aeZhcf55hfe8Rd8vPQDVVwy0+c5wWd8mn4BMVGGy9PuGJmmZ0iQhI2imkIjpXVlq2f0JBd",
-	"MxEtWblRwm65HGdpI1qOFLg/IHckp0A4B6JgWZKAKtfFW/fSHIIKLyHwMwBdtEr3AYDM3+7YxkZb281n",
-	"RrMmPDJqTKKNWue0r/u030mHOR4DetTMCH19dgVeAJDk9rhZR0GjThAWIF1ePGpGd5uHut2o72+uv5p5",
-	"PbtcYmCa2RPlcjpQelAYNOj4PZqY/+ngjdf2tk5gxO6EJtHhWA+ITTxrC5efZPnPjWATSF3NCMkGEGfd",
-	"TbbofOercCitKhjWc56MEtbjd+UbgaZHOKAJDTVL0jZFeDADo6Iao6gvuGJYoXyAqVBO1GWLSW+u61dX",
-	"b37YaW6XLWbqwlnquJn1o6zkPanYYCcGOa4TRtVyNeEifeAC788ipqVH7R02OkK/my4rnSqepCZI3937",
-	"8KXV/CvOrZLFP1ZRui7x3qJuBOzHemRcWrWln3Q83sFIv5mpCjm1ZUW3zgW75WyyRFunKXtDL6pMslxd",
-	"QZNETrC2d0b/GsqEXTvP7HxrzLoZsgJ281zOoysg9+aGjXKEb03DWWk4/5MvzOvR5+uz7TGCIK6kOuOS",
-	"sajUAbvdKlGdEzmSisarvfiduztHhis0N1t3/IhxvXT0c5wRbiEFkcIsn8KS5SBtu0H7ZV6GenWzPpOr",
-	"fQ8vQ9ZKwx6MdMuDAtUtoH2ot1vT82CbLmKt3gHJAA9RCcY89/GsKYIKmks0LHVfxdIC7sk4yvQzHsfE",
-	"QrA4jWIHVhjFgTmecVwehtrdbhlTbtYJRe/QCbVdb+1a4x8v1Mu8UvdxUX+eu+qXKassAAFZS4H35kER",
-	"Yx5VeQ5ZAMEcYtOzIJCX8b9OWxgdHYI87s7Do6vTDydG6c4MGafMC0k6mSjqOGvGPuOy00SI5aUiaots",
-	"UIZPWYZsoz7CLOyvFXy4ElSyFDKX2vPJPyfpfTNCyXayg05ma1ItsHEtrVZ9gP4trpyapjRNC+8B9+tv",
-	"D0MftsXS2LN5O0LJmfFlQzA3c+EI5d8jIO2sekuMKutYaU1Oe5GuJgCXBZqNmg73TJGFJeMYZYmzpQgd",
-	"jeJpUWVvfIsQ/3eIEH+L+X7ZmO/9o7dzZOpHrgeXoDD4mvz94oHBnwXurxiNWTTXJXbl2axMhMl0ZLNN",
-	"8q75TqpFdPYBuiYxalpEaN+YwjFLuwR2bEtq69seMdGBpTc3VqsRgy904AdVcCpUzX+en7w8PSOHL0/I",
-	"ydnRxc/vrk6OyYvTNyfwY1v8/DGK33z8MP5584et8NXFqNtsjbubP4g3mz/fHfH6d6cv+tOzq/d355fP",
-	"P/wy/KH+Qbx4/VHErz4OL37uvv+BtgW86OTseP43UMV6A30sK/u7jb1mmYm5YD174zhOE3ytJvgURF3C",
-	"9DgRUEvm8WoRpa7DZwUnnuFUWAxu2GlEqL8ThfXz/AjNs52Xx0d3P7wPX/9WP643mputre2d3b3D50fH",
-	"Jy9evjr94fWbt2fn7368uLx6/6F5ePNzrIrTDiojqjVLzKz+16+0+scn81/16t71pz/rQWPv8/Wv9ere",
-	"YfUX89Of2/XP/1Gq9hdo/lN5Eh0kQmWhAIgChTGjiSEeJGGv2kSAj1EN5ERYfBBzlgwLPwzL48sfnV83",
-	"An+oRKPYgjtnXepqpBMzetPZ98ZiU7RRXrhBoMaZSnnMAmgLMBNcoWxmB9RIR4614hHr7JehNQcABle0",
-	"aFGG2QdRSe3kBGXnwBNWrmuEa6FqqAr6k3awee41KLh4etMMgDS5wVWywyM5xTfNbcTXVBycTMX5eypB",
-	"xaxZese1c3/YkaeOjessD9TemV3Ad3oXsIzIu6CZ0uk/cyp3OrBZlduShEwWdykEDSDUVl1FWeGKGDv7",
-	"kApiFhiz9cKQKeU4pMsHqZEryDgw38K+h2ZNCP4j3XxXKZWFfIp5fKnfu95Y5Pf2TuZTN9D/wuP4glZ7",
-	"n/7c/fy06v+79fnZn5ufc5cazc/PZo9sULmr2rdXZ1vB6bSHfnZ+3PfTBcdeznPUuEw45Rq720aoSZrt",
-	"DFqey7x56neSNNJonMQdNB7MGwYSM1GAITwLUihInsAZBMpmE2x8q2qkA2ksnv3Ee4B9njA4eu58IvSu",
-	"0eBlpxBSwRuEnByQrjQ0kbD0XcJh38peW0joLn7LEsWlSOvlbC2ozZpJx3XoGE6ew9VIxwWjYNADOUFm",
-	"k4aosoQShIuyxveAqoEzYx8QWIU9dU503Fuz1S6Pf0V/Mbzlit3p7A2eNbX0yRcx7XtPps3clz6Indu9",
-	"R3Om1fIR8yHLHp4J0635vNuxeyxWigm40m6Nh12WeA+vaL7Bw86Gyx5fxZIrGfJaUZo5VLZS8AOeBTMm",
-	"e3D1OAg8nZoV3hvWDYmULEE+IrImtaxmZ8CDaGNkj46T+B6jdc11c1x7zbeUWjnpQSzLBrEdJzKZkioo",
-	"gHduB2X7TyJsHNW5REZAGpcAjkVkb5bbhSvPxKqPn4MKdVrDKs+g8PNAwUsCtzSOAdzz9J2L3VpBlWkH",
-	"CPHgQ7mMFUtSi6DngDetwA3aAtwZzgtXHqp1nohGmYK0MChuN8blJz5usDvMlISlK+wUijkZBzMpBgcW",
-	"JN8KYsji64MKim3J5/Sibjwo0+CGTa95NDfPa0a3yTVroXFM/mCJxH6UeY39i+RFrOWcWyto7ledzTsI",
-	"TxTxi7LmUnhu6gsr2GYmeMtLcu46A61HnQCNPGvTmX8iGksRi8X84rACnAZIChkTTgsydJUh49rhPzH2",
-	"lRwOqYj2SQeEYcelm2GPZEgiQD8x+Evwx04ano35DUN0DynK8s8LZ91Mb2nsDQgCHNGWMaa0m0WubSDb",
-	"HVLHDnFZPy1k8YvTJVEdu3fCZKpaY8okNkJaOWkyE0PLEyYFuyvLYqBKYetY0kH7oIOZHtRQwGwCljEM",
-	"hMSAuFVaH5/3lGVpLt4jpymUrrEzmbQLNIBbwbxNFTv657fNZS0t2gNba4ujqAC495qPzFUwPBNhpXlh",
-	"Re68SeSff45NrzKpOLvVnum4SsYfzrugCwGazaKP5K3PFWJJc1eroOWvtGJe9sr6O++HhpZvenb33BkU",
-	"jIWVZuClGaw/Az+RbPkMsrvnz8A301YbPzzxxYm2UZZ2MJtZ8Ng03Fzls3NX0zcAV1pMtC3vQwlptt1y",
-	"MrC3zh110fBcaeQ5HMv1h5/L/Fs+Be/2udPIGaArzSFN/Vl//Fni3vLBL4y+FYzXlcatjWLwpQ9gJeTV",
-	"ER+xmItS6+mxT57/vWpzlTiOW73MY7Ha6pUVkj766j24kODR17ck+2LN9LmZ9Qf4jWOmKY/nxLu4st2X",
-	"wc+AiGwsjmbXH64uctdPA/L7mCVTMqIJHTKNzhkE2MjN03OvlqaR2IDCCsPl+SRpF4Gw+RoIkLBUF3bz",
-	"dR/+NG8dF1osyZQwc1MAiVfMwcFiBm+NnMLQRzHlgvxweX7mQmngj2ht7ZhF7MZsSCIZjodMYLvAtlAD",
-	"OgKiwSgB5MnqAdUYi6MW1pAMWcQp6N+2pFGNYo7RQhhVqpq3ha2wZZGtE1Blzn8EoFm4A4HtNThKZD+h",
-	"wxqxSGMOnpI8bdXrzw7ILIJX0BbexcO3z09fvj9/fxmQWdiy3DWbVZd/3FU3kRKcuoDMgM2bUTWeHZCS",
-	"lnpBW8z2EwtI2uY0IHlQ5ID4aNDmxZvPDtoi190lIAUA8YDMgPoE5PjkzemHk4vccz5mbEDeHV69yn41",
-	"32qZb709uXp1fuxPwvy09eyAZG2bApJrZRQQr92I/Qe27AhIoYFl0BYziI/Z+N0imy/uPTsg+Zbh5Gmr",
-	"semu2pb25tqWGfaidfSG63BOydNW03zBdZInT7eAsrwmyEGxU7G5Z/NZrS28m8iQUWFzw0rbIWMj5OKb",
-	"EAVvgonsuQbIzutZ2u+4Rs7YhIRQ6W+TJGkUpSmjKdMqHJsylhgBA59TKsuENjyXJZYxOna2krvDlw85",
-	"f0ezxN2xImc2jGmAKdQ9fke4TjkFS1ShhCsTBWRF5r3YeXjy+5jGGD/3nYdlUmg9V6Gak9LsffDV1dU7",
-	"klVsuA+V52eXWCy53Hf3GrfmAbLk3OzLBNUrqgaXZnNZeQJ6Z0DVoJNRbq4i6YnyipW89A41oM2t7Upg",
-	"/thqmOEPhjSs2su5PIv01pkV9GvT7wOhJXvFCksbG2EcLnZwDh3MzMBpGlLsAK2zzl+a8jybqP9l0z2/",
-	"ICrWF4TBWi8z+f7YVYYYFmU1PsE8CEgoG7C7IG3+kti/xklsiU0maaL6yJCw6NfIuaHMtnj19vAoSP3/",
-	"LLGZo1CSy0aGQT/tVKsY3q/ilWqPx6zzzLDKW5bw3tQ7jAUxsdfb3Y7qu43d3Va4E21v7dFmj1FaD7e2",
-	"aFRvbNHNbq/Va3Sb3Xp3t9kMo8ZWtB02trr1Xr1O67v5zL1GcxdKQty/W5t/R0L3/VCqVs9Tvlelo/e0",
-	"Shnpoic9lnv/xN/FyaIu58fhCfVskpDtsm+I15zZYvFcJWZ9Gk6vY37Lrlu9vbBJd6IG2+7u1je38gSx",
-	"1WjmCKKxnU/t/P9V//+fvls3E6yxbSh7q9Ekh5dHp6d+Jaw7RGpEw3vDVvl4HstASGgpAskKVq3VY3Lr",
-	"aoe3Uq17lmnOoyDnB0Aw3MeP2y7W03A6qJONmDSfziUIO2jhXq7dKEQeU+BpM/9iX1c7nZnRyLEOZZk6",
-	"0rFRzs5+tiRpbhq2zbN1Gwekw+640gpv9XNuXbZUW7gu+J1Qil7MQ21v9lqQ5prTmjlgwojtTJpvSnrQ",
-	"Fh2LWmxflMgJ6SaMQsNlI7MgnxPhAPREpkFba1qUJMhiBbOZCCInwTArGdh3TpPKHpnVgMvo3WIFPQEv",
-	"Qwh6NMSLOwGqJ3V/m++hkuLxcbtZehyFTqQasRArvoHDlbjIBDkHgIFmrU60vGGCcP/BtLMZ5GrsbG83",
-	"n826J3LABeVrkQM/SHvvgCIHHjljrKWppVTBvxWdgL1SFPWUGCo7aAtoMtFL6JBhwD0hOhkbPm7Yxd0U",
-	"e++B8fcxha4J8PBgHk++JChwGagT0RaYGMATd+YCGxnWkHZ8y+bk7OzkGblX3+u7Km3v57miBdYF7Vdo",
-	"PmOsYTElKZt/zAqC8uFdm8vXA16WAHbaFzIpAABgjvU1Tm2Zjw/vWoFo5wISLadafHQR2eI+LlbK7btd",
-	"A3jIH+YWbhBS0CGdwdWwIud1oqpSponbs7JMNN1HEs0iGt2NFuSK4dSsTAdl29ZKEyj1Jo29nRyTauzu",
-	"bdf3Gs2iAb3dKo008nWQnFb5/M5WfWe7tdXYWunzoPgtWmPUDAOi2Igmrgus1X/8xTeqtGJa7SeMlrJ/",
-	"Ne4u+o7Lz/FEyVhpOWRJtdUse99YscTp7fNemipkKwWfiniBSPdlx+8NozcX7B7wgIcznKsHwOzFM2eB",
-	"M5czPnj8r+N6s4h7S9ZnPm+6GlABRrzOeoghwmHGVjyVqS/l7DLN1RkP4wmdqrQ3c25R4MNm8QARFbQq",
-	"iyWaKzcACcu1B1EJXofa0kVZFJF56xmn5WTzZ86+8fK3fMeqP9WfjXCXEwDmpoR2ZVZvtZ8WUTXr4HHl",
-	"5iRjI17ZIw2jVbfqJQZOW4QISO/9FthqDlgd+9qtet2CsGX93jJgt4LP+M9KKJW+DpmA1lMVowKMYmrm",
-	"MEqk9Q75S+F5c7MVPJt75AWdwSMPyFjw38eM0KEU/Syz2pkGaa9drFnBtuWAm2CsX5oAt9MI7Gj+qOGa",
-	"Nbe2vIU5MCRStl5CGoNXs7YAfmlWzXr9mIgC+GanhjWktVoHL3ABuGLQtBevOAC3ogc+z8o8omlubeWN",
-	"4nxR1X/u//q/au22arfv6vVqu33XeNFu3+28MH/uvfgEv8/57V/ml3kPPvvP/2q3a8te/19zX/7dwpev",
-	"V88FQKZSaMpFyc5g6waqiFk7axwBaVk/ZZkadfruFjxrp+9ut52D1WzW0enxhfkceAAPoH7YavA0liK1",
-	"DvF+2TPmZo0cirYwL6wO6WjEosJLlXkLfk9YwMLO/v5GvePUJ/jNfqZGnhuq7rKpFBGhbWFf80SRGPaf",
-	"PE1V7o1m6xlQe/n5LLp6PZJq7eUoqpn3sqSVd7X9T9893TD//vTds/9c1+8Cs87WKsmKCdx++QMMSOaK",
-	"3thsmvsz2yLbTFUG46ctbI2rpnNLBewAAFwHVK3qBt9oNHdzrvD70U6pSyTnLV8AhGsbTC/Vr1KTEZ0g",
-	"+1h2koCPhxLN6BD/V1Ch0U+Qerkp8Ne2ACd3VtWbMiugWzQTZzhVTpH7xqkezqlgt1+Xgi+ncONWwHmu",
-	"pMBCjfPEBvz2oTqjXAgmzMMfAlhRDCI7hKOy2ss5huLrnKhNYYRSAtlcKSXTa5O36PUZiFFmEq30fq8p",
-	"2qL3pzkI2epIwRThIozHUd7ab6704ayN4ZJPe5hSesCGisW35mwmuargohnVWN9nZvcxW/JscfzRlum3",
-	"QJiL6yTglhQMG6GwrdrGE1RO1yibgPnet2wChrIG1LRgd/o6HCeqrOreL6DAe1YvoMBZ5Jjmz5sf/ohe",
-	"7ulffjrVZ8c/nJw0q7996J4J3r9/mUR+vmWiylYn9ohtuvxIqNUrBXZzmjn2w/UDvIZVIZkMfSVmHZj6",
-	"pbQALHU1bF2j3JVFG3JYu/6uA1zxhKrHLTb0i6dXEwQp+n/G961V4ni/kEnWKrSA2YJB4ieKRKxHx7GG",
-	"oDdnBcCb5mpZ9vcJ1X6p8Gt697XSC3oy5kO22nZjvBc0beHUppw7BU31ilLmtjaAmf67IO/lDkoxHyVA",
-	"zTuPkdcWhdjD6kB95z1sri0nIq8C6wGbtgVoX07z8nuJ/xvD8tkJ3guY7wszEmitw25Z0hboy4Y3DQ98",
-	"5LIsCSXjLymwiHMRdrmxc6MhF6vwnBRQtFF3/8m3upmzAQ9kUo+PUwdvBDsMNPbCWdKyD3K0DAvub4ar",
-	"ywp6vtDoywoI3uV6gsxIb6N9YZtRboETbeZnn2mLDldSuxuOk4QJfT0q9TjXQVlxih94rPltHkd/NTsE",
-	"GMr1iCVzPnRl+9FbGDpBqOuvsq74XVed9Rwmig4BHQ8dnd7KmXfCyGYU3rZAjVcUQ8KHv7CBGu4e9o6b",
-	"7KoxSnqnTXZc//Gqu332QTXZ6/LYq6YxLJCasxUuVXpIdThg2NK5dIcCBIuGd6VmMEBG55XLzfUNKX+U",
-	"QZ5+Zva5TLj/mLKR9WCggVuPAVYtpHGMsnasILsChOyIJVwa5Q5+J6FUGhJ7yFjEDPcd+nEZ42TmHKR8",
-	"YpYu8ZsIcLXgw/mCTGTKM7HKEtY9w71nadp+YBXt7R3eimnSiVbXck6yQQRwvlYQUTsH7Laq9p0RMGHs",
-	"xuasNMjTt1JEdAopkjuBxUrTcHCFHgRtYe/Tkmw2Agv7TokayEQbyWruQuxys55gTkR0ekAawBcjOi3I",
-	"vsYi0bfZWLxoBaJNiy/dVmWrM5dG36WrPgOBQ2MmIprYVXPiHN8JcSQeCd4faPL+6shLPYrotBJUzKIC",
-	"brrQg3yeEV4q4Qw5Wbre0bknHiyEES2z88AvA1cZ2BYOvltbkBCLxuc+VCMpVNANYyNlm7xZrETUR4tC",
-	"8NuR/OqOZI00smzzv+x8zj2Tl86MLa96wX4APULnFIsnbEi5sIdoHlnBS8CRx1UJIe3t7e2sloaSMMX0",
-	"kg5RoFrkdrq0tUq98RhtHLLp+4MrW+zMor+noMZjaTPpjTJq+xlV6VgPLIT805dHF4fP9kkHdr9jGKcU",
-	"IQuwzyZApFLAKJ5wEcmJa+fQIRvukbJ6yQVsAwdlbe/sc1C+CV0GHPvADxbYxwqW2DKukZ9I+SBt2A6h",
-	"W2bGsb1wGLYFxT0OXmFkC2nioYJofZjvedIIozcOQ7NcGsGHHihvvhHOgwjH72hSkt0/7sY8TJN/aZ9V",
-	"b9i0b8yXhAsNivtTc9XinXMpajLpb9w2ntn6C4k13oAqaJ034NVFLOerfKpmJ4ew3iFcKA3hjJ5Xt6Yk",
-	"ERI6zXBBukxPGBMkpAIjH3wmb4X2WaPfn/6+3fxd3e62fot2d/rR5t32ePjHcPe34e4knLZazcG4Pt0a",
-	"3dS36rd7v/3WZ3/8PvhtMukXEMwbe1t7uZixefmv9WZ1j4bVwW9VMar+sX4BiM6ttHVvFZc6IEaJiZlm",
-	"0M6yy/pc2HRpMwjczHy5zMyW4nUwnxMqoImMpRtsai1IB2/pQLzd5XUD8Jrahyr87Z3WHp42dKgFbdGF",
-	"Jg5Bt0MEowl0IYFkOFtHPJE2p9O1z4T5me3GYDP+ajVRbnsCIka37eyE0RfI149mvKXAimwOaD4n1HeW",
-	"pscLXll16dALar0KoO3t9l2zYf5rs2r++7n5r2Pz55b5cwv+3DlZf+9hcw3js8U/+YqfwK59AEqTWQoR",
-	"Qb9tFVM1wIqoBU2rggqmo9nfDWcFMsl115qT25Y1MwPaSNs7yR5BTEVsl5CPONlqcddIJH0LYMPLtoi5",
-	"1jEkKWX4mg/08xdbpgXOo6+hS2vqK3YSQks09eY53H2qWZIgM9MgbHmTMsSrBFVf3bgOcrwHuOj2uogw",
-	"Xx3cz/mBzqfvBSOdbWX2uVQQ5Hu5lZjWLpMoV+WbW/tZhS+Nay4yrJ6+vzp65swjsHQQhAJ8RWAmgUOv",
-	"PJC5W9S3SzE6l2XaeRlzVlY3W1j2JPJpVNkNrd1FyWyLtX03niC/Qp8WbMxleeL8oWWfue53JZsA5DZ3",
-	"F5x56bYis3S9nUgpttDXFALNEY/K92dvlf1ZUBWAP62R+V/ECIDn56xsvu9miSk49Vo+2ijTPqi/10Ya",
-	"J3LIFUP9OG2DFDN6owLSGQs1YiHvcQCb7zmlRVFuhNhhqhZznXZQy9q85RtHeK+yEKPZ1yFFZsQSxTAZ",
-	"SMhrTB+/ttkKEPq4NpazoQwZ83BaACPwH5/ZmsuQiheMRUbqzLfugZ07IgTpOtN+HtB9YkYhhwiy+VL+",
-	"DJnU+bpDC16A2gX41ImQWMKr3TfZSAdQu4pQ1hnmAOqKCnmHRR1RRhGlcdoexsZdVwqnmjX4wJKIhwW8",
-	"0+ZWSdaOufsN7bJ4Ttfs65FUXPNbBhWT2VwJV2ps4WxhCYO0NgHsL5B1WRtEFtVssor/Qq5dT4Q8CeU+",
-	"bI5k7sE8QRTvLaUJtx7zGqViGRPmnxT5kV2bZUuOi5hWvs3HJ3BABB75PVHk8tVhtbm1feAXjKXN4bEr",
-	"BMLQFErmktcbH071y9aH0/dvL/b2nh/+9ONP4U1ys/f7+6vT9/XvXiQvjz7s/P7D7s/97xfX6c1plWJ+",
-	"6uRGW0B7gb+u6YhfIz9foWoPVyf38cCudBnvM8srWHSZVtOXewvQFp9F0+lxgbVhCPf8BMC2h1QfOOR0",
-	"vzmJ0b54WppYaKklx0lZU9VTYfNDULuDqqMsL7sTSqGZ0HlAb3uxsl5lp2Z3trwJI3d4/pzq/6VLOucS",
-	"iV9cYgdjTfCEsQjtPlz89WgnbWhQFqT2V/vAMVNIdJnBxlb7Gxt9rgfjbi2Uww0ZaiNLN16xOJbVjzKJ",
-	"o41uLLsbuDT1encv7LLNXdps7PU29+jeXqsR7m029rrb9XpYrzc3elJudGlS03d6xTpVe9dS8lZzeJSF",
-	"KncFcStLguzcrCILyk2Cj0WknEhmxVPbLavUoSDFWlljeAdGskEd7WZt81nN+uGMGtQJ2gL/NUm4Zh2L",
-	"gr6PXl4L8eO3DIW0emy9lEkg6zYTU7RA3Cv/7//+Px2vzAox9q2N0mXYrFdiTtPhu9N7Wuj3NcW/sP39",
-	"iHb35Xg4pMl0fj7sTOITZu1mGSPwo2Dg5zSsDss4HicpvrFiEsf90+J3Vn8/F/1rJctUctt5OKumw/E4",
-	"o9/23PY/u/V3ZeNvrlgHAAppWdzLn+sEtOVRwm65HKuSpth/TR2ATOxIXFnGAeQ1oS9IgV6AviLzfZaQ",
-	"7pR0bE7h95hB2L5HitJYgC2zcIHSHGjMcAcI0L2sA/uBtS/ShiGoAMIDkHyD1gL6HV0QozDWL1fa4FFB",
-	"8QSksy+Tc+8NNzsyw5/jXWEhh35phGPUzowzuaVxKZSpWlQlPIdVZV8Y0AiFiYXgWyEKu2jAhnLMmwD9",
-	"I7UULVhxwRv0Z9pK3JC+j5MJFAY+jMp+qzlb8uu58bzsRJvpX1Ll7eTegkStecAHmibzcKvMT07ZczsU",
-	"EGqOWszIkIuxZgH2osTYP5TtYv7K46X2I7rOzAiP0y3Bk4+7AmcIF9ZHcWyusBazII6JUfnw89nqB5Ym",
-	"59L9qaPlJSE3f1XVgeUIwCKAkfUKmUC43JWgYtYbVBYfcyBbLhjDfGGeLRuWyBsmBQVx3gaLKM2Cd+kR",
-	"Opd7SxQX/bjcrVdeo5THOs2+JeMo7RJzkHWRh2ALAuwgB7U1xEJqIg2DnDK9qm7sMaOcetQqK21yI5sf",
-	"NzUsBnRLiN66+yEWaKbegVza7XpANrfrdXMuIFC6NK46ezLXgMxz9RcAhVISXwOElIlNILE1V1a6yB6a",
-	"rykl7uON8DM2yexTkTU+gv1qC9/ZVSMnNIm5t69IyPXUCeYiMAWP3LAYE/V4RX3vwbkruBolexrMLw37",
-	"AIbJUSmAdobg7DpFwXfNrIY0Bs0ici4xSmyaa9Z6O0ZvoG0JJXup0tYWGRpzXqfJWuBx9SxwymtQhn9N",
-	"nnbyuFp++1OZZE2GC4Uknoc+98VnASnD086DPwOryOFoo3KGtVA457YAdpzz+jkGna5oJajY1agEFbca",
-	"laCSqeslU64EldkhVoJKfoyVguTNuRTdQGa4KNKBB4N2L3AbBwz63xkCrWTjHoCFFkqlF7gtvDRuLmxy",
-	"Xq7dIjDVAz9DMWegbK2XeFMv49srYxb9HWBt9wQ4XRHvyJ2aecqHK3N1WC5+8RvqHWbDbtj0ALxC+Q7O",
-	"TsPjivh8o7z1waLZeTw+266FbeXAjPQLpO8hmxOmk+k1gNTPVy7eJQxmC2ctx1jN4uQZW1q2MDHG9ogq",
-	"ZSHwwdoBK8h+J3/eVoMZmKN1ux3M9qLAQv2+ZD7JODUaNqiMdmwTuCNsRr8uxxVsknX4/wjZR4J0sL0m",
-	"4Zr0GVR2xNNig0EUrx7pAbLVaL6NuVIru2PviZW7Wc90zluvxneFjsD2C++TeGZ/zNMLtuWYxfyWJdPl",
-	"SL22OzqRWLw6oeDOnd9TkGrNhiO9yJh3t2AmSrFTbRk9L+bQ0FSlPKyeGhz2m6RHeWxY9MSJGMu1E5sg",
-	"yCJnl8zgNwvpkgitF7BRL+XJsF5zIR7pOOIa1/SJIh0edVzxCEeXVmS3xvxqF7nKozlNZXc2HwRO3OOC",
-	"q8EiPAAbq7GDQoUY6svIeJRmZwCOCt7K9TIkgMZ67gKo5rO7t0Iivdtnrkg0LmtAZZhrl7kizEf0a8wx",
-	"1tLhpVQPFtgB2WmCq0XZ1sdY2YHths3gbZvaRx7jKhgABRaRWaNzum5c5dtt5DKs8MDM6wOW34Kt+mqi",
-	"zEUzV+W9V+b+In9MD6l9n1ubIGNgbktXYKOLoWHsXYhSiG10kaeu20w3Sl90T2SYIvf/O7rqZpP4Aixt",
-	"VciYUhqfzaMx/IyLfsemoyln7Cc5ZnNAOil/7OwTSpp3d05UhADO3kGx09lvC8c8s5Qi816kB0z/Gspb",
-	"m+iIfAMERizzGOZ2ZBWjOtlPQ7qN+UzeJs7unGEHJdrNfFvMY069QqPvKxbbtjtqIEclYGjzvpydz/Lv",
-	"DuhoxASkINlUg5o1o69lFzAVcMFnUkSdf8Qsblt07M3WyvXeFjN6A++APPAMltWl2WHfKOzXVtI3ym6G",
-	"e1uGEu+uYA6zfwUiMLkrfnwmvYup8bBwxcVz8mP3LhSXxmXleaNwOnU2Undl9p5spO5KxGKWv6KZ0nly",
-	"mx3vws0vTVow2pDV62nGMVxKQB4bpUbOse9GqshZPAb7gpBCltAtI90pFAvxhChjD4uQ2e68aRcydEoP",
-	"uVJc9GcSDOauu5vqp/W4sCecfDY8k99RHua3L1kseQ6NOWkb4ued82tIHfeCNYXMygBka/LsBbOda5RY",
-	"cl+sPzoG5wGTP6729WC70ymFpfPwogJ4PNzds2q6OTtigXq5fd8JuvElCzKd84PbhwgsMh876Y4vGjOz",
-	"rNWogxPd/UZTS6ktUO6BlHZq9aJZ55i37XBRCSp9VEjNy8yEcmzNXSyz95ahwJWxspXadt3PzWCHer3I",
-	"IKGiYBFbzQbB9w0jVOMwZCyawUrL4nfpHY97SsoM5/fvT49vdzBDbW8LuzmUqY7NB1nDMnY1gdcQsCwZ",
-	"h7mMZ8zTxSF5hfeFS5i0gbUsbCALazh1gCzlK9e658r9lf4lWEHzijxbS4nWB3zzuO8ivi71+p7CVwhw",
-	"hKrKDNvvJzRkK4R+19rLIE2g3JlJArNFtPNjDtv11u6ykENhpfOTWLCAfwNc3sM9qQ/lnXOB3+7JPNc/",
-	"FXO3Y34CtDepkYRonZY10oGE507g0IqA9EYsoVomrhYWe1aDtwW8sFm9mNNt5UTUyAWLeMJCnSE/9WQ5",
-	"iLVLsgYNr2avQ641HfEbNo0K1ly9NZM0O0+//8j1ADOYfZVtNRS2WR3yz2JK/5wOfUDQCw70U4gaJEyP",
-	"EwFplV6jSxGldTt5CTMZKBZev+29/nEv2X35+uffk6vJb+/fHe+evnn3y6lsvqFv6OWkUOlrzrmXUIzv",
-	"+PWw+gut/lGv7n238em77/+sB83P/7E89QEnO3v4PwXzdGDXk12lGQuplxlzEtVATgSCF8D3FAvHCddT",
-	"7J4Ia4yBssOxHpQp2357DEjLMOTkWvtiC5vKXZWOeDVXIkDhpYZOnlPFw/K3XzkwNjd4Wxs8okpNZBJh",
-	"tQ2AvEMJA1de7YfrFFnpmg9kXza0Dt9lNGHJ6h+mpAtPpEU02QfgevELnyHxqCcxgCk0xfoluyRX/rF2",
-	"bryIjWI5HTJMasoPCUNoAWTABpZRB1bkBbaSD2jXYq3YJiGq1hZt8a9/mXkyoTnWINb+9S9yyUSEefQ3",
-	"DDrtddJt2ieXJ0cXJ1cdIpO26JhnZcL/gEf3CS6cuwVxFWzFsV8jQBaUCLTFTI1AxEIeMZQ81KtUIIZX",
-	"HmBeFi6YOaTY5kW7LxOu2wLhQrgwE3HHpgo/d8hT8BLsQ0weu3jdsOmzGjkU3kvR/oe3CGluaAsAipsM",
-	"pva1CJzQsWsKnbqVWcsTY4DYtv5ckQ7kyuBSb/ympOjYPAv0jZvVsMUB5k8MukJjlk7WSrqDoXMhAQlh",
-	"r7W1Q0aJ7MZsSCIZjg2R1LLXEDvQvBhP47ltobDuwLxyyKjQ2Gsykf2EDh2NvKA8HifMJSwmUuuYRWZ+",
-	"70tkkbXd0G0SGJ3IR/xBrAjSpREuJLrjRFpQD5iKreaeXRgc6GybeSCTC6aTafWwpyHsm8J0tEWr3qiR",
-	"w2xDHRiE4Q/Mzeq9LRLjYjTONfCBeUUsjKmNaEVj3DXmFZQZOezd0xauio/8PjZ7PqIJHTJEijSDHQt2",
-	"N2IhtBKTkRE9MNF63Y7mLdMDGQHRHJIh/MOmV5ER1QMS0/BGBeTVyeFxmucfYKC7Vd8ib0+uXp0f51LE",
-	"zAKaQ2oke6dGzt9dnZ6fXeIjzXrLLjD+HHi5Q5CQQT2eA04yGkXk6Pzi0rZnBy9vW8iEAwKIA0GA41cj",
-	"L3wsJ01vGLiwk6mdmJ3yFR8y9a9/YUnDiyOyubm5Z06esehtwR4kGONIhzyOudVzsSOqFcBt0SnpOA22",
-	"kcV/innIrH5huezhiIYDVm3W6tZOyVSdyWRSo/AzgMjYZ9XGm9Ojk7PLE3jG6HVcI47nu1MCVQdvqaB9",
-	"But1+O60ElRuWaKQRTdq9iE5YoKOeGW/slmr1zYroAEMQJhu3DY2LJdF46RMe7kAvcQCyMqeXVRkHmnw",
-	"CEz1bENtGbLDPYGSIyxlpnHcFhbOtEZ+lmOiGHPZU/D+MijpA0s4Po9Ok5jhldL2OsjQ5uB80yGLgF1i",
-	"ngYQwZWNCrkscxRikN0CjB3dO08U6XiwrZ0F8KzphAKEcAFXht+GUbCa5cppIYYFS7XpmvB0Fl+B1TSn",
-	"GxudQq2a9XIAy7CKIrujoY6nFvfJ8FvQopDhIgoNeJpq5B3tp57ltogk6N/9MU2o0AwLDPYJ79mcMZDe",
-	"6ZakyWQA4+uLju+xCgVT9MxwzS7LW0bGI2A/kC54w0eA8WFoYWSGMYJ+uANGjMhPXeZwZlLpdxpV9ite",
-	"eQ0QreNtczX17BZ0KZz3UKubzRSPp97cLDgTVy5aLACkCpRH4KuZ7mjjzVbdoqtldV3iQ59nB/LRleQo",
-	"plNcbkMiWK3tqtw7+5hXlFVeIewvoo/bH4HkoULDlo20BSRep8Va2L7DsfG8zWVN1rIpZz6TbM6ziVhL",
-	"lhiyahxWOU4UCBlcsr5VM4PwUDakJIWvuE5fsdqGzABfLBw6Vn2AMm/h6217a83u9AEJqWJVxUSKFuB3",
-	"jJszdPM/1+5luWEvbtY0Y4stG3XHfAk73tkUtdkpBGigcNGHuXg1bp1Rwnr8rgMZtx0edVJ+xXWNHFHl",
-	"mzckZsaiJN2p/Qvq41FM0Hg0oF1jtChJOv/v/9MBePm2MPwHBULn8rIDvAG+aF6bX9d9yO1Bq1HTRAeG",
-	"u2hJKEBqWFZiGWbazilNU7Rcs3PdIU879Oa62XlmCw0Sxswf2BQGJQYDdFyvJxS8BeH8vNc04986qK3z",
-	"KF0X7LSvnFCpkau0uj5deJo1bjTcsrQznBlj/FvzvHH0fB4PYjQJB1+UdrK2+pB/aXFEkG74kAWWixjC",
-	"sdV9UAtadB3vFNSjX+bMyH0Ov5Ob2Wo1Gatwn6xKsjidHDpbaYGktRj8AsnSupL67irTzYCPHm3COUmw",
-	"VvHsQUHGgCRHOZKfIUaEStlxVsC5jojIjdnrEZoeEtu537UhwVbWDjEGp2B0W28KbVEQhatOwWwD74s1",
-	"ZwCQJjkd0Wan2lol1AEBtN/wAC7GzDKmFNj4hk0BkxqeR8JrC3sesEoO8N7QgBVT0slj2XewPSDMOlVJ",
-	"nTope1lvF9RxLeStzepmwO2N/p2177VqwhP01pBTTdgdKAyKdOCDtfVbCpQtuO2FMIeJNWw8Yh0mBqCd",
-	"mZrr0Kg9HyONlbTprNDw5MCbm93AQoF22chtT4GSE3s/GNXymeAkXHswqGg0Hz4gzfqcupJ6+XALvQ9W",
-	"HviSQX8CrGZwhIPl2KzXnWvRQqoWvU7mmh0tPOFabijEhnBeSEPJsI1QBGrIFgtkxyzLCPk1nz1heO9W",
-	"tb4NUcrGfnN3f3OrVt9p/uJF/OzZzwQbPFZuwFcw4Ltqk/t8B7NFwWavv83n7CTkmgvbeGmhkSfqRvly",
-	"nUpWaZMHGskcnZVPWYasRQwA9/wo17Ml32ylMdsWBZpD+11AGp/Bn7yODZTLCYKnZ4t33bbbhnjW52Pe",
-	"fwSOkyNs2jnvg/b+jfzNn4PKT1VbbFQ9jZY9nLsXxtlCyi57KD0BG89p9OPYZq+26o3lD7wX1PqxWYQP",
-	"bS5/6IVMujyKGCbeIBNb/hQ4hnPhFDhBfiDl10+GC/kxiF8/GULJzqbZv9SLbzQS2gfCc54oQ2pFRzea",
-	"c5YuPweVUWlh3ZHtUYVudoh3WYdTFiiqkUuNKpsLguynLayMMoAIuqiCtwVA5ZkXhRTsDDWQE0jb6VMu",
-	"bOlOJ3Hwz50AH8wKYVNE5exz0B+8bcQzdDADN5KrXuzgMeykXShgIuDx9CIQHg6RC0JQRXo0sWGktvAA",
-	"wh1o+BA9ZGZAFrYY3AAeoGoBWdw8eODAi6yfLHsa6rUgQgHOfIAetGpV5h+bccMgq0VyqQQuN+m5jKZr",
-	"cnw1NEoH0kBGWWc4jAgtianP7Zdx618qpVzUkDqEdjiLjCWQ/x7q+kYLSh2Nh+9OrUdPSJIYI1ARC7ua",
-	"jqWAzrusV90qQ/fbneW789tJDWWXx6xKR6O5kiGtErQ48a6hiOsEYru3zDQey26fhXHfrn/2ZUsBuGpt",
-	"1m/L7T7nA8g2ZbSgRDTWJCmXEzmjR9hjiCqvdoqFAgPf6sVplDjd469IqfhbVAWbvvAIRcEzWse6RFOS",
-	"qFGiNViB5FJjMf1Pqd44jqePqUG8sU7DZQ+m9z1M6wgqMRc3LiLzen71MNy28RLv+RzYu98rq1ovewRv",
-	"TCHAln7oIr3NgXet8Ex62+eggjm1S595n97mOPl06TMf0tvW0toc/MJfp7e16nvLnziT+siytr9c1cMP",
-	"QyLXxKl8a2p8yFLMOPwI48afN2x6bXjZZ1QDY1ZW4YRUptJYyIglQ2pmGkNhRWg9d1CXblXFIAucpBH1",
-	"tOBaQISOK9JLGEMl8AB+SOQEkwlrBL5pdCiaRimAr9hImgWXAS0QMuVcwIsqKYKc0po6UroymuZenIve",
-	"kLSTLF5WkPIhZa0triB0LSS+IadpempdkGXLQHQVglhmSax26GGueGgQZmplOh7+kup468XaXrOpUeIg",
-	"0PaQsJwrjk73ETbiYBZPfNb7kUfyLo8ZPTRQ9HCXh4e0mNdWCpQLnishJwQG/NjqSePf2ucxG/srbL5d",
-	"ZH9gTVil3fx013KeOOSgtfWYRdoL9OzNuE2WPZHTTr+5QZaI09ZK4vQFYB3/5cL0wqVCPkySBuWpOS8A",
-	"dBQ9J90pBmolBGLNQauRQzTyM2zSXBMirg2TgXCoQw5rC6giSFgI8jYnDO1zWaOpvAjpM/3Xyo+H8+MM",
-	"MLjoHnDYcxaO8Wu0EP/N3M55oGF/vT0a+7bU/2xp903K/TOl3Eum7y/i0vAA1WFJ9cORtcHSyL7XXyPF",
-	"6R4hqNkB6fz5uVM023LNFrnCfB5M/QSCBIMuHxbPGVzgv6+Rt/LWGHLm4VyCDMT8XdAeRSUXNmWzN9Zj",
-	"wJO6gdQpl5phIxGHeWMToxVdZscftcXTVn3vGZiADkp8n2Cqg7MmU7G+j62USkxj7ueZY1oWtFyu+W+F",
-	"XAxnlFKdJu7SNOvQ5iRiwgHYwfCsayyDU3pMa9VVlUAtgndvegONojJFxO/R95fqIveNi7A7zcSMWEQI",
-	"puVBkcZMZAFlLQqf/DsFm4BG6L9vVkhVm8gPcN/z77i0xJB1XMsG5gQxUOhnAK+HMENR5J9Jr9mua6yb",
-	"EYv/Tj9oIcZxvLZEsgWoKwUf6vfatzJ7ft7efbPgH6A+5po2+FSdc6w9aLltGvR/Y3X9S6p+ac02mp1f",
-	"rR54z/DL1x52WFODXClOcSRFL7a9Af/iKAVoBw92rMwPUWwMuNIS4Uj7TC9pZDWhilDtJ39qPmT7Lm0d",
-	"SqXwIAYo9zC7E0ChYtfiIzR6pKf22NTFXLxawacg7cOiv0N1EdQjms9zEfIIUby5coWYDHtaWTBfVLag",
-	"QyEgnbryyL6UESaknmqEVBuLiHSnZCwi6VRfp1un2SeABdcWseyThIUyMXwYIFsg5Z9rkjAKGfJdGt7k",
-	"c16IeSiSTLkvYr8It6Y0loLtt4UrVIVbQfVUdJo2iMyAtzF7B8ppUolgJupSQHPIdU9UW1iMn2tbIGEh",
-	"ECK50L31ypLFQzTLkl58fAiVh8AWuBSBhb3JZpeDBICWmMIzMQ4gXlAeG0llTd3ImoWp6VTfKxn9L/Xa",
-	"WZvp0kEJlfruDBUAPWuEForA49llTKQ2l+vdkKX46PLFcoI5lEJxhcNExcwCexf1DHhBY3umwcRita65",
-	"U61vVRtbM49ZNYM22ObeVpWyXaNmbG1Wd3tNVq0b3SPcjFpsa0HeyP11hpm2dTOqmUscue4zYU8MNCOy",
-	"Vy3kU7Yuu4UJrq1q2BO4usaBrVi/uZj+BgUh3StAEP27PVM5eljfR7VAWUigV/kCXcEK8oyfW29G1mVc",
-	"+W3GRVa7Zhv7+RoB1Ikc2LZt7pLGUhHA8kKIV5f7hjLbMkY5jiNsRp01ZUHXGtUB5L1O05RUaNsNifjv",
-	"Dq+OXtXIEXb0weHKnoX3wC2B+vgJTSKzE5h9YY6MGrFQX2FTZ+jwj/AibZH2frZ+JWi6ZPQTISOjJjlI",
-	"q0adICA1eJd+GEd95kq4wAsE7Ty53p9NjrX6DhaBQyUXVOi5VcZ0Dlsr67xKmBEayogRQ5U0YSqrrEmh",
-	"o808zNdwIbBhCuVme1jCsi2wOzTTNwf76+f7ojzDPOUUP6lGrpJptq1UkQJkLBY9LtRVsIP+v09ATkv5",
-	"doxO4FKpHlJBIum1OeQalEJfipsfr92ypSZ9duHXPz1bHA5nKvJ3K+mNXs8YSPCFsolEjqTCrmuL04E/",
-	"Lcqf9X6zQwGKLIxlz0nhmbb/ZldmfrHmzKcU892+qV7drF/V6w+St0hFi8TtjCmEaSxQ4PVN7P6b5y9w",
-	"NrFASJkcBZ/to8vQFG2xvFLkwkuxE2xSABGzbFJDHARDPh5IotJypNJ0B7wXwGTSAogcpqGtq8RCYACs",
-	"8EM+B4S6+tM4Ygkij7oP1MhpFLSFmVLgitqhvOGWJVPsUQcWv9J0Oj8EZIGuCUaAyHmP6Ilsi1AKZ/Y7",
-	"VDjlGhe6CA88Asa3hZB2oS8jX7widPg1q8YHmfOo2YYwBRtJaoshndpLDt2iLA8Rbvg3it1EdKa8JMJ2",
-	"NAhlVCBWX1AVkEABpxNPK41LnNzepmVFzuDxcIBtiAfmCIlYR28WS3EVT8ba67NGvz/9fbv5u7rdbf0W",
-	"7e70o8277fHwj+Hub8PdSThttZqDcX26Nbqpb9Vv9377rc/++H3w22TSF/cQIXi0P9s4zIOUBFi3ksrR",
-	"7LCnxzstb4roX5lbgjvLRKQKzv7WPzmEsLR65Jeff/r44f3V5cWP787P3r55/cPpq5cvTo6Pnh/u7e5s",
-	"b7U2Dyd308u/rnrEOQlSVMrcOf03jkTcr6DjyxZa/DPcGWdSX9gWFH+9K4PfspwvI0+vjxv8GLsaolJ3",
-	"xvOpw1DI3BTNFoLcQ6dn85ePEjMTr+gzDdVHBF/cNVrIBMFyxkJbZ8fAgWFzrxFwB0oeAZemrIO014Mz",
-	"wLYcUBAMX11kKmMt1F9X+rDkbvBun/dchdbS+wEFfo37XQfx9JGHG++w+wW5PJG2oRi29GbJLURsqCa/",
-	"GTUSAJ3yGbYZwoNry79yg/u0ef1m2nN+Ubtn237SPOp9zb2w7r+wXvrCYnzAvbBuFnO2y/fmdr3uFewm",
-	"bEi54KJf2d/b29vZgvVnWuVTOeuNovVetPDd3ECzWNvCz7dynyMkgRl4B+ybVf8PyNfU/saWhtGRM6xs",
-	"0Y8jrqsZxP0cP7gkEY9SbGA03SEL0wcSBXA17D+Whw4lKXLoldfErS084B+VtWpxIeZ+YgxfbLqCdXA0",
-	"2kfAT+0gnBx2k7WVqWqLkjZyDuATW8hxi+05D7vSrMiJ6z1RECwlgGV+21hPMwXbzjXltBCfrq7RhjJK",
-	"+o4sNiXKYr+4+SXB33lt7ZZOwvW+faIcbIiHkJizO8rGgxbKqozM9hCZMyqXtdCdzl1brJsBenCo0p15",
-	"UfJQy9VHBmRwCI+suGg3XETzP83XKGN03+YLoC5d5wfoIei1d7bh/tk8Ak8mzcsjcLH1RwHyswMswvaV",
-	"jK25ytiwj87jjg39gBCScNDDs2fXsLohnaLzzKYiYGNFt1xl/YMa657jRaCCqx5lI/Uh+Gbnx0XGG/9B",
-	"GGSYJR2VxZv6UqfeI/Tl2miq4/t2z2GBShVYe1RdQnolsHzD29z6ws210UIvFNWAXrBzfFZbuy3IUkFW",
-	"l6V2/1npJXI44wDSsjTrO++QWkx9xlxcx4FVmmo+zxWVNR+o7Fdar39p/vTj1oedt5tn7662L35ofvz5",
-	"+ebR8ckLs/Scpn0u1oKnSeXzOuhkaTOpr8xBBOR4srDDEDpwzr0bvyGc5RHOvE7oufCWubxIE8bCBacK",
-	"97xOBHNV4RcyIaLPxR3pmPuuLb13AnKVUNbjN6Tj5VN0AnJEo2iaXrymePVE3MppW3SgJflYD/7opGkf",
-	"Mb9h+0S5cg3MQcA8SeKg5V1jBcPXkMU5tTiDn5fCIqT1vCQIwwSb9ToG2tJXp0AG1KIYZG1cFrVv6RiF",
-	"3zVqgETQMGQjDY3+xBSAMGw/C+yeUex20RbQuAHhqAPC7szT0DR1xAAbDXQrBGrr1EinuEkb//d//5+O",
-	"a3aPiP6pOg8xsUMzV9fQY0AVNn2NmNBcT90iZjE3alfEBfRoFDl8uRo5g24xUNVkMdmhgo0lIRO6ykQo",
-	"IxaR91cvqrv7JGKQiqIHbIiBTTOaU9yIPtVsQmHBC7kkJT18YP0UFHgBjLHbMStkCBdt0fmpaptosMj8",
-	"1QmymWCOCzxv26goXDDbmGWftOqbtjuA3yLFNteZ01IF1O5Wc8/QVicr9mGR7SGjZI2cG6E74daecwNv",
-	"i3TkytEFEjDiHsNAclkaCNCH7cgQAtz+wxgoge2MstkWh8fHFyeXl35bkzILzzucy6y7ywJgXy6MGhDF",
-	"zNPQpGVK1IiGTJnxYVduZew9GoPGq9AuHo70FIDZhzQ2+pNRILHvUBYENmefUNc3GBTSp6365jNcIiWB",
-	"5goHpC0wjOimsu9BG3ZgDuYPuPTrp+zP+ifAb8ch2FTyUA6HFDAQ26JVrzvtt9AoCfRKhybgdTWeyTll",
-	"d6NYRgsRnJEd+6I/bQw80wwua/273ZptL6/0NLaY0MM52dq2TwTWjEIGnTPKwb1ndi+rcPNQl9PTYskY",
-	"Dk3gUvgs/7FiLz0a5lF71C0NjWyreynIUxQhLjP+WQGd2QjdOXg43mHLLZvrQYuPtpp7Xou3+QbDRx+M",
-	"koRSodEwFjzn0XCu+QPSyEyIGjl17bNzNN8WQPQAlAn9TWnK8qAHe5GVwQwRCmrA+wMjujCacGBOgjsr",
-	"bTGbL7H5rECDc7CfzbweFft5jglThhODstjYj2b7DxxA1GMqohdUszcOIXLRk+mNF6kT23+8+k7GPJyu",
-	"/BZ3P+jChyNefc2mK+nC3r25Z8+s4bPa0zaC4z1/vqhr7ewL0v612aVLGzFf9RX2/r/MIQ7f+7K6/JnU",
-	"h9GQaxssNZxk6TMpSfwdAdY3THssJhyw8Abw4FwvbmcNQATcuhXmGAWpKYBNDNT8pDYHf+x1a3CFXsWW",
-	"B1ypsVFv0zZR7sZUmRlQNWDoHJ+2he29aFPibFI39Hk2DNHljwHPTeGXXQqNUyDtt2sEvF34xqAtssxu",
-	"V5Hkq9NWfQet1SVZcwURhjT1qy1OaDgADD6usl4P3WmaDw71ca7TOl4no5iGUCcFyWmod7iWKulLDIcP",
-	"2T7snW2PB1B/Rn522B1XWvm+9C6DVG1bZQexiFSPF/alaVERTJ0lydhYJ5Bm1WXZZ/z+L4dotqRZdiRr",
-	"eYMgDYbv0tAHZ2iL7AVGLNWtutaJmKY8Vh30+ZutT+RElWmlONysa9YDMtuS6cVY5F1jH7MKgi4L5dCi",
-	"9Fv4qXJQ3SiZXifmRWnJFKrIa4A7ZzjIC/xFaf5RzPo0nF7H/JZdt3p7YZPuRA223d2tb26BgyiomHNS",
-	"5vSzk7h8dVhtbm3DcfKnstbY8RuVvd7udlTfbezutsKdaHtrjzZ7jNJ6uLVFo3pji252e61eo9vs1ru7",
-	"zWYYNbai7bCx1a336nVa362sgwadNoFVA9rcWljI9Xl9IOdToK0vg6WQMHh3CV4FHEijsqV1fRmzAE+3",
-	"LSsRzO/XZXRpip1xswRIOcHtW8dnKcfaEHqKgw6gS3JS2a8bcTLzpsYqb0Ie5F7UMC/qcRZHtj8YJPAp",
-	"TMCpOCHgmhp68TSLEs8xFHhAwoE080+fwDy/bPyuVtt+t3lvElhaCpCxVGaZ/L9fysBfX6L/12o7uJVp",
-	"182CsrFmQlne/5lpBwuS+V8ckZ3t7SZ2zYYu1ujI8lt4Y5M1gS118R7sq/Bn24L3tSsWEelzx9jRaT9Z",
-	"REuD9glpM1HSl+By0JLMcUMGvr/SGOABOEaxrVSAPe6hQ3ix93eQdWhKG4DXiGv2a6xEz1tpNLC2SL2V",
-	"VJFzKJmzS6vSMjvQBsbKT73J4JcAcEkhfEbmbCjVCfJleCtrBXfVyWRSNYOvjpPYOiZnS7bMK3N8+9S1",
-	"GIQNg837T58P20ceDDO/Bvc69fXV9GR/CUFWhil55VM4Zon5Zef2CdSPbKXgOiKK3Y0q+43dve36XqNZ",
-	"rwcVbvSSxs5WfWe7tdXYygrJ0qwd4qWBGqbQnVElDBnP6a3BxdJJGgKdO1GLD3XfzVskezJIiIyjwFeD",
-	"FA78W/7a1yCKzBXDSMtl0wdruTqlHPljs1Z32+pTxHqWudf4P5VXMaM3LEq7YJcLrBcySYvJQiowcAMm",
-	"6tTqnhZn19nQB1n3/jBhECuisWuJ/US5fOi2sG9N5uPeI159eTkbzdDYEM3+oC2o8CvNnPVZgoXoQlou",
-	"7lUjF6CIK2e3ptD3xvB12dxZ3EEK8M/6HfoBfdiWMJcizZv3v4EVf2hDIQCoKe/uM4byc0JdUZT5rOIW",
-	"uMU36P5aOWTmjSu8mvRpri19MG5a1ljPbXuuWDq1M64GVNxAbytyan0/DmgocwlRVEEAOBoy85mtpazd",
-	"bxEW9nZxU/k3ZtaruDyvpHxLxdR+TD2c+xbqd0HLp/nSTDw4Gd80O2L1ezwvlX3DBRVT0JfCqp+Zp83C",
-	"sMpeykIxkj032cGV7tqAtwUoD0h3qhkEuMwfXld9jNvYD/PEdiM9FLbiEQ1orysvZA1jJC7xLmDm1TlW",
-	"SYoacZ3/MwDYQu9/wzrXbP5Plvf+b4sr2+48wswBZ3SlFr3lt4CWBSs1L6f4HNd5lXRi++KFTcwLHcBn",
-	"OnljG2uLjlHWx5rMaWPtlMm/rIf1vE75uApze+V/0Sb4j9AfGIafdQhuCyxJtw5ItAax3HVZD2Ag9eI2",
-	"/bz54Y/o5Z7+5adTfXb8w8lJs/rbh+6Z4P379e1t3bNxb9bu1lLtt4a3hWzSQimy01WdTbXpqpMjGH4K",
-	"td/M4aY2Pq9VRUzvrvE7Zq3ndytcpzPhbGtCW1qlAP/EDBAevFYOCyJfJ9UwQ1mtUGot9ybw1XXSQKVj",
-	"xN8sya8tiTPdGqfeWKG5sv8SX7DxJ/zv56VKzcQFJhTTFnUAx5AZZ5k+Y10QxmpCKE6b+6NRPai1xc9y",
-	"TBRjGRiVh255YBPb/P6uACxiBUV5heu5raRZr7YVnsLciIczP+kyKnxTzTEMlzWGyVOwgnGcrtQ9u7Bu",
-	"NJq7kDv2jXGuyzjXZJvLykddIdc3TvnwmlE8lH93ow+3o6sz2L+gyUdqHboGV20hJJpaU4aZc1lvDaKl",
-	"zGIp3Sm+82mr3lql3wZ8Z9+mw2BiyfHp5eHzNyfHBR6P/B8BeUIax4C1hL0kpbCsW8iIYYIj2GVcpWkv",
-	"4K3jCUkRkLkiFqGdDBkVUNJ6kGUyZ+PuoC8whVz3hmLMBYweuY86ICGubFOPBX01HkeW3Nfjh/xzpt0C",
-	"AmqDAg13+B6uFXnxqlx3QSft8lbac1tpXIDl7NQAd6qezAq9YmON9bjzl+yAYQ9TiVUD9OSKSd2p+ybJ",
-	"/wmS3PPSIa7skEbsW37HP0PAZ20V1pfxeSMKXYRViJVx0d/ocz0Yd+fH1wx9MRGNJBc21jCiiQaxJMhL",
-	"rl+Nu2leCHFv3ccEow6EBTuYQBIzekMS6/e2KI+dQpivYwEibaE/UROuoUkBVlWgkVWtFuaAjx6g6xAq",
-	"krBqoVVv1doCx0gU71uMyq6MpgUX90GWUEyyZBXMbzEPUmgXBq9sOJGdxdXaIguspd+LWI8LGzZEBxfk",
-	"r7pSOU+RQinDNRuCOmU5MK4E5KpyRWxFCNGyLbZb5DV/jqVE1sg0E4fUVshjLaS/HsxWCG7VNwP7+5y2",
-	"obhRlxBRjRCzbal72wwYi+96PEuNSyMcZiGx9YOrkMgcnt2wu7W5vd0I69vd1k5zl23tRbt7O73udmN7",
-	"K9oK98KI1nvRXhj19qL6HqNRa2u3sb0bse7OVmM3dG5R5D+Z1/ElUHf1HURPbE2CG2ClKHhLvMiL3aMn",
-	"R8eXhx6BPH1XbW5tP8OyIzNPl7Fql8JM+4B0qWLbLaeQHl6e1RpAIbkFeXvy/uj0xZtf/mCvv/vudHD5",
-	"3bS5s315cdN8x7be9I6T3u3VT+NtPnn9Onzx8ii5PeQnh4NXZ82b4/PBtHm6zV7enL8Y3p3dnP/w3Zvm",
-	"dFf+uHfYvNp7+fIHuf3xh5+/X33BLt301lqvT39jAPnXPytKjpPQZldq9FA/VnpT6oS2I76mI36N2Svj",
-	"JLYV72p/w3LWWiiHGzLUMqR64xWLY1n9KJM42ujGsruBn6zXu3thl23u0mZjr7e5R/f2Wo1wb7Ox192u",
-	"18N6vbnRk3KjS5OavtM2WXo1/aFwgr+IuokFEEVtM6tSsBUShOvcHsW0y8x6mUFcwy4afdFu1LXN005e",
-	"b3w41S9bH07fv73Y23t++NOPP4U3yc3e7++vTt/Xv3uRvDz6sPP7D7s/979Pn52zQeuu2wvGoi4Nb+bm",
-	"04KQw9SXCcWCONtFh2vHhbWMo3+6k+VM6ktg7iurU5dWdJ/3el9NRD5k/JbNVWmWhOUh7OxrCrOx+PRb",
-	"c/zWNrvUykzQC8p8zVCNbFtXoSYiXaMqwVhEqDbnlkuBTum2yHml8W6jchj7FnRHqGh1UW/BbF8GLkgH",
-	"GzDVIPpla1fgb9UWQPr9RI5HrjrDgwCbDaq7MDo63PexHJVrktCEpRAGCUPAANBphlRM5/jNL+1C3svb",
-	"8WhNEXAqszZ2FlPIlrgs3RLsxdQy3rF/c9G/VtJ8bcuzlTeN4QyFYcbYLFjOQWUsEA+x0VjDsrSruMy2",
-	"tNP85ib+qgJqwCscNqC6NzjgYjjZV3JCZE8zYasgGZ5NozxHACfrwGb9tjjbdTLkYqwZIs7i3x7mLLZ5",
-	"9kBn9zOeVMbusDHATHQtd7wAwmQ++zp33usMVzF7FAfGFDk7v7p+cf7+7NihInRZLEVftYWWBD3WYN95",
-	"bDpiIVeI9b9mz50D16JGlnbdsRmeePhq5BVgtZrXROA8TqCvAVYpiMjmeXp8Pe3U0xb5Vj3Gzg0TqgYk",
-	"loqptJcP9pa2n0kYQPqCcbxrv+g+ba616vWgLcYiZhaoMTXXQxyEM8Nr5K2jBCtegEIQhDj9THeKehS4",
-	"27loiyEbymS6D3AVhspthAC0fiQnMh6ZlUunZSO6xoYHjx3psj4kRGlSN2axeXVb3DA2wgFbAjWjatSD",
-	"er3uiMG8ZQsuZHECdstD2G/I15I6baICmZZzRNT9YIv/8VjEduFn0Yi9HbkvHvF6CMHNvVKE4OALABwX",
-	"ndcZwHEpHvF2vRRKGMe8+RdBCX8T+F+ZwJ+BBn6w7LfFFnMdv5dej9pcaim6RaHIwbJm5IiAKzbTUc2h",
-	"cqVAX6oTIPgURzgowBpyCD3melY1ZySxhMRKORHGqEY8MnQy+XhkNYdkZQ0vTDPGCLVhSQxxlDwRb8O1",
-	"QRogDog97wEpQZoKyOnZ5fsXL06PTk/Orq4vj87fnQRt8eP786vD65Ofjk5Ojs1NPpuAuQCbsBoItU0F",
-	"rRs2XFBMCNLMKyQsW5wyyePrIA8q4Qil0nGhhc5bOrU4uMyYZwBkBXaczUJWWpHmVoYtlA48V2UIWD37",
-	"za3g0ao80uZwRR9UbsA5MoWrlkbzo8uRrwfxuVN5zAHDQVg0WkiHd9AA//n4tTH/H3vX1ty2zUT/Ckav",
-	"n3yJ4y9x3Sc3TltPnKkTNfGkdcaiBchiQxMqCZnVZPzfO9wLwAto3azEVvmWiSkRwgKLxe7Zc+5jILiz",
-	"R5SvezQfXb139Jt37GAr2lpbRmWYUmG7esUnOkV3CS+tb5n7W3YrnUY14pniRoR7n1fdaIMki1hniJx0",
-	"x61Iglp0OypKFah6+q2TH0wk2ebf9R6Tedy+s94SuIg1q1ltoL2ddHXN3Jwn8xk7DzH4gbpZOYxffiP6",
-	"ZcHtDG6+XXgKPYYJ43QyHIaD/NhE8jKviaJg8AUalIgOsmqkenT10PZq9xFESoxgqVnJBdVIDOZydJU+",
-	"U4/1bFzdqb8RIsDX/wyUkrX9q7WIQmMi5aGitAJSQ03CB3ms6Xl5OQZvl01p2fihbrORbksuN5+K0vP5",
-	"FZQSZZLpJcATi/mQ/YN8yNWFlRQ4CZsiNMv/6q5NnhVUSu6066e4fpowtV5I7dLLxmv35x6Tcz3MZ+4s",
-	"SFm012djCiVb85bMq2413oAukZmpc9hJJ2OVpAqvNTSh5a2bz9JB+ec+VFjvuXgWtnONuoaMi8nY1rQP",
-	"FzDADXrx2/j9SWYul7W55ceVWy7R+jidcATEyNV5fDJ1NdL6y2waiiCKBD/cBSEfVp77kSR+ACBLRctn",
-	"u7tNdAzn/MaVk0DQ+O3vDqeR+qtSFRfUtOsrm0RBTTiPxkd67PFQJCPzZ4cgbduIne507X/wCfi5Jhm0",
-	"d5+fKiMXYe62aRoAwBiMwy9qKhcT8iErzGrfPipYvXUNj7Bxu2Ac9gR2g83uO+g21JdQ6ggzc7HOhI5h",
-	"d0sVhbfALW206E+SqN9l5DjxHvVMEMsgkYIHIdKxGljHdBGnwTTdFj2DsnRMkHNIXQH59TYd6SzGCsu2",
-	"OMKMoELoA/CLA4wOYQk0nukhiu8w1oH0eqjywN+b5B9RUhA4og+VbLG1RTO4BVnEPult+Es46DnOrW9Z",
-	"voYTAUyxThQNuVGlpEj1jUINH6QiL3myGY5pIU80t3dZ2LcgTft8+f9ni9bAiFi45v1jlfGecFQCyG8T",
-	"Xo8M177qnNtP7VSw3N3ZKFWDy7fDN+9+SA5+efPp7+T37K8PZ8cHJ6dnf5zovdPgNOhlnXVa+jw0I0Sx",
-	"zwozyTQIGisZ4sGOllO6Nc36IJ+A/PhGd9HND+G2p8e3x03CDhRBIXhb4kirxLU7X+lfl6G8Q+cZKeNx",
-	"o69jmfKBEipE011rTTA+VB1NqW0caKEER8amsK6xvSALvGRk+Gp3fCwGQKPP5attdbAXDkX6pAoCmAZV",
-	"wXRtbNC8sLOb18WZ+my24fPqzb5khe/X7nsM5lzVTXVn3LZLJ6WemMJh2QBrfRR+heek3B8YM0eG717e",
-	"epYFPUvrSDbDkQAx0KpeZI3kQI7PB3hALd9mehEDuqcYLaVGj8f5oxkSCY3HKlbSEe6IMHXZg2IzJvS+",
-	"g4JwpK9FasIouohHAQJKqUuEJWFxhIdiQIEiyW/QDDbz7zyUZ1z2sq+Hw7JDPMaZ4KmGWDMGwZfVCWxo",
-	"0N+cwubIE/gwSO/hvT1/deV7XtS/hx+0NTQnTldD821wNNoS0GzyUcIUNOu7Ou84Z99YKqroWGFTmVEp",
-	"q8N3RawyWzY6LHZHZ0FoXL4OWtGeYfPXEKRt44tYWi1fbMDbFmcku46E0cwUTRD+IBV9FDvrC0Mc5jpm",
-	"xnGsWIWWbPy+StWx++UrnCBdL+F44QgNicsOKawaOMDpbwu5CBr/tGfwRPCPBE0EhT1o74ptzzm5jjAV",
-	"/VD2S0wozv3t3+f+fD8FbePnmp5MAEowF88LlBvL02gXwUYzYf8W2whsym2x+TZKvUXPwBh1M85Pt106",
-	"6Cp6SS+f32dBYGSn75h5dvs75MqPIE9bJx8wETjgnHEwZ8DNL1HR5NW+CDG1LO7w9m61AQci1EZLZl3f",
-	"ebjzlffT3Q6g5Zr79t4GrFbEO1fIicJ+Pa+4Lp6JCACFFNDLPejRTqlA6mUHM8m0shlWPLhmPAzVYn/+",
-	"aFExHvYH5fYmI7IwisSVEuSClOT2RGh+1HFZNO1J+rqlPV0zpMt/OLQObnUHx3Nf9HBzVdnYdnw1/h7p",
-	"a8g9BDGGfOhI1uAggRNHbXGdulHU1FNFI277WGVW1NQF4UixgagTePBKm5HVdbfh/UV8nQQD4MdEGSRW",
-	"kClIwgE5dawzrxuF4dNk9LhK/X0SSDKYVpMtMpiSBs4wvJ4QmIZggSW5MpgFh9w+eLG/u7tEmkGbtaWT",
-	"cKYbsBxoqS6hguAWUoXDPLUCgo7kJf6sS1itxVHv10+PMs7j1d7PH9Of3p2MknTwahS9O3n78X9X/097",
-	"n9Kxvnqpjx8rzsPZss06bUqQ/V6No9zFVgUP15eEgkip8Sg5T0KTnw+iX4ys+nzOxZJDIgBpEL2TQ4vZ",
-	"ALzEmHcKsA5zAcwJFXxIVk54+UGD+RjWUpttY+s2tv6PJA+eRmjdU0B05jLeS3pAGEVy20zkLdU40tOb",
-	"3Kshe3f+NHGASD2Y3EBVN1FRYMJbhZ5O2b8QPPrD+1MbLGyDf6Gx1mrJEF91SfcT60ddgVEbgePyOIgZ",
-	"jyiTenR2It7k/1NP2/YUaj+PgqLmCzQwCp0wdUdJ9TOwQjX6GliP3IuIZL/+mlNlkLXw6OwEmArzSbgO",
-	"jMqAGWmoEwUZFkCVO2pXpyoKwXThJ5VabOrvQ95H94NGlqIRNGTyawtQkdnvc2xvNSiiI3Wy1VTk18bK",
-	"ewgw+UkkiUjDfSfy3zbPuQwlHltGk+vCtnG22kSGxvPxX4NbxSWCUhdAYC8dTBJZmDCHJf18928AAAD/",
-	"/w==",
+	"7P35dhu5sicKvwo+9ulle1eSIilqolats2hJtlW2JZck2zXQLYKZIJmlJMBKgKJYPv5Wv8n9r1/kvkk/",
+	"yV2IADKRAydJrvKuU7v77C0nc8AQiDl+8bnii/FEcMaVrLQ/V0aMBiyGP4+oP2LVI8FVLCJ9IWDSj8OJ",
+	"CgWvtCudaEbnkvS4qEolYtareBV2R8eTiFXaFXu14lWkP2Jjql+g5hP9m1RxyIeVL1+8yskVHRZffRow",
+	"rsJByCRRI0akoooRMYB/3LC5RwYiJr3TQfUtVf6oVyOnivgjyodMklmoRoTdsniuRiEfEjWiikgxZn0R",
+	"zLvc3OYRSmKhqP4gCbkfTQMWeITygHChyGzEuP0aCSWZSv0ru5uEsX5WxCRUkogZZ7H+GV8adHlmCbqV",
+	"H3jj9c7V769+r/d/bN7+tD/e/sXvVlYsyRvhU1yH/LJcjRjhbKYH9USSCVUjj/TnJAw8nLUesL5K+iwS",
+	"MzIbhT5elCy+DX1GQlkjHTKJxd0c1yVmY3GLq9zlfTYMOddrJgbwHlxMMVVE0rm+LgUZT6Uik6kioSIh",
+	"J4NYcIVbE0oiOKvlFmHrtrFFJ2H1hs3lVr1xsEcb/WZ1d1CvV/f87aB6wFqD6g7d7e/5+8EBqw9WrM4F",
+	"VexNOA5V9Z2IQn9evkqRvkNmSCYc6CGPqCSUz9uk163csHm30tP7p++NNY3Bc/qx3u894tMoknqSvVmv",
+	"yyXzBQ+kp5/8fSoUhWeVJPAP+8yUh0p2+dMgpgNVDZkaVEdKTfQK6A/A+6vmjFUb9WcFkoFBHf7+faNe",
+	"P5x9v1tfdzku2JiGevOKC/LR7DQNOSwJo/4IZ9omvdjOU8Q4eMLFDA8CjSKYEx3SkMM6qB4xy/DwKcbf",
+	"t5qH6vvtnVUzZCqeVzsDxeLi1C5xNEQJMqOhIn02EDHTZ1s/5X634X5lIOIxVZV2JeRqu1nx7GdDrtiQ",
+	"xfDdjx8/VjtTNdKcyKeKFT/+Ssz0h6lzE3l68eKIHDQadY/ov3b3durPMtN/zmjMYhIzGo2/71boJLxh",
+	"82AlU/jI+iMhblbzhhneaPjD4uNOSk572dnu8hWH23zQOdx7zfse7p+qnUlYfc3m1dOgfIph4BzqQ0JR",
+	"Bk1iJhlXmbE9Aq9Jh3NGx2zBmtNxVjRNWOwzrqqM+yJgwdIx+uH/bNYn4YRFIWdrD+Zci53y0aBEuvdw",
+	"plKJMYurrebag7n0xYTJ8tFI+C0zHMkmVHOJQAsuOaE+k/kheYSNJ2ruMGwuYHXSgQZUUcmUbMeMBiT5",
+	"1ywO1eplvGC/T5lUpSSWUTy0YNc8MOSuEH0iSSSGS9ex9fqX5k8/7nzYe7t99u5q9+KH5sefn28fHZ+8",
+	"WDq4L14lCvkNLOZLpl6zBcJN6yRa7CtJwqDiVcSExcAV9IwqQ6Y6k1A/7FX0Wo+ZMvocMIQbNr/mQM2V",
+	"/4iZnAguWU2rRv9jKwxghfDT7yUdLuB5YqAc7WhGJbllsV60JYPB191zROdRwOKTW6uiZkcEP2qFT/+a",
+	"/34UStWZBqE6sb9nB/D7lMXzGkqNku9zdqeMELoVN6x0R/AnuxyFEcTw88N25EIrquVffxneJt8mFCSA",
+	"ZH7MVHEg8JKHDeT9JFg0kCNQgRcuwxSefNjXP2gqm5d+HX+Cry9ZAiDTeTKIGBnBcxHAG/Wwi982r4LT",
+	"mR01kNQiOdUDgrwOg55mf5QELAq1TVIuova2l4moUL9Ur1HFq5gVsm83swhjFlTaKp6y5czvdAAGU3HI",
+	"b+mNUQvQlCGCR8CBHRtIqjCKCOjPhNE4CllMKJczFhM5EjMWkFB5ZDYSkpGetut6wEO7PJSHhEWSkVaj",
+	"WSOX2jajEaExy0oDX4zHVKLq2fsX6OWUz3Max7/seqCCma6INQZXsP9Trlh8S6PzwQIGB9YD40M1snIr",
+	"NI/IQz3KgA3oNFKEknHIp4qBKQpi1wydcjIS0xiuU3MW0vHrn+wUgPmkM7DfyczgP2I2qLQr/2MrtdK3",
+	"8Fe5BTOwE4LZvWbzVZpKDHPqJYR5w+Y18i6jJGg+Avdyn3mkt9UjSog26dGtPuxKj/7P5ot+z9O00J93",
+	"eQ8fe39xemQH+VS/4FlPi84f6C29hKF4pKdtJQY/ekTSAfu+W+lW8L53czUSXC9hl/emcVR7R9XoRPp0",
+	"wpy3vRRapb2l0VRvDHn//vRYr/SYPN2vtuD/NZrPgHRQPFOO5rE2hbucMxZodYLAiEM+zCu0flh11LGS",
+	"g5dwqc0OHqhsi7cG6KewDdoSXb4FheFnFLiS4cOH7jP280Ep3+1wq3KqEdOkRTmZa+oXM35IcLl72vRv",
+	"02Ac8t6q0eaOhB3ueucB9WI95MuQ+2zhET/XvM092Yn/QoVjBoc4okpPioOjSJGxkIq06vUaeZ5yAP2G",
+	"iEpFdutdjsxAeqTZguMP9vR2nQSaCI1V2ptyFUa9GvlovCo9OwB9llKmCqMYa47c5RkGRCLBhyzO73qz",
+	"3tytNhrVxu5Vvd6G///LggWVemEqpaawls9V/enUHHaI4L0e+vIVTYcJtibYl3bqyeq6PNQDDwMsCuFi",
+	"Vjqn5vbKOcEL7jMnY1MvFOEJjzQm7gLZ3dxQdpu3bSq9v+ibUTUB9eM5DX6EhWh/rviCK22EtD9X6GQS",
+	"hegk2PpNoqfAjDrVePUfcjoeU/2nnmzMNFfhgsipPyKJnlPxKsBq8RsByNmzD503p8fXFyc/vj+5vKp4",
+	"lYApGkay0v71c2UQsshoWn0h9bKPmUSaqcAHtOCEIaQfSb2HVlk7JBGjt8gAp6ry5ZP7GvNqcu/XJYqf",
+	"3oFVxpqiaior7Va9DjuwHiM6iWMRX5jNwq0rkpcZhJ7HmEaaZFkAnmXqzCWUZBYLPqx4Sx3zZYMx929l",
+	"by6xgJc9nLkXJvKcBubShoTXN2p2SnfgmpqwWM3ded6P4Ixr/pqqDM2BR6vPrAk/mKppzHIElT5Kym+/",
+	"N8F4/5y2b+W0aeozpys3A+/bPGTgV9vwiIEFlaO2mbBuuJAT9KPdj8jgLcXDpaliJKKAUDTg2gS8cKSb",
+	"ddJ1K6BXdSsxm4jYuSgTI9CMM0eAcJF8pU99K6JAaENSC4JQ+oIPwuE0ZmC1UKWtZcffjSNHDStUhMob",
+	"CZYmxLVwWb4dMj4SfBCF/qaSAl1mQYFtWkeE/b1Iya9Pfr6+OPlw/vrkOEOp1D4Dr/Ap16TUt86O4JD4",
+	"MdNkgQ40PCX3oYwDPWtFbxgvDh5Maq0Fw8/FsZ913p5cX3Ven5xlhp55TCvPlKOtpWeSMF9t+RwSfyQ0",
+	"rzZ3ALuLrXeSKnhiEMZS3X92j0v3mbl5rq/JbJdn/RVoZAKRa3WJz/WN8I9QkTGdkxG9ZR6RQltMVIE1",
+	"BWI90Lvp7Di7U4wHJlT/jRyTY+MbPBPqhZjyYMPjkrgWMyR3ZrQLY23ohXR8kHniOz55c/rh5OLn67Pz",
+	"q+sX5+/PsucHiMy+CSMyydsSIgSfZLJj8C+j5qDZarUqOg1ChTGUKNQKsJL2ZeG9eXLrMWlz+dp9I1QD",
+	"s9iQVEwQsMictHoEiSxiPImZlKXc9fn58c/XJ2dH58cnefIwb0ApdIQDqp4YJ5uHq0klGf4RTg6JZDzQ",
+	"53bKM5+7x7Y3dvRKgOOB0yhvXfSnw1zsrlT5uTq5OOu8yUxIijHD7KGZpmLQDonW2w+JYlGELAkUXkPt",
+	"ztjvM5EdtBbUKBZKRYUNEgJ5HiZqQKoPJX0aGO9yfkpX5+fXbztnP1uF7jK7WQvf1nl3auTjmJFBLMbo",
+	"yqNBoPfokKh4nuaCNMg9j2oThaQQb2iMvqRyUtTjjOCWBZSop/mmc/HypJwWrS1n3Xe7LfI6fH5POtvW",
+	"Y55yekvDiPajkmFrFbRPZSJrTGQE/Vr58b8/63zonL7pPH9THPziFyXpaUiZVKb6S7o1dKCtMidpxmbs",
+	"3JMwzcxvuJiVKDUmWmQlMOkzxsmYBmWbdv7+6uj87cn1+7PXZ+cfzxZPfEDDiAUkmMaYv2c/Y4NLYqp8",
+	"gZqDGZhWfZh/Q9IMoLmYkphNGFXOC+6/BI8nWzrc5CWySLI2aTW2yVOgV6EVfSTSZx5pNXbI05Q9Aknr",
+	"y80D8rTkBHd5whCck8uZmon4BmWyfUgyGvsjJvXBENxnyAHgfjAxIHMKyajLS+jomUd26nXylJbwV/ht",
+	"mzx16LtNSoi6y9eiamcoZRRdIzmSaqO/fCFRWjIp0kionuU1wo7vs0kqxErS6vS6tRo7HumFkDai5j1U",
+	"YiF4akNMqHtTw5TMmDKuZPv0itDlw5SNXBrdsmfdWx+sprwQcT8MArSINlBVhE1yShkORBnSYBIsZiBA",
+	"+SxhNy/OL56fHh/nzCl4bRt3iGL+it7G3FvBMLGGljGuHsGrtY18xDh2irZtRP0baW38Ul3l8v2LF6dH",
+	"pydnV9eXR+fvTopaOsbcnKkpm4iFk7Q5Uvcc/+MagMbau6VRGJD+FE05LfTSbX00bbssn3PZCwr3P/go",
+	"vAqlEvH8ApIwg42dIslTWcJJzCmMuEmMXZZQz6vTy6vzC60Vvj3/kHeQqHbWNrPGQMSU4WcQOiQ2Lldv",
+	"pHE5YNR6mQQ3GaZBagLa6OchofLGJEVgdNXE5f5yT8RFYfC4Cmb4wL5nYhoFWpvUxwuslW/ECnzN5ph5",
+	"tSk9+elTKT1dmjIJK4KddK4yV9vRq87ZyxJb0Bxr0F4lsZk5RNK59Eif+XQqgZM6wp6MGeWzURixQzJk",
+	"6NvU+ixqBwVNziSHmpQkPdX7eg4aza/E1Mzs0yoVmP+3QzlnQnWCcajUxqRjDMJyGWY5eJ9B0Qxqo1qO",
+	"lgm0zvHxxcnlJXidOm/enH8sISZrlZa+uFnfrtVrjcZ27eCQGKqCH6CQAdVfrNcZofSWmdqdJ5LQKBIz",
+	"Flz7YRAn1PgQ+Q71Dwt916DlZ8tNStblonN1cv3m9O3p1ZIFKX8bEQPSqNfT4pXdOsnb7tv3td1xhlDw",
+	"UnRRRKFSkZsL/8TWxoSSRGxQNtEf359fda5Pfjo6OTleMtURlWTblKfoN+mPZEpvGnX9H0LJWHA1QqYB",
+	"3IJGEfGFVJI0dw5NfuidIhMWhyIgUtFYgSWEcq3pyrVaHXNO/g01vUw87JtX9oqswssuEJxZh9rNtsdA",
+	"9l0OdJ84nv0oNJ7nxJ1Gnmo1DhfJMW6ePW4QICnFWmlfFWu2FhS2rfUWe/+DjLy/Xjs+E+oIonCbiqO/",
+	"c7wNHKVvKS/mkKwXElvmHX598vNlgeOuGWiz4VTNZ51AG2o9vphyhf4bWAzBGa5DKogpJ2htxzSULA3x",
+	"PdEfvbvW3/xGg5SbBCS/KWXvPqHFG7YgqrjYJlgUQMwlPYGr0SZTw9rKJO08tlnbudo1cFd+S/FBqGgD",
+	"fRIqrvkQClEzfqNvigSwjij475WOEaeTdoKDZo9APzR3rDB2L86vOlcLjF1tyNq3OCID3m7sVqlJeyzG",
+	"jCu0VNBt7sdMJdk8Q4EsEl+V2MDfCicsyc3QE/9tKtWi2X9T5H8ZDvnG1D8OpTTu/ywbDIecmvTQPLlc",
+	"nr4861y9vzi5Nql1BaJxkn817UsYmYmMQ3m+GJCXoRpN+9V3034U+qYo2lSnxiB4izdc2kE9hFU2lkb8",
+	"LCCG+X3TyS+dlGb/ICL0R+BQgLZl0Sv0F6VeJEaqVTw6Vam5R8iH1QeoDDBhzAAtTDfZZhIIo96MTZnZ",
+	"Qyd+ueDVxIawD+HrhN1RX5mKlf5cMeOSxPo5rgz2x8nR8WWHCE7eVZs7u0Afl686+m+0hoG04BVUst2W",
+	"NdM7l2e1BlRQ3X/xvk5evEkzQnMx3QY8GK+m/Sd/s+gAlojdT08rCZZZHcVqIYVo/Mezk4t1tTUTNUvK",
+	"8UHZLQZuJVPg4Q/VYU53s7Vs35L29o3pZ4k9v7GI+jt7HDFb6B+P4zrr9FW0vXKnG1npc/NMJa+++zpC",
+	"uv6+1TzoESq15j+AR6GsXE/hH1fcI+VbXBqF6Hww2FSI4BOuCFFEzkLlj8D2LlN5jjpnZ6dnL6/PX7wo",
+	"Oqit3paoNzHzWXjLEgFu7R+rxB1iZMYmVvqUm++jxiOMC/dRlb/WY5+bZPgoKp0lNChK347IuULforks",
+	"N/YLQHnNglxV8yvuXBAmisL981XtG8XA0E0Sm48xscAYDmulrzYfIpAekWDSyeEeJC7mm5AHxVS+Q4Q5",
+	"K0/vfDz2+RfxLkOPpi57U3ocl7nJYwaGktZPLFDZMgr8ePL81fn568sSdTj/GgMqgUKPQY7xIQmYSZhh",
+	"31SlTfkqfCNc6D2nUzUScfjHxppvEEraj5b4JuVUTqDep2TTjy5Ojk/Ork47b66PTy87z98sUQfzgJ/J",
+	"ew9tYgFhHIZiWIyIwcmX+IL5g7wxJsRSPk0tZ+wNS2d58tO704sVOq950aEplAK77VGnEnKw6AvGqh2A",
+	"0RwMftOS2SxyrTnGinFSESUyjiSbBmzdrk6q20NmtshTWO5Sdmby9vTy8vTsZbYChSGUkJ0NleSuanBU",
+	"2+Ty5Oji5ErvTMccHTgjbWLQJfH3h0xmqdMf3N0Lvf7OzMqc/+4eOS86fDwie1RXAcR41EyQIBwMWKzN",
+	"HHR+mDAVkrMZ8N/IHWWE8LHDYR+FMduaulCS5KYiDRk5vJgxl7zm0LBgyAH7lspcy6f8jUhfs8/3dDxa",
+	"ZJxlpadLtne1+9GunUlwCiUJA1M3qkZsrFm7ZCyFukZN5xssIv1WdjyZIBa5ABYi5t2Y1M5Qj59G7xCa",
+	"JdT7PKCRZIVCJozSCBOsrXiVifPI50omsXIRXjEmaNpYT5pB6qaEHaIZRPl8hoQxMEIbYWJFTHp8GkW9",
+	"GjkddDntY1CEgicu5MMkPw4QtxwsMjKhUjJpFTsieA5Y69dK46BZq9eatfpWs1XxKs16vdEO+vvt9l7l",
+	"k1cJFRvLVXRyhnPU2zamd6f4yHbTq+gxYykhIj+Zgh8axxQcSEafLIPzZgZszUhjvYSHell6sFE9z6xP",
+	"oqQmmXXofjwkPf3Jnn4El8uddWY0fSEiRnkl0UEBYad0M+F3xNMPIHjPA0Qys5EmlPltwMXe3t4+MKWn",
+	"nIjBQDLlmVqyLkfYHY+oeMp9jMwLMg6jKLSFXwUAtO16td6objeuGs0ULGwdGDDNdxQNqFp54N/a+75Y",
+	"JK8VG6/v+eJVRF+rnWzzcyBHtuggOQptUJJgN1kkGZ4HJGP0QIeyy9FPwoJCvX0KZQd1fwaoskZeiJio",
+	"GAD+4YxkTm7vmzoUSaBrDRxAJ2xAo+h8AGg2y577Ud9+yZQCyvi0wCluYwxeynmM94mzBZCHC2Yl+r8x",
+	"X+mBpk7y9UebOJ3XGXHOZ/9Yw2Z+OAmNqrB0rMmNNi1arn4EpBYLDMA4GiUWLO/XigHhdLjSp5IRonxL",
+	"Cq+MtC7CWFobyxSlGAQRB4+xKN4WsEFgeSEnMPpQlCM1NutXjVzMZz1m5QsuQ2m1s8VyIWa+iDXnt11R",
+	"IkZTMQAW8czlNaBszbQEJVwor9AvJchW8YZKsmjghH+EfwOuSy4CJo2plOUbi8SKSTFcj+ZxO1OtaxHF",
+	"O1uppwtIteHAceHoX4yAPUyVg4hKda2Z7TVVPRO/Sq/p1evZGvQJTbN37GLDhAskiL6M6yHjBiCtHFTd",
+	"1GZbv7Z17QTwf33I/uBt0jBwmXomYOMkTWxqpAOi3IA2d3laypcisMSMQul3n/o3mgb0a0B9CwXPblfT",
+	"KzbJGIc8HE/H0Esj3zAjmScijJYRJ3dT3lAp4LARWJpN3eGTstFLOpdEinLs0/2r+sHmJyrHVAA9EP01",
+	"zklbzFhOx1rUbqg4v2ZzyBMN8eE8Ywni+XU85UvOt1W5bUgFRT8WadI5HmxbsAhACbbnSyxmh1ZJJGGi",
+	"LNeIfTW1cL5J7bwUTnazoXfwnuW7HS053wu0nljMZGVNhQEXmgWv2TyrNDTqdSBM+8+8ypDbYBjNqv1c",
+	"LCc+IrCtT7OLWthDmFoJSi6ihdsEPycR8Ik0XiXU2cKYaI4Sb7o8F2JWsjxLVwSGunhF3oRyyXq8hjFz",
+	"NmMy9bnkyNmo1qV8Og13TbA9xFqzzUuBFRP2KhM6DHnCe5e9+l16Z36hYCKZdy1etRWahpeIHM2AE2f3",
+	"Cvt5DYVago6AVTSlhtrHUa5zh7k5z1N3qvXdarN11Wi0m/vt7Z1afa+5vpay0HS1vAcKfVPlA7SJjMXa",
+	"NiZszAbYeg2MGyVJD701AIJuvMtel1uhCF4BNw5TI6jaGeCYQvjGOhuMQYy1Z9aQMu8nSoj1eN0yEzmz",
+	"8ubGVUbsZrrhQMQsHPJrQ0/Fxcc5ZtceEbvcPHRNFaHhJ9bzgk75JHyCYqOLl2ehZHqZk256MZtE1AfH",
+	"ynrLNoypz64ZD1as3CRmt6GYpmkjSkwkuD8gdySjQFgHImdpkoAs18Vb99IcvEpYQuBnANdplO5DaE9w",
+	"u2eagu3sNp9pzZqEgVZjYgVNL4z2dZ/WVckwp1PAHSuM0NVn1+AFAGZvjptxFDTqBAElkuXFo6Z1t0V4",
+	"7Y16e3vz1czq2eUSA9PMnkib04HSg8KgQccf0Bhq7vHGa3NbD/pFzmgcdKZqREziWZcnXRGR/9xwNoPU",
+	"1ZSQTACx6G4yRed734RDaV3BsJnzZBKzQXhXvhFoevgjGlNfsThp8YUH09MqqjaKhjyUDCuUDzEVyoq6",
+	"dDHpzXX96urND3vN3bLFTFw4Kx03RT/KWt6Tigl2YpDjOmZUrlYTLpIHLvD+NGJaetTeYZMw9LupstKp",
+	"/ElqgvTdvw9fMqU4G5x588QGZ/x+HHM9z491+KSRmXXUwUu8N6+1AWM0viKb8G0oOxmPc2STb6ZKTEah",
+	"WtPhdMFuQzZbYUfQZBPQvyviNIuY0zgWM6w6LmiGYxGza+szXmwnGgdIWlqvn8v4mjlkBd2wSeZIGqO1",
+	"KKcXf/KFfj16o13imiKw51pKPS4ZC0pdw7utEqU+FhMhabTei9/ZuzNkuEbLwk3Hj7jtK0e/wE1iF5IT",
+	"wfXySSym9pJWMnRY5v+oV7frhSzye/g/0vYw5mAkW+7lqG4J7QMz2dAnYlqpIiM6JCmIJ6rnmIE/LRpJ",
+	"qDraFMhSx1okDIikiIJUcwyjiBhwGKvr7MEKo6DSxzOKygNk+7stbWQW3WP0Dt1ju/XWvnFL4IV6mb/s",
+	"Ps7zLwtX/TJhlTlwK2PDZFu5uSWcmOFVnt3mYd82kzgGIcaU//W6XFsPEH6yd3aOrk4/nGhzIDWxrJnB",
+	"BemlQrJn7SzzjM2b4z4WvvKgy9NBaT5lGLKJR3G9sL9W8OGKV0mT22zS0Sf3nCT3FYSS6U8J/Qk3pFpg",
+	"40oYff8QPW+htGJUKppAAgCW3V8eIO90+cqouH47wiPq8aVD0DeH3BLKv0eo3PobDDHKtA+tMYbNRbqe",
+	"AFwVAtcGBNwzRxYWTyOUJdbKA6iyed6YaPwTu/7vELv+Jxr9daPR948rL5CpH0M1ugSFwdXk7xep9D7n",
+	"uL9kNGLBQmfdlWNNM+7H84nJg8kGDXqJFtFrA6hOrNW0gNChNtIjlnS+7JlG88brPmG8B0uvb6xWAwZf",
+	"6MEPMufuqOr/PD95eXpGOi9PyMnZ0cXP765OjsmL0zcn8GOX//wxiN58/DD9efuHHf/VxaTfbE372z/w",
+	"N9s/3x2F9e9OXwznZ1fv784vn3/4ZfxD/QN/8fojj159HF/83H//A+1yeNHJ2fHib6CK9QZ6s1ba+42D",
+	"ZpmJuWQ9B9MoSlKPjSb4FERdzNQ05lDl5vBqHiROzWc596LmVFimrtlpQKi7E7n1czwczbO9l8dHdz+8",
+	"91//Vj+uN5rbrZ3dvf2DzvOj45MXL1+d/vD6zduz83c/Xlxevf/Q7Nz8HMn8tL3KhCrFYj2r//Urrf7x",
+	"Sf9XvXpw/elz3WscfLn+tV496FR/0T993q1/+Y9StT9H85/K0/sgRSsNUkB8yo8YjTXxIAk7dTAcvJ9y",
+	"JGbcIJfos6RZeMcvj3x/tB7nADy1Ao1iA1iedl6skV7E6E2v7YzFJI+jvLCDQI0zkfKYn9DlYCbYEt7U",
+	"DqiRnpgqGQas1y5DIPcApi5v0aIMMw+iktrLCMreoSOsbCcU2xZYUxX03O1hS+xrUHDx9Ca5CUnaha2x",
+	"h0cyim+SdYmvqVi/T8V6oipeRa9Zcse1dX+YkSeOjes0Q9XcmV7AdzoXsMDJuaCYVMk/Myp3MrCiym1I",
+	"AvuXLO68CRqAr4y6irLCllf22pCkohcY8wh9n0lpOaTNVKmRK8iF0N/CXp56TQj+I9l8W8OVBqPyGYaJ",
+	"R77eWOaRd07mUzvQ/8Lj+IJWB58+7395WnX/3fry7PP2l8ylRvPLs+KR9Sp3VfP2arG9IXSJDZKGzrBS",
+	"9vvJgiNO8AI1LhVOju/Ds8194yQPG7Q8mxP01O2OqqXRNI56aDzoN4wE5sgAQ3jmJSCVYQxnECibzbCZ",
+	"s6yRHiTYOPZTOAA8/5jB0bPnE+GktQYverlgD97AxeyQ9IWmiZgl7+IWz1kMulxEAYvJLYtlKHhSyWeq",
+	"VE0+TzKujmU4WQ5XIz0bJoNBj8QMmU0SPEtTXRDIyhjfIypH1ox9QMgX9tS693Fv9VbbCoM1Pdnwlit2",
+	"p9I3ONbUyidfRHToPAkrvNaD0DzfGXbWtFo94nDM0ocLAcQNn7c7do/FStAK19qt6bjPYufhNc03eNja",
+	"cOnj61hyJUPeKH60gMrWCsvAs2DGpA+uH6GBpxOzwnnDpsGakiXIxmo2pJb17Ax4EG2M9NFpHN1jtLZh",
+	"dIZrb/iWUisnOYhleSoGaD2VKYmCAhj+ZlCmpyoC2lGVSbEE9HwBsF1EDIrczl97JkZ9/OJVqNUa1nkG",
+	"hZ8DV14SUqZRBLCjp+9sVNkIqlQ7QPAJF2RmKlmcWAQDCwlqBK7X5eDOsF648iCy9UQ0yhSkpaE7szE2",
+	"c/Jxw/B+qiSsXGGrUCzIhSgkPxyaxg9GEEN+4RBUUGy1v6C/euNBORA3bH4dBgsz0Aq6TaYBEY0i8geL",
+	"BfZYzWrsXyVjYyPn3EbhfLcebtFBeCKJWy62kMIzU19aW1eY4G1Ykg3YGyk16Xlo5BmbTv8TcWLyKDH6",
+	"F4tiYDVAksvlsFqQpqsUs9cM/4m2r8R4THnQJj0Qhj2bCId9vyG9Af3E4C/BH3tJeDYKbxjijghelhmf",
+	"O+t6eitjb0AQ4Ig2jDGh3TRybQLZ9pBadojL+mkpi1+eyInq2L1TORPVGpM5sbnX2umcqRhancrJ2V1Z",
+	"fgWVEtshkx7aBz3MQaGaAoqpYdow4AID4kZpfXzeU5Y/unyPrKZQusbWZFI20ABuBf02SVw7rLBtNp9q",
+	"2R6YKmAcRQVgxzd8ZKGC4ZgIa80La4UXTSL7/HNs5JZKxeJWO6bjOrmIOO+cLgQ4O8s+krU+14glLVyt",
+	"nJa/1oo52Sub77wbGlq96endC2eQMxbWmoGTZrD5DNwUt9UzSO9ePAPXTFtv/PDEVyfaRlnaQTGz4LFp",
+	"uLnOZxeupmsArrWYaFvehxKSPMDVZGBuXTjqvOG51sgzCJubDz+Tk7h6Cs7tC6eRMUDXmkOS+rP5+NPE",
+	"vdWDXxp9yxmva41bacXgax/Aih9WJ+GERSEvtZ4e++S536s214nj2NVLPRbrrV5Zieujr96DSxwefX1L",
+	"si82TJ8rrD8AgxwzRcNoQbwrlKajOPgZECuORUFx/eHqMnf93CO/T1k8JxMa0zFT6JxB6I/MPB33amka",
+	"iQkorDHcMJu+bSMQJl8DoRtW6sJ2vvbDnxat41KLJZ4Tpm/yIPGKWaBazOCtkVMY+iSiISc/XJ6f2VAa",
+	"+CNaO3t6EfsRG5NA+NMx49gCs8vliE6AaDBKAHmyakQVxuKoAVwkYxaEFPRvU2wpJ1GI0UIYVaKad7mp",
+	"/WWBqWCQZc5/hMZZugOe6Z85icUwpuMaMRhoFjiTPG3V688OSRFbzOty52Ln7fPTl+/P3196pAiolrlm",
+	"suqyj9u6K1KCoOeRAgy+HlXj2SEpafbndXmx05lHkta9HsnCNXvExanWL95+dtjlmb4zHslBm3ukADfk",
+	"keOTN6cfTi4yz7loth5517l6lf6qv9XS33p7cvXq/NidhP5p59khSRtKeSTTZMkjTiMU8w9sJuKRXFNW",
+	"r8sLWJTp+O0i6y8e2ImbJpzkaavRfHZIsq3x9dVte/Xk7Oj8GO/c0U8vW1tnChaVlTxtNQ+eHZLTs6uT",
+	"i7POG/J0B6jNafbt5Tty63u2n9W63LkJWn2afLHStt/Y8Dv/JsTsm2Fye6bRt/WElvb1rpEzNiM+4BKY",
+	"xEkaBEkaacLIckepjE0GwNQXFPYyrjQfZrFhlpbFreUCcWVGxgfSLHGBrMmtNbMaYVr1ILwjoUq4B4tl",
+	"ruAsFQ9kTYa+3KF48vuURhhTdx2KZZJpM/ehXJDm7Hzw1dXVO5JWcdgPledsl1gxmXx4+xq75h6y6czs",
+	"y4TXKypHl3pzWXlSem9E5aiXUm6mfuqJdEqrnJQPOaLNnd2Kp//Yaejhj8bUr5rLmdyL5NbCCrqV9PcB",
+	"/BKDfD2oiZewEC72cA49zNbAaWpS7AGts96fmgZdTN7/uimgXxHD6yuCdm2WrXx/pC1NDMsyHZ9gbgQk",
+	"mY3YnZe0qonNX9M4MsQm4iR5faJJmA9r5FxTZpe/ets58pKYAItNNikUELOJZtBPe9UqhvyreKU6CCPW",
+	"e6ZZ5S2Lw8HcOYw5MXEw2N8N6vuN/f2Wvxfs7hzQ5oBRWvd3dmhQb+zQ7f6gNWj0m/16f7/Z9IPGTrDr",
+	"N3b69UG9Tuv72Wy+RnMfykTsv1vbf0WS9/0wtdbPXb5XXabztEwY6bInHZZ7/2Tg5QmkNg/Ioh8NTOIQ",
+	"lksA8eozmy+oq0RsSP35dRTesuvW4MBv0r2gwXb7+/XtnSxB7DSaGYJo7GbTPf9/1f//p+82zQ5r7GrK",
+	"3mk0Sefy6PTUrdu1h0hOqH9vkC0XfWQVZAotxUtZw9I1ekxmXc3w1qrMT7PPw8DL+AYQuvfxY7nL9TSc",
+	"DupkEyb0pzNJwxYIeZBpjgrRyAQmW88/34XWTKcwGjFVvihTR3om8tlrp0uS5Kthkz9Ty3FIeuwulEri",
+	"rW4ers2g6nLUwQ9Jzxd8EIW+Mjc7DVMzrXT1HDCJxPRRzbZQPezynsFYNi+KxYz0Y0ahPbSWWZDjiYXM",
+	"aiaSQK4xLUqSZrHeWk8EcZ5gmJUUmjyjSaWPlBRazxYiGz0Bz4MPejTEkHseqid1d5vvoZLi8bG7WXoc",
+	"uYqFnDAf69OBw5W4zTg5BziEZq1OlLhhnITug0kfNsjf2NvdbT4ruiwyMAvla5GBakg6BYEiB146bawl",
+	"6aZUwr8lnYG9khf1lGgqO+xyaIkxiOmYYRA+Jiqeaj6u2cXdHDsFgvH3MQHa8fDwYG5PtkzIs1mpM97l",
+	"mCwQxvbMeSZarCAV+ZYtyOPZyzJyp+bXdV+aTtULRQusC9qv0CpHW8N8ThI2/5hVBeXDu9aXr0dhWVLY",
+	"6ZCLOAdXgHnX1zi1VX4/vGsNol0In7SaavHRZWSL+7hcKTfvtu3qIac4NOCIkJYOKQ62rhU5rxVVlTJN",
+	"3JyVVaLpPpKoiL90N1mSP4ZTMzIdlG1TP02g/Js0DvYyTKqxf7BbP2g08wb0bqs0+hhugju1zuf3dup7",
+	"u62dxs5anwfFb9kao2boEckmNLY9a43+4y6+VqUlU7IdM1rK/uW0v+w7NmfHESVTqcSYxdVWs+x9U8li",
+	"q7cvemmikK0VkMqjGyLdlx2/N4zeXLB7gBl2CpxrADDy+TNnYD5XMz54/M/jekV8wBXrs5g3XY0oByNe",
+	"pR3PEI8xZSuOyjQUorhMC3XGTjSjc5l0ks4sCnxYLx7gt4JWZZBPMyUIIGFD5QBqgtehtnJRlkVp3jrG",
+	"aTnZfM7YN05Ol+tYdaf6sxbuYgYw4pTQvkhrsNpJYVWzDh7XUJ9kbBssBqShtepWvcTA6XIf4fOd3zxT",
+	"4QGrY167U68byLi0O10KQ5fzGX+u+EKqa59xaJRV0SrAJKJ6DpNYGO+QuxSONzddwbOFR57TAnq6R6Y8",
+	"/H3KCB0LPkyzra1pkHQGxjoWbLIOWAra+qUxcDuFMJT6jxquWXNnx1mYQ00iZevFhTZ4Fety4Jd61YzX",
+	"j/HAg2/2alhXWqv18ELIAQUNWgzjFQs3l/fAZ1mZQzTNnZ2sUZwttPrP9q//q9btym73rl6vdrt3jRfd",
+	"7t3eC/3nwYtP8PuC3/6lf1n04LP//K9ut7bq9f+18OXfLX35ZjVeALsquKIhL9kZbDRBJdFrZ4wjIC3j",
+	"pyxTo07f3YJn7fTd7a51sOrNOjo9vtCfAw/gIdQUGw2eRoIn1iHeLwba3KyRDu9y/cLqmE4mLMi9VOq3",
+	"4Pe4gVfstdtb9Z5Vn+A385kaea6pus/mggeEdrl5zRNJIth/8jRRubearWdA7eXnM+/qdUiqdZChqGbW",
+	"y5JU49Xan757uqX//em7Z/+5qd8FZp2uVZwWGNj9cgfokdQVvbXd1PentkW6mbIMdFAZKBtbYWeXCtgB",
+	"wM2OqFzXDb7VaO5nXOH3o51Sl0jGW74Ette0w16pXyUmIzpB2liKEoOPhxLF6Bj/l1Ou0E+QeLkp8Ncu",
+	"Byd3WumbMCugWzQTC5wqo8j9w6kezqlgt1+XQkUn4OhGwDmuJM8Ao4exCfi1oWKjXAjGzMEkAhBUDCJb",
+	"1KOyeswFhuLrjKhNoIUSAtleK03Taeq37PUpsFFqEq31fqeF27L3J3kJ6eoIziQJuR9Ng6y131zrw2nT",
+	"xRWfdnCm1IiNJYtu9dmMM5XCeTOqsbnPzOxjuuTp4rijLdNvgTCX107ALQl0NwJ3G7UtjFE53aCUAuZ7",
+	"31IKGMoGwNic3alrfxrLskp8t6gC71m/qAJnkWGaP29/+CN4eaB++elUnR3/cHLSrP72oX/Gw+H9Syey",
+	"8y0TVaZicUBMi+hHwtheK7Cb0cyxe68b4NWsCslk7Coxm4Dqr6QFYKnrIQFr5a4s2pBBBnZ3HcCVZ1Q+",
+	"bgGiW1C9niBIehWkfN9YJZb3cxGnjU1zOC4YJH4iScAGdBopCHqHLAeC01wv8/4+odqvFX5N7r6WakkH",
+	"yWzIVpnekfcC0s2d2oRzJ0CqTqHKwkYMMNN/FzS+zEHJ56N4qHlncfO6PBd7WB+873yArcDFjGdVYDVi",
+	"8y4H7ctqXm7n839jqD4zwXuB9X1lRgKNgNgti7scfdnwpvGhi2aWJqGk/CUBG7Euwn6o7dxgHPJ1eE4C",
+	"Mtqo2/9kG/Ms2IAHMqnHx66DN4IdBhp77iwpMQQ5WoYP9xdD2KVFPl9p9GVFBe8yHUwK0ltrX9gUNTRg",
+	"iibzc8iUQYwrqef1p3HMuLqelHqc66CsWMUPPNbhbRYRfD07BBjK9YTFCz50ZbrnG2g6TqjtBrOp+N1U",
+	"nXUcJpKOATEPHZ3Oyul3wsgKCm+Xo8bL8yHhzi9sJMf7ncFxk101JvHgtMmO6z9e9XfPPsgme10ee1U0",
+	"ggWSC7bCpkqPqfJHDBtQl+6QhwDS8K7EDAYY6axyub25IeWO0svST2Gfy4T7jwkb2QwaGrj1FKDWfBpF",
+	"KGunErIrQMhOWBwKrdzB78QXUkFiD5nyiOG+Q/cwbZwUzkHCJ4p0id9E0KslH84WaSJTLsQqS1h3gXsX",
+	"adp8YB3t7R3eimnSsZLXYkGyQQAQv0YQUTMH7A0r29YImDF2Y3JWGuTpW8EDOocUyT3P4KcpOLhcjbwu",
+	"N/cpQbYbnoGCp0SORKy0ZNV3IZ65Xk8wJwI6PyQN4IsBnedkX2OZ6NtuLF+0HNEmBZl2q9LVWUij75JV",
+	"L8Di0IjxgMZm1aw4x3dCHCkMeDgcKfL+6shJPQrovOJV9KICljpXo2yeEV4q4QwZWbrZ0bknRiyEEQ2z",
+	"cwAxPVst2OUW0lsZ4BCD0Gc/VCMJfNANYxNpWtIZ/ETUR/NC8J8j+c0dyRpppNnmf9r5XHgmL60ZW171",
+	"gj0CBoQuKCCP2ZiG3ByiRWQFLwFHXihLCOng4GBvvTSUmEmmVvSzAtUis9OljWDqjcdo7ZBO3x1c2WKn",
+	"Fv09BTUeS5NJr5VR032pSqdqZGDln748uug8a5Me7H5PM07BfeZhV1CATaWAWzwLeSBmtsVDj2zZR8pq",
+	"KJewDRyUsb3Tz0FJJ3QesOwDP5hjH2tYYqu4RnYi5YM0YTuEcymMY3fpMExbinscvNzIltLEQwXR5tDf",
+	"i6QRRm8srma5NIIPPVDe/EM4DyIct8tJSXb/tB+FfpL8S4esesPmQ22+xCFXoLg/1VcNBnooeE3Ew63b",
+	"xjNTfyGw7huQBo3zBry6iO98lU3V7GVQ13sk5FJBOGPg1K1JQbiA7jMhJ32mZoxx4lOOkY+wkLdCh6wx",
+	"HM5/323+Lm/3W78F+3vDYPtudzr+Y7z/23h/5s9breZoWp/vTG7qO/Xbg99+G7I/fh/9NpsNc6jmjYOd",
+	"g0zMWL/813qzekD96ui3Kp9U/9i8AERlVtq4t/JL7RGtxERMMWi+2WfDkJt0aT0I3MxsuUxhS/E6mM8x",
+	"5dBYxtANtuDmpIe39CDebvO6AYxNtqEyf3evdYCnDR1qXpf3obGD1+8RzmgMnUkgGc7UEc+Eyem0zT5h",
+	"fnq7MdiMvxpNNDTdzRC323R7wugL5OsHBW8psCKTA5rNCXWdpcnxgldWbTr0klqvHJB7t3vXbOj/2q7q",
+	"/36u/+tY/7mj/9yBP/dONt972FzN+EzxT7bixzNr74HSpJeCB9AdXEZUjrAiakkjK6+C6Wjmd81ZgUwy",
+	"HbcW5LalDc6ANpKWT2JAEGcRWyhkI06mWtw2F0neAnjxosujUKkIkpRSzM0H+vnzbdQ869FX0FM28RVb",
+	"CaEEmnqLHO4u1axIkCk0DVvduAwxLEHVlze2q1w4AKx0c50HmK8O7ufsQBfT95KRFtubfSkVBNn+biWm",
+	"tc0kylT5Zta+qPAlcc1lhtXT91dHz6x5BJYOAlOArwjMJHDolQcy9/P6dilu56pMOydjzsjqZgvLnng2",
+	"jSq9obW/LJltubZvx+NlV+jTko25LE+c7xj2memIV7IJQG4Ld8Gal3YrUkvX2YmEYnNdWCHQHIRB+f4c",
+	"rLM/S6oC8KcNMv/zGAHw/IKVzXYJLTEF504bSBNlaoP6e62lcSzGoWSoHyetkSJGb6RHelMuJ8wPByEA",
+	"0A+s0iJpqIVYJ1GLQ5V0VUtbv2WbSTivMrCj6dchRWbCYskwGYiLa0wfvzbZChD6uNaWs6YMEYX+PAdG",
+	"4D5e2JpLn/IXjAVa6iy27oGdWyIE6Vpolg+IPxGjkEME2XwJf4ZM6mzdoQEvQO0CfOqECyzhVfabbKI8",
+	"qF1FeOsUcwB1RYm8w6COSK2I0ihpGWPirmuFU/UafGBxEPo5DNTmTknWjr77De2zaEGP7+uJkKEKbxlU",
+	"TKZzJaGUUwNxC0voJbUJYH+BrEtbI7KgZpJV3BeGyvZJyJJQ5sP6SGYezBJE/t5SmrDrsah5KpYxYf5J",
+	"nh+ZtVm15LiISeXbYnwCC0TgkN8TSS5fdarNnd1Dt2AsaWWPnSIQhiZXMhe/3vpwql62Ppy+f3txcPC8",
+	"89OPP/k38c3B7++vTt/Xv3sRvzz6sPf7D/s/D79fXqe3oH2K/qmXGW0O7QX+uqaT8Br5+RpVe7g6mY97",
+	"ZqXLeJ9eXs6Cy6SavtxbgLZ4EU1nEHKsDUMI6CcAwD2m6tCiqbsNS7T2FSalibk2W2IalzVaPeUmPwS1",
+	"O6g6SvOye77ginGVBfk2FyubVXYqdmfKmzByh+fPqv5fu6RzIZG4xSVmMMYEjxkL0O7Dxd+MdpImB2VB",
+	"ane1Dy0zhUSXAl62bG9tDUM1mvZrvhhvCV9pWbr1ikWRqH4UcRRs9SPR38Klqdf7B36fbe/TZuNgsH1A",
+	"Dw5aDf9gu3HQ363X/Xq9uTUQYqtP45q6U2vWqZq7VpK3XMCjDHy5LYhbWxKk52YdWVBuEnzMI+UEIi2e",
+	"2m0ZpQ4FKdbKasPb05IN6mi3a9vPasYPp9Wgntfl+K9ZHCrWM8jobfTyGogft40opNVjO6ZUAhm3GZ+j",
+	"BWJf+X//9//pOWVWiLtvbJQ+wwa+AnOaOu9O72mh39cU/8r29yPa3ZfT8ZjG88X5sIXEJ8zaTTNG4EfO",
+	"wM+pWR2WcTxOUnxjzSSO+6fF763//pAPr6UoU8lNN+K0mg7HY41+04fb/ezOX5WNv71mHQAopGVxL3eu",
+	"M9CWJzG7DcVUljTK/nPqAERsRmLLMg4hrwl9QRL0AvQV6e+zmPTnpGdyCr/HDMLuPVKUphxsmaULlORA",
+	"Y4Y7wIIepF3ZD419kTQRQQUQHoDkG7QW0O9ogxi5sX690gaHCvInIJl9mZx7r7nZkR7+Au8K80PooUZC",
+	"jNrpcca3NCqFN5XLqoQXsKr0CyMaoDAxEHxrRGGXDVhTjn4ToH8klqIBMM55gz4n7cU16bs4mUBh4MOo",
+	"tFvNYsmv48ZzshNNpn9JlbeVe0sStRYBHygaL8Kt0j9ZZc/ukEeoPmoRI+OQTxXzsD8lxv6hbBfzVx4v",
+	"tR/RdQojPE62BE8+7gqcIVxYF8WxucZaFEEcY63y4efT1fcMTS6k+1NLyytCbu6qykPDEYBFACMb5DKB",
+	"cLkrXkWvN6gsLuZAulwwhsXCPF02LJHXTAoK4pwN5kGSBW/TI1Qm95bIkA+jcrdeeY1SFus0/ZaIgqRz",
+	"zGHaWR6CLQiwgxzU1BBzoYjQDHLO1Lq6scOMMupRq6y0yY5scdxUsxjQLSF6a++HWKCeeg9yaXfrHtne",
+	"rdf1uYBA6cq4avFkbgCZZ+svAAqlJL4GCCkzk0Biaq6MdBEDNF8TSmzjjfAzNs4cUp42Q4L96nLX2VUj",
+	"JzSOQmdfkZDriRPMRmByHrlxPibq8Ir6wYNzV3A1SvbUW1wa9gEMk6NSUO0U1dl2j4Lv6lmNaQSaRWBd",
+	"YpSYNNe0HXeE3kDTJkoMEqWty1OE5qxOk7bFC+UzzyqvXhkmNnnay+JquS1RRZw2Hs4Vkjge+swXn3mk",
+	"DGM7C/4MrCKDrY3KGdZC4Zy7HNhxxutnGXSyohWvYlaj4lXsalS8Sqqul0y54lWKQ6x4lewYKznJm3Ep",
+	"2oEUuCjSgQODdi9wGwsM+t8ZAq1k4x6AheYLqZa4LZw07pCb5LxMC0ZgqoduhmLGQNnZLPGmXsa318Ys",
+	"+ivA2u4JcLom3pE9NYuUD1vmarFc3OI31Dv0ht2w+SF4hbJdna2GF0ri8o3ydgjLZufw+HS7lraaAzPS",
+	"LZC+h2yOmYrn1wBSv1i5eBczmC2ctQxj1YuTZWxJ2cJMG9sTKqWBwAdrB6wg853seVsPZmCB1m13MN2L",
+	"HAt1e5W5JGPVaNigMtoxjeGOsEH9phyXs1na9f8jZB9x0sOWmyRUZMigsiOa55sOonh1SA+QrSaLbcy1",
+	"2tsdO0+s3eG60E1vsxrfNboEmy+8j6PC/uinl2zLMYvCWxbPVyP1mo7pRGDx6oyCO3dxn0GqFBtP1DJj",
+	"3t6CmSj57rVl9LycQ0OjlfKwemJwmG+SAQ0jzaJnVsQYrh2bBEEWWLukgN/MhU0iNF7ARr2UJ8N6LYR4",
+	"pNMgVLimTyTphUHPFo+E6NIKzNboX80iV8NgQaPZve0HgRMPQh7K0TI8ABOrMYNChRjqy8h0kmRnAI4K",
+	"3hqqVUgAjc3cBVDNZ3ZvjUR6u8+hJMG0rCmVZq59ZoswH9GvscBYS4aXUD1YYIdkrwmuFmnaIWNlB7Yg",
+	"1oM3rWsfeYzrYADkWERqjS7ounGVbbeRybDCA7OoN1h2C3bq64kyG81cl/de6fvz/DE5pOZ9dm28lIHZ",
+	"LV2DjS6HhjF3IUohttZFnrppg90gedE9kWHy3P+v6LSbTuIrsLR1IWNKabyYR6P5WciHPZOOJq2xH2eY",
+	"zSHpJfyx1yaUNO/urKjwAZy9h2Kn1+5yyzzTlCL9XqQHTP8ai1uT6Ih8AwRGJLIY5mZkFa06mU9Duo3+",
+	"TNYmTu8ssIMS7WaxLeYwp0Gu+fcVi0zbHTkSkxIwtEVfTs9n+XdHdDJhHFKQTKpBzZjR16IPmAq44IUU",
+	"Uesf0Yvb5T1zs7FynbdFjN7AOyAPPIVltWl22DcKe7iV9I0ym2HflqLE2yuYw+xegQhM5oobn0nuYnI6",
+	"zl2x8Zzs2J0L+aWxWXnOKKxOnY7UXinek47UXglYxLJXFJMqS27F8S7d/NKkBa0NGb2ephzDpgRksVFq",
+	"5Bz7biSKnMFjMC/wKWQJ3TLSn0OxUBgTqe1h7jPTsTfpQoZO6XEoZciHhQSDhetup/ppMy7sCCeXDRfy",
+	"O8rD/OYlyyVPR5uTpkl+1jm/gdSxL9hQyKwNQLYhz14y24VGiSH35fqjZXAOMPnjal8PtjutUlg6Dycq",
+	"gMfD3l1U0/XZ4UvUy937TtCOL16S6ZwdXBsisMh8zKR7rmhMzbJWow5OdPsbTSylLke5B1LaqtXLZp1h",
+	"3qbDRcWrDFEh1S/TE8qwNXuxzN5bhQJXxsrWatt1PzeDGer1MoOE8pxFbDQbBN/XjFBOfZ+xoICVlsbv",
+	"kjse95SUGc7v358e3+5hhtrBDnZzKFMdmw+yhkVkawKvIWBZMg59Gc+Yo4tD8ko45DZh0gTW0rCByK3h",
+	"3AKylK9c654r92f6l2AF9SuybC0hWhfwzeG+y/i6UJt7Cl8hwBGqKgW2P4ypz9YI/W60l16SQLlXSAIz",
+	"RbSLYw679db+qpBDbqWzk1iygH8BXN7DPakP5Z0Lgd/uyTw3PxULt2NxArQzqYmAaJ0SNdKDhOeeZ9GK",
+	"gPQmLKZKxLYWFvtYg7cFvLBpvZjVbcWM18gFC8KY+SpFfhqIchBrm2QNGl7NXIdcazoJb9g8yFlz9VYh",
+	"aXaRfv8xVCPMYHZVtvVQ2Io65Od8Sv+CDn1A0EsO9FOIGsRMTWMOaZVOo0seJHU7WQkzG0nmX78dvP7x",
+	"IN5/+frn3+Or2W/v3x3vn75598upaL6hb+jlLFfpq8+5k1CM7/i1U/2FVv+oVw++2/r03fef617zy3+s",
+	"Tn3AyRYP/ydvkQ5s+7TLJGMh8TJjTqIciRlH8AL4nmT+NA7VHLsnwhpjoKwzVaMyZdttjwFpGZqcbGtf",
+	"bGFTuavSSVjNlAhQeKmmk+dUhn75268sGJsdvKkNnlApZyIOsNoGQN6hhCGUTu2H7RRZ6esPpF/WtA7f",
+	"ZTRm8fofpqQPTyRFNOkH4Hr+C18g8WggMIDJFcX6JbMkV+6xtm68gE0iMR8zTGrKDglDaB5kwHqGUXtG",
+	"5Hmmkg9o12CtmCYhstblXf6vf+l5Mq5CrEGs/etf5JLxAPPobxh02usl29QmlydHFydXPSLiLu/pZ0Uc",
+	"/gGPtgkunL0FcRVMxbFbI0CWlAh0eaFGIGB+GDCUPNSpVCCaVx5iXhYumD6k2OZF2S+TUHU5woWEXE/E",
+	"Hpsq/NwjT8FL0IaYPHbxumHzZzXS4c5L0f6Ht3Chb+hyAIqbjebmtQic0DNrCp26pV7LE22AmFb/oSQ9",
+	"yJXBpd76TQreM3kW6BvXq2GKA/SfGHSFxiy9tJV0D0PnXAASwkFrZ49MYtGP2JgEwp9qIqmlryFmoFkx",
+	"nsRzu1xi3YF+5ZhRrrDXZCyGMR1bGnlBw2gaM5uwGAulIhbo+b0vkUXGdkO3iad1IhfxB7EiSJ8GuJDo",
+	"juNJQT1gKraaB2ZhcKDFNvNAJhdMxfNqZ6Ag7JvAdHR5q96okU66oRYMQvMHZmf13hSJhXwyzTTwgXkF",
+	"zI+oiWgFU9w15hSUaTns3NPltoqP/D7Vez6hMR0zRIrUg51ydjdhPrQSE4EWPTDRet2M5i1TIxEA0XTI",
+	"GP5h0qvIhKoRiah/Iz3y6qRznOT5exjobtV3yNuTq1fnx5kUMb2A+pBqyd6rkfN3V6fnZ5f4SLPeMguM",
+	"P3tO7hAkZFCH54CTjAYBOTq/uDTt2cHL2+UiDgEBxIIgwPGrkRculpOiNwxc2PHcTMxM+SocM/mvf2FJ",
+	"w4sjsr29faBPnrboTcEeJBjjSMdhFIVGz8WOqEYAd3mvpOM02EYG/ykKfWb0C8NlOxPqj1i1WasbOyVV",
+	"dWazWY3CzwAiY56VW29Oj07OLk/gGa3XhQpxPN+dEqg6eEs5HTJYr86704pXuWWxRBbdqJmHxIRxOgkr",
+	"7cp2rV7broAGMAJhunXb2DJcFo2TMu3lAvQSAyArBmZRkXkkwSMw1dMNNWXIFvcESo6wlJlGUZcbONMa",
+	"+VlMiWTMZk/B+8ugpA8N4bg8OklihlcK0+sgRZuD803HLAB2iXkaQARXJipks8xRiEF2CzB2dO88kaTn",
+	"wLb2lsCzJhPyEMIFXBluG0bOaoYrJ4UYBizVpGvC02l8BVZTn25sdAq1asbLASzDKIrsjvoqmhvcJ81v",
+	"QYtChosoNOBpqpF3dJh4lrs8EKB/D6c0plwxLDBok3BgcsZAeidbkiSTAYyvKzq+xyoUTNHTw9W7LG4Z",
+	"mU6A/UC64E04AYwPTQsTPYwJ9MMdMaJFfuIyhzOTSL/ToNKuOOU1QLSWty3U1NNb0KVwPkCtrpgpHs2d",
+	"uRlwplDaaDEHkCpQHoGvprqjiTcbdYuul9V1iQ99KQ7koy3JkUwluNyaRLBa21a599qYV5RWXiHsL6KP",
+	"mx+B5KFCw5SNdDkkXifFWti+w7LxrM1lTNayKac+k3TOxUSsFUsMWTUWqxwnCoQMLlnXqikgPJQNKU7g",
+	"K66TV6y3IQXgi6VDx6oPUOYNfL1pb63YnTokPpWsKhlP0ALcjnELhq7/59q+LDPs5c2aCrbYqlH39Jew",
+	"451JUStOwUMDJeRDmItT49abxGwQ3vUg47YXBr2EX4WqRo6odM0bEjFtUZL+3PwF9fEoJmg0GdG+Nlqk",
+	"IL3/9//pAbx8l2v+gwKhd3nZA94AX9Svza5rG3J70GpUNFae5i5KEAqQGoaVGIaZtHNK0hQN1+xd98jT",
+	"Hr25bvaemUKDmDH9BzaFQYnBAB3X6QkFb0E4P+c1zei3HmrrYZCsC3bal1ao1MhVUl2fLDxNGzdqblna",
+	"GU6PMfqted44er6IBzEa+6OvSjtpW33IvzQ4Ikg34Zh5hotowjHVfVALmncd7+XUo18WzMh+Dr+Tmdl6",
+	"NRnrcJ+0SjI/nQw6W2mBpLEY3ALJ0rqS+v46002Bjx5twhlJsFHx7GFOxoAkRzmSnSFGhErZcVrAuYmI",
+	"yIzZ6RGaHBLTud+2IcFW1hYxBqegdVtnCl2eE4XrTkFvQzjkG84AIE0yOqLJTjW1SqgDAmi/5gEhnzLD",
+	"mBJg4xs2B0xqeB4Jr8vNecAqOcB7QwOWz0kvi2Xfw/aAMOtEJbXqpBikvV1QxzWQtyarmwG31/p32r7X",
+	"qAlP0FtDThVhd6AwSNKDD9Y2bylQtuCmF8ICJtYw8YhNmBiAdqZqrkWjdnyMNJLCpLNCw5NDZ25mA3MF",
+	"2mUjNz0FSk7s/WBUy2eCk7DtwaCiUX/4kDTrC+pK6uXDzfU+WHvgKwb9CbCawREOlmOzXreuRQOpmvc6",
+	"6WtmtPCEbbkhERvCeiE1JcM2QhGoJlsskJ2yNCPk12z2hOa9O9X6LkQpG+3mfnt7p1bfa/7iRPzM2U8F",
+	"GzxWbsBXMOC7bpP7bAezZcFmp7/Nl/QkZJoLm3hprpEn6kbZcp1KWmmTBRpJHZ2VT2mGrEEMAPf8JNOz",
+	"JdtspVFsiwLNod0uII0v4E/exAbK5ATB08XiXbvtpiGe8fno9x+B4+QIm3Yu+qC5fyt78xev8lPVFBtV",
+	"T4NVD2fuhXG2kLLLHkpOwNZzGvw4NdmrrXpj9QPvOTV+bBbgQ9urH3oh4n4YBAwTb5CJrX4KHMOZcAqc",
+	"IDeQ8usnzYXcGMSvnzShpGdT71/ixdcaCR0C4VlPlCa1vKMbzTlDl1+8yqS0sO7I9KhCNzvEu4zDKQ0U",
+	"1cilQpXNBkHaSQsrrQwggi6q4F0OUHn6RT4FO0OOxAzSdoY05KZ0pxdb+Oeehw+mhbAJonL6OegP3tXi",
+	"GTqYgRvJVi/28Bj2ki4UMBHweDoRCAeHyAYhqCQDGpswUpc7AOEWNHyMHjI9IANbDG4AB1A1hyyuHzy0",
+	"4EXGT5Y+DfVaEKEAZz5ADxq1KvWPFdwwyGqRXCqezU16LoL5hhxfjrXSgTSQUtYZDiNAS2LucvtV3PqX",
+	"SikX1aQOoZ2QBdoSyH4PdX2tBSWOxs67U+PR44LE2giUxMCuJmPJofOu6lW3ztDddmfZ7vxmUmPRDyNW",
+	"pZPJQsmQVAkanHjbUMR2AjHdWwqNx9LbizDuu/UvrmzJAVdtzPpNud2XbADZpIzmlIjGhiRlcyILeoQ5",
+	"hqjyKqtYSDDwjV6cRImTPf6GlIq/RFUw6QuPUBRc0Do2JZqSRI0SrcEIJJsai+l/Ug6mUTR/TA3i5IoO",
+	"Vz0E93zxKm+Mg3HV/cl9D9NQvEoU8hsbvXm9uNIYbtt6ifd88czd76VRw1c9gjcmcGErP3SR3GaBvtZ4",
+	"Jrnti1fB/NuVz7xPbrNcf77ymQ/JbRtpeBaq4c/T8Vr1g9VPnAl1ZNjgn64W4och6Wtm1cMNtUNkP3oc",
+	"bjRy6/MNm19rvvcFVcaIlVVDIZXJJG4yYfGY6plGUIThGy8f1LAbtdJLgyxJ9D0pzuYQzQslGcSMocJ4",
+	"CD/EYoaJhzUC39T6Fk0iGsCDTNTNANGAxghZdTY4RqXgXkbBTZwufRHMMy/ORHpI0nUWL0tIDxGi1uVX",
+	"EObmAt+Q0UodFdBLM2sgEgsBL70kRpN08Fkc5Ag9tTJ9EH9J9MHN4nKv2VwrfBCU2yyEt+Lu08FbqvxR",
+	"pSzINs9uOezZYRGmvOhUyQKEl4eiHhp/ergnxQFwzCpBOSIHhxgXMwIDfmytp/Fv7UophhRzm28W2R1Y",
+	"E1ZpPzvdjXwyFpBoY/VomVIErYBTxpQmZWSU3r9EN/p7emJa9dZaUvoFwC3rBxrN1Q9oywlEyl8g1i9s",
+	"AufDZLpXnlD0AqBS0d/Tn2N4WUD4WJ/jGumgayJFVM20TgqV5mEQxLV4Z10OtQ8x80HyZ8SyeS5tj5UV",
+	"ZkOm/lxJ9nB2n8Ic550aFjHPgEh+i3btv5mzPAuP7K63Q2P/LPXfW5j+I0S/RSH650rEl0zdXxwmARCw",
+	"UIoREGM5JrkLTgeRBIl8grBth6T3+Usvb2xm2kmGEjOWMLkViBfM0GzgP2MmQoSiRt6KW21+6oczKUCQ",
+	"1WDTElCshtwkpQ6magqIWTeQHGaTT0yspZM1kTEe02dm/EGXP23VD56B4WrB0tsEkzmsDZyoAG1sFlVi",
+	"0IduJj0mnkFT6Zr7Vsg2saY0VUlqMk3yKk3WJaZUgPUOz9rWOTilx7Sxbd0MVFs49yY30CAoU1rcLoTf",
+	"oAX+6SFBInanGC9IW8SjWh0hahTCLCjCUaZl38nZDBRN931F2VdtIutAEsm+49LQTdp+Lh2Yle9AzF8A",
+	"yR9iLnlN4kw4nYdtl+GUrtx3uhEcPo2ijQWdqcZdKxJTv9e+lXkhFu3dP36HB2ilmQ4WLlVnPIcPWm6T",
+	"E/7f2Ar4mhplUsCO1uzfQr28ZyzqW4/BbOrdWSdocyT4IDJNFb95dxB++MHuoMUhnq1RKJVA6NchUyua",
+	"hs2oJFS5ibYqHLO2LRGAsjQ85x6KVcykBQCuyLZT8bVG6yhgJk00kxsg4VOQYmOQ9qGSC2o/9edD7ocB",
+	"IqaH0ha9MuwfZoCTUe2DbpCAKmtLUYdCBJj8e6oQvm7KA9KfkykPhFXCrZafZPoA7l6XR2JIYuaLWLN5",
+	"gMeB8opQkZhRqEboU/8mm19E9EOBYNJ+EXtz2DWlkeCs3eW2KBhuBSVY0nnSjDMFOcdMKShdSgSOnqhN",
+	"t82gBD6RXW7wlK5NMYqBmwjEUqfcK0MWD9FxS/oehmOo8gROEgruGYihdHYZ+AVoP8odY+cQgijlAaNE",
+	"lNW1KFtaBkDVvRL//1Rfo7HeLi1sU6nHUVMB0LNCGKcA/LR9xnhi/dk+GWk6lSpfLCv3fcFlKHGYqPcZ",
+	"EPW8GgMvaOwWmnks1xqbe9X6TrWxU3jMaDG0wbYPdqqU7WstZme7uj9osmpdqzb+dtBiO0tydO6vkhRa",
+	"BBY0P5ukcz1k3JwYaPxkrhp4rXRd9nMT3FiTMSdwfYUG297+k7v7F+gUyV4BWutf7SPL0MPm3rIlykIM",
+	"feGX6ApGkKf83PhV0o7u0m3pztM6QdNE0dUIoCbn0LTIs5cUluUAbhrC6do8Q5TZhjGKaRRg4++0AQ46",
+	"+ajyIMd4nqT/Qot0KHp417k6elUjR9g9CYcrBgZKBbcEsAhmNA70TmD2ij4ycsJ8dYUNtPVFA+XS5Umf",
+	"bePhggZXWj/hItBqkoUPa9QJgn+Dn+uHaTBktlwO/FHQOjVU7WIistF3sOAequagGtKuMqbDmLpk69/C",
+	"7FtfBIxoqqQxk2kVUwLTreehv4YLgc1paKi3h8Us3QKzQ4UeRRAppNkeNM8wJzzBqqqRq3iebiuVJAfP",
+	"iwWmS3WVC6TKf5swohLi7RTd0aVS3aecBMJpKRkqUApdKa5/vLbLlngM0gu/fnZMfTicicjfryQ3Ov15",
+	"IJkaSlRiMRESO9wtT73+tCxX2fnNDAUoMjeWAyuFUfty3qB3pfCLMWc+Jfj65k316nb9ql5/kLxFKlom",
+	"bgumEOb2QDHdP2L33znGhHtvQKdSOQou4UeXoQmyZXlVzoWTosjZLAfYZtikgogMBp8cQEqpxEQmSRp4",
+	"LwD3JMUmGfxIU8OKRdcADuIGnw4JtbW+UcBiRHm1H6iR08Drcj0lzwIIQCnJLYvn2A8QLH6p6HxxMMqA",
+	"ihOMRZHzAVEz0eW+4Nbstwh80jaJtLEmeASMbwPXbYNwWr44Bf/wa4p8ADLnUbM1YQomptXlYzo3lyyS",
+	"SFkeJ9zw94wiBbRQ9RNglyBEmMrRtSvTcgCtAJ+KB5tGJe52Z3/T2nNwjlgcPYRpszRHjMs5jerYQjRt",
+	"GA5ZYzic/77b/F3e7rd+C/b3hsH23e50/Md4/7fx/syft1rN0bQ+35nc1Hfqtwe//TZkf/w++m02G/J7",
+	"SBvkAl9MROhB+gSsW0lBb8oXEk6QVJ0F9M9MnsGdZTyQubBD6981zwYZV/G7zXuk0aws/vnl558+fnh/",
+	"dXnx47vzs7dvXv9w+urli5Pjo+edg/293Z3Wdmd2N7/884p/rN8hARXNnOf/JrGT+9XjfN06mb+HN+VM",
+	"qAvTbeTfIUbzMrxlGe9L9jg8brhmaqvGSh0wz+cWYSN1rDRb2AIB+oDrv1wMoUKEZcgU1JsRfHFf600z",
+	"hFKacmXcMyMLlR46baJ7UBALqEVl/cWdDq0eNm2BcnH46jLjHqvfvhklCfzx5wNbk7fyfugRsMH9tr98",
+	"8sjD3Q2w+zn1YCZMuzls+M7iW4gxUUV+04ovwH1lM5lT/A9okN/+nLRvbjdzTZjbDc/0Xm63ml/S5vrt",
+	"bc803l/aDNw0J9WPOl+zL6y7L6yXvjAf0bAvrOvFLPaA396t151y7piNachDPqy0Dw4O9nZg/ZmS2ZTZ",
+	"eiPvb8j7JOzcQCXY2CeRbfS/QAYDM3AO2D9+iL9BrqtyN7Y08I+cYW0fxDQIVTVtgLDAcy9IAJ5dRI5G",
+	"ZwNksLowswC9h93pssCyJMGVvXJa/HW5Awsl00Y+Nig+jLWpji15sPKRBm2Eg1UW4MsiexnrnsouL2ky",
+	"aOFfscFgaJBfFyGb6hU5sZ1JcoKlBM7ObSrsKL5gYtqWrQYA1laymuBLSVea5RZNWbQaN78kXL2o6eHK",
+	"SdjOyE+kBZVx8DMz5k/ZeNBQWpeRmQ4zC0Zl8yz684Vri/VJQA8Wc7y3KK7vK7H+yIAMOvDImot2E/Jg",
+	"8afDDapR7bfDJUCoti8IdJh0mn+bBIVi5oMjkxZlPthsgEeBeTQDzIM6loytuc7YsMvS444NPZcQRLHA",
+	"1MWzq1ndmM7R3WeSJ7Dtpl2usu5SjU3P8TLIyXWPspb6EC408wt5yhv/Rgh1mDYelEXIhkIlTiz0Ppv4",
+	"r+X7Zs9hgUoVWHNUbTJ/xTN8w9nc+tLNNfFNJ3jWgE7BC1xnO/styKtBVpfmun+uDGIxLvihlChNg8/6",
+	"xZZTnzYXN/GjlebeL/KIpa0pKu1K6/UvzZ9+3Pmw93b77N3V7sUPzY8/P98+Oj55oZc+pEkXlI3AixL5",
+	"vAl2XdJq7FtQgR2fEpDjydL+U+jzOXdu/Af/Lot/5/TJzwTk9OVlmjBWclhVeOD0qVioCr8QMeHDkN+R",
+	"nr7v2tB7zyNXMWWD8Ib0nAyQnkeOaBDMk4vXFK+e8Fsx7/IeNKyfqtEfvSRRJQpvWJtIW7+CWROY2Uls",
+	"4wHbdkPzNWRxVi1OmxMIbvDzBk7ahmaCzXodQ4PJqxM8CmrAKNImP8ua+/S0wm/beEDqqu+ziYI2kHwO",
+	"0Cem2wn2Vsn3QulyaOuBYOUeYXf6aWipO2GAnAe6FcL49Wqkl9+krf/7v/8PeJTSfg+JOg9RvI6eq233",
+	"MqISWwIHjKtQze0iplFCalbEhiBpEFj0wRo5g15CUBFmEPuh+o/FPuOqyrgvAhaQ91cvqvttEjBInlEj",
+	"NsZQrB7NKW7EkCo2o7DgueyXkg5PsH4SiuMA5NrumBEyJORd3vupalqssED/1fPSmWBWDjxvmuxIXDDT",
+	"tqdNWvVt0zvCbaBjWi8taLgDanereaBpq5dWP7HAdBiSokbOtdCdhcaeswPv8mTk0tIFEjCiYsNAMnkl",
+	"CN+IzeoQIN78Qxsonumbs93lnePji5PLS7fpTZmF5xzOVdbdZQ7OMRP49Yhk+mlo4TMnckJ9JvX4sGe7",
+	"1PYejUDjlWgXjydqDrD9Yxpp/UkrkNiVKg1b67NPqO0qDQrp01Z9+xkukRRAc7kD0uUYzbRTaTvAlz2Y",
+	"g/4DLv36Kf2z/gnQ/XEIJvndF+MxBYTMLm/V61b7zbXRAr3SojY4Pa8LWbLsbhKJYCm+N7JjV/QnbaML",
+	"rQLTxtC7rXxfaK8i1TwyiOHjBfnlposI1ttCzp81ysG9p3cvLflzMLmT02LIGA6NZ5MODf8xYi85GvpR",
+	"c9QNDQGLDoExP0URYnP5n+Wwu7XQXQBr5By2zLLZDsX4aKt54DQAXGwwfHShSokvJBoNUx5mPBrWNX9I",
+	"GqkJUSOntrl6hua7HIgeYFSh+y1NWB506M+zMpghgn+NwuFIiy6MJhzqk2DPSpcXMzy2n+VocAEyuJ7X",
+	"oyKDLzBhyuB+UBZr+1Fv/6GFBHtMRfSCKvbG4ocuezK58SJxYruPV9+JKPTna7/F3g+6cGcSVl+z+Vq6",
+	"sHNv5tkzY/is97SJ4DjPny/raVx8QdLdOL10aQLy677C3P+nOcThe19Xlz8TqhOMQ2Xjq801QrIJSfwV",
+	"AdY3TDksxh8x/wYQAG2ndmsNQNDcuBUWGAWJKYAtLuTiNDwLju308rClafmGGKGUU63eJk3E7I2JMjOi",
+	"csTQOT7vctOZ0yTxmTR06AKuGaLNeAOem4Bz20weq0Cab9cIeLvwjV6Xp7notobKVaeN+g5aq00LDyVE",
+	"GJJktS4/of4IUBdDmXYC6c+TDHao6LN9+PE6mUTUh8ouSKdDvcM23Eleojm8z9qwd6Z5IoA7avnZY3eh",
+	"VNL1pfcZJJebukCIRSR6PDcvTcqgYOosjqfaOoFsrz5LP+N2B+qg2ZLkBZK0IRICXGi+S30X2KLL0xdo",
+	"sVQ36lovYIqGkeyhz19vfSxmskwrxeGmPdUekGAXzy+mPOsa+5jWPPSZL8amh4OB+SqHXA7i+XWsX5QU",
+	"eaGKvAH0d4qSvcRflKQ3RWxI/fl1FN6y69bgwG/SvaDBdvv79e0dcBB5FX1Oypx+ZhKXrzrV5s4uHCd3",
+	"KhuNHb9RORjs7wb1/cb+fsvfC3Z3DmhzwCit+zs7NKg3duh2f9AaNPrNfr2/32z6QWMn2PUbO/36oF6n",
+	"9f3KJljhSYtgOaLNnaWlZ182h/k+Bdr6OuASMYN3lwB4wIHUKltSiZgyC/B0m0IYztxublqXptg3Oc3D",
+	"FDPcvk18lmKqNKEnKPkAbiVmlXZdi5PCmxrrvAl5kH1RQ79oELIoMN3jII9QYgJOxQoB2/LSiaeZHgIh",
+	"hgIPiT8Sev7JE5humI7fFqSb7zbvTQIrixdSlsoMk//3Sxn483EI/lxtB7cy6cmaUzY2TCjL+j9T7WBJ",
+	"+cGLI7K3u9vEnurQ4xwdWW6Dd2zBx7HhMt6DXTc+dw1IYrdi0KS+9LQdnXQbRlQ6aK6RtJolQwEuByXI",
+	"Ajek5/ortQHugWMUm4555NXV1TsC/ePzneG9tH9X0h6+RmwraG0lOt5KrYF1eeKtpJKcQ5GfWVqZFAaC",
+	"NjCVbupNCl0FYFUS8URSZ0OpTpAtHFxbK7irzmazqh58dRpHxjFZLDLTr8zw7VPbgBI2DDbvP10+bB55",
+	"cBOCDbjXqauvJif7awiyMuzOK5fCMUvMLZQ3T6B+ZGobNxFR7G5SaTf2D3brB41mve5VQq2XNPZ26nu7",
+	"rZ3GTlr6lmTtECcNVDOFfkGV0GS8oPNKyFdOUhPowokawKz7bt4y2ZOCWKQcBb7qJQDw/+SvfQuiSF/R",
+	"jLRcNn0wlqtVypE/Nmt1u60uRWxmmQPhox2byKuI0RsWJD3SywXWCxEn5W8+5Ri4ARN1bnRPg2dsbWgL",
+	"9cYF8WMGsSIa2YbpT6TNh+5y89Z4cacD7FBQXoBHU3g67F9w2OWUu7Vx1voswZG0IS0b96qRC1DEpbVb",
+	"k2YH2vC12dxp3EFw8M9CWo51bfeTOuvy3gL6/W9gxR/abgogdcp7P02hYJ5QW5ulPytDAzXjGnR/rhzS",
+	"88YVXk/6NDeWPhg3LWu7aLc9U96d2BlXI8pvoPMZOTW+HwuNlLqEKKogANANmfnMVH/W7rcISzv/2Kn8",
+	"GzPrdVyeV0K8pXxuPiYfzn1zFceg5dNsMSkenJRv6h0x+j2el0pbc0HJJHQiMepn6mkzELZikLBQjGQv",
+	"THawxcYm4G2A4D3SnysGAS79h5dCQ2Dcxnw4jE2v2g43hZdoQDs9myFrGCNxsXMBM6/OsViT18iVSNv+",
+	"oZcNu+ZCQE2bqpp16jPyROba/tK0g6wzTIko9pCSbFOD0xxibZ6b/OAr0ww/wMwBa3QlFr3ht4DvBSu1",
+	"KKf4HNd5nXRi8+KlLe5z/eELfd6xybnB8yjrck4WNDm3yuSf1uE82+M6hSzDVTgkmV7Uaftod9AG3KK0",
+	"f7mpR/3Tu0fD8NP+0V2ORfTGAYnWIFbdruoQDaSe36aftz/8Ebw8UL/8dKrOjn84OWlWf/vQP+Ph8H5d",
+	"nVv3bOucNkM2VPtPO+RcNmmuItrqqtam2rZF0gEMP2lp0MwAyTa+bFTMTO+u8Tt6rRf3stykb2WxcaUp",
+	"rZKA2KIHCA9eS4teka2TauihrFcotZF7E/jqJmmgwjLifyzJby2JM9kaq94Yobm2/xJfsPUZ/vfLSqVm",
+	"ZgMTkikDfoBjSI2zVJ8xLghtNSF4qMn9Uage1Lr8ZzElkrEUPsvB4zw0iW1u91+AQjGCorzC9dxU0mxW",
+	"2wpPYW7Ew5mfsBkVrqlmGYbNGsPkKVjBKEpW6p49ercazX3IHfuHcW7KODdkm6vKR20h1z+c8uE1o3go",
+	"/+omKXZH12ewf0KDlMQ6tI3EupwLNLXmDDPn0r4kRAmRxlL6c3zn01a9tU6vEvhO26TDYGLJ8ell5/mb",
+	"k+Mcj0f+j7hAPo0iQIfC7qGCG9bNRcAwwRHsslAmaS/grQtjkmA2h5IYyHoyZpRDSethmsmcjruHvsAE",
+	"g94ZijYXMHpkP2rxjEJpGqIs6UnyOLLkvh4/5J+F/hMIAQ4KNNzherjW5MXrct0lfdbLG60v7C1yAZaz",
+	"VQPsqXpSFHr5TiObceev2RLEHKYSqwboyRaT2lP3jyT/O0hyx0uHSLhjGrB/8jv+HgI+bQSxuYzPGlHo",
+	"IqxCrCzkw61hqEbT/uL4mqYvxoOJCLmJNUxorEAscfIyVK+m/SQvhNi3tjHBqAdhwR4mkESM3pDY+L0N",
+	"LmUvF+brGUhLU+hP5CxU0FYBqyrQyKpWc3PARw/RdQgVSVi10Kq3al2OYyQyHBpUzb4I5jkX92GaUEzS",
+	"ZBXMb9EPUmi1Bq9sWJGdxtW6PA2sJd8L2CDkJmyIDi7IX7Wlco4ihVImVGwM6pThwLgSkKsaSmIqQogS",
+	"Xb7bIq/D51hKZIxMPXFIbYU81lz662GxQnCnvu2Z3xe0Z8WNuoSIaoCQcCvd23rAWHw3CNPUuCTCoRcS",
+	"m1XYConU4dn3+zvbu7sNv77bb+0199nOQbB/sDfo7zZ2d4Id/8APaH0QHPjB4CCoHzAatHb2G7v7Aevv",
+	"7TT2fesWRf6Teh1fAnVX30H0xNQk2AFW8oK3xIu83D16cnR82XEI5Om7anNn9xmWHel52oxVsxR62oek",
+	"TyXbbVmFtHN5VmsAhWQW5O3J+6PTF29++YO9/u6709Hld/Pm3u7lxU3zHdt5MziOB7dXP013w9nr1/6L",
+	"l0fxbSc86YxenTVvjs9H8+bpLnt5c/5ifHd2c/7Dd2+a833x40GneXXw8uUPYvfjDz9/v/6CXdrpbbRe",
+	"n/7CAPKvnytSTGPfZFcq9FA/VnpT4oQ2I76mk/Aas1emcWQq3mV7y3DWmi/GW8JXwqdq6xWLIlH9KOIo",
+	"2OpHor+Fn6zX+wd+n23v02bjYLB9QA8OWg3/YLtx0N+t1/16vbk1EGKrT+OaulMmWXo9/SF3gr+KuokF",
+	"EHltM61SMBUSJFSZPYpon+n10oO4hl3U+qLZqGuTpx2/3vpwql62Ppy+f3txcPC889OPP/k38c3B7++v",
+	"Tt/Xv3sRvzz6sPf7D/s/D79Pnl2wQZuu2wvGgj71bxbm04KQw9SXGcWCONP3J1SWCysRBX93J8uZUJfA",
+	"3NdWpy6N6D4fDL6ZiLzPwlu2UKVZEZaHsLOrKRRj8cm3FvitTXapkZmgF5T5mqEa2TTbQk1E2NZanLGA",
+	"UKXPbSg4OqW7POOVxru1yqHtW9AdoaLVRr05M50kQk562DKqBtEvU7sCf8suB9IfxmI6sdUZDgRYMahu",
+	"w+jocG9jOWqoSExjlkAYxAwBA0CnGVM+X+A3vzQLeS9vx6O1ccCpFG3sNKaQLnFZuiXYi4llvGf+Dvnw",
+	"Wgr9tR3HVt5uGMxhMDZzlrNXmXLEQ2w0NrAszSqusi3NNP9xE39TATXgFRYbUN4bHHA5nOwrMSNioBg3",
+	"VZAMz6ZWngOAk7Vgs24jn906GYd8qhgizuLfDuYstsh2QGfbKU8qY3fYyqAQXcscL4AwWcy+zq33OsVV",
+	"TB/FgTFJzs6vrl+cvz87tqgIfRYJPpRdrgRBjzXYdw6bDpgfSuxOsGGXoEPbVEeU9gkyGZ54+GrkFWC1",
+	"6tcE4Dz+/9i7vue2cSP8r2D0WsZRHCfxuQ8d13ZaTeyLc0ouvVY3Fi1CFhuaUEnIrOYm/3sHuwuAIEHr",
+	"l+XYKt8yCi1CWGCx2P32+zJQYsAuhTQinGfJrxttoUHqigupe+4oC/MJS0TOc6M+hLrc9JqMA6UvXI4P",
+	"6Y361eqzg243GKSzNOFE1Giu6yMchL6G77ELvRLoeIEVgiTE5jXXc4yjIN0ep4P0lt+KbH4EdBVqlVOF",
+	"AKJ+XE5sNlUzZ34WVXTVHR4yduya3wAgSrKuuharrx6k3zif4oBpgapRveoG3W5XLwb1LW/gA1sn4Hfx",
+	"COwNeC0hjewLIC0bjqj1aIt3nouYJr7ORlyyyLp8xKsxBO//5GUIDrZAcFxNXluCYy8f8duul0oYx/z6",
+	"kaiE2wP/iR34NWrgjc9+arZoTPz2S6q6DrQU06LQ5ECuGT0i8IrVNOA0K5ch+sqHAZJPxUgHBVxDmqFH",
+	"fW675tRJLABYKYpUXaqRjwyTTGU+sj3NZEUXL4QZY4VauSSOPEqlI57KtYEpEAeM9nvAPExTAev93P/y",
+	"/n3vpHf28+er/snHy7NgkH768vHz8dXZP07Ozk7VQ2U3Ab8F3ARFICHJIFIadnRPMyGcZqVGQt/k+E6e",
+	"cgyyUQvHSOQyqSj5XIRz4sHl6noGRFZwjyMUci5ztv/GcguZgTtdhsDVc7T/JniwLg8jZ1fNQTkDdpYp",
+	"fEpr1B2ds3xLFJ/vOg85YNgI940W4PCaGuAvD98bcx8DwXdzRPm6R9Xo6r2jj96xg61oW20ZjeKcCtvV",
+	"Kz7RKdpLuLO+I+VvtVvpNOonL9RYItz7siJLz0M5aSlFJC1jRE66Y1ckQS2CDk9yDjqkfuuog4lE5vy7",
+	"3mMyj9u31lsDF7FlUa0dtLcV266ZW+fJfMZWIYZ+oG5WHcavvxH9QuZNml87aBc9hR7DxGk+G4/jkTo2",
+	"kbzMa6IkHH2DBiWig6waqR5dPbS92n0EkZJGsNSsZINqJAazObpKn6nHeiau7tTfCBHg2X9HnEe1/SsE",
+	"S2IpE+6hojQCUmNBwgcq1vS83I3B22XjLBs/1G0x0m3N5eZTUXq9vIJSxmU2vwJ4YjkfcnCohlxdWFmJ",
+	"k7ApQjP8r/ba5FlBTnKnXT+O0GUDptYLqV172Xjt/tpjcl0P85m7CHMtM+yzMYWSrXkd8/I7gTegK2Rm",
+	"6hx18tmUZznHaw1NqLt11SwdriF0ukRY77l4lrZzjbqGjIvJ2Na0DxcwwA169dv4/UlmXS5rc8tPK7fs",
+	"0PpYZXMExESb8/gU/HoixLfFNBRhkjD9cABCPlp57s8k8QMAWSpavup2m+gYvuo3bpwEgsZvf3c4jdRf",
+	"laq4oKZdX9kkHGrCKhqfiKnHQ5GMzL86BGnbQ+x0JzAf6BPw95pk0P59fspFLsLc7dE0AIAxnMbf+Dxa",
+	"TciHrLCoffu4ZPXWNTzBxu2ScbQnMBtscd9B0FBfQqkjzMylomAihd0d8SS+A25pKdhwliXDQCPHifeo",
+	"L8M0CrOI6UGwfMpHxjEN0jyc53usL1GWThPkHFFXgLre5hNRpFhh2WPHmBHkCH0AfnGA0SEsgcYzP0Lx",
+	"HY11IL0eqjzo783Un/CIEThiCJVs9uIFzeALyCIOSW/DX8JBz/HV+Jb1azgJwBTrRNGQG+U8Yrm45ajh",
+	"g1Tkjidb4JhW8kRLe5eVfQvStC+X/3+1ag2MiIVr3j/lhd4TlkoA+W3im4nUta865/ZzOxUMd3cxyfno",
+	"6mL84dNP2eHfPvz2n+xz8e8vl6eHvfPLf/bE/nl4HvaLzjYt/TWWE0SxLwozyTQIGnMM8WBHyzndmhb9",
+	"oT4B9eM73UW3PITbnB6Pj5uEHcjCUvC2xpFWiWtf/kH/uoqj7+g8Ey49bvQsjXJ9oMQc0XQ3QhCMD1VH",
+	"c2obB1oopiNjWVrX2F5QhF4yMny1PT5WA6DR36nVtjnYC4cS+aQKQpgGXsF07WzQvLKzW9bFyfpstuHz",
+	"5s2+ZIUf1+57Cubc1E0FC27bzkkpZrJ0WDbAWp+EX9Fz4vYHppojw3cvbz3Lip6ldSS74UiAGGhTL7JF",
+	"ciDL5wM8oIZvMx+kgO4pR0u5FNOperRAIqHplKc8soQ7LM5t9qDcjAm976AgnIgblss4SQbpJERAKXWJ",
+	"aElYHOERG1GgSPIbNIPN/DsP5RnXveyL8dh1iKc4E3qqIdZMQfBlcwIbGvSjU9gcewIfDdJ7eG+vv7ry",
+	"PW/r36MfNDU0K05XQ/PtcDTaEtDs8lGiKWi2d3V+aZ19Y6moomOFTWWS51odPmApL0zZ6KjcHV2EsbT5",
+	"OmhFe4XNX2OQtk0HaWS0fLEBb49dkuw6EkZrpmiC8Ic5G6LY2ZBJ4jAXqWYcx4pVbMjG76tUndpfvsEJ",
+	"EngJx0tHaExcdkhh1cABTv+3koug8c/7Ek8E/0jQRFDYg/au1PSck+uIczaMo6HDhGLd38F97s/3U9A2",
+	"fq7p2QygBEvxvEC50Z1Gswh2mgn7Y2oisLlui1XbKPcWPUMp+e1UnW5dOugqeknvXt9nQWBkp+9YeHb7",
+	"O+TcR5CnraMGTAQOOGc6mJPg5teoaOrVvgoxdVTe4e3dagcORKiNOmbd3nn48g+9n76/BLRcc9/eRajV",
+	"ivTOZdGMY7+eV1wXz0QEgEIK6N0+9GjnVCD1soPJbF7ZDBseXAsehmqxP3+0qhiP9gdue5NkRZwk7Joz",
+	"ckE80u2J0PwoUlc07Vn6urU9XTOky384tA5ucwen577s4Zaqsmnb6avxj0hfQ+4hTDHkQ0eyBQcJnDj8",
+	"ha5TN4qaeqpoxG2f8sKImtogHCk2EHUCD14LOTG67ia8H6Q3WTgCfkyUQdIKMiVJOCCnTkXhdaMwfJqM",
+	"vq5S/5gEUhTOq8mWKJyTBs44vpkRmIZggY5cGcyCRW4fvj3odtdIMwi5tXQSznQDlgMtFRAqCG4hVTjM",
+	"cysgiCS6wp91Bau1POqD+unh4jxO9t//mv/1U2+S5aOTSfKpd/Hrn67f5P3f8qm4fidOnyrOw9qyzTrt",
+	"SpD9C58mysVWBQ+3l4SCSKnxKPmaxVKdD2xYjqyG+pxLIx0SAUiD6J0sWswE4A5j3jnAOuQAmBMq+JDC",
+	"TXj5QYNqDFupzbaxdRtb/58kD55HaN3nQHRmM95rekAYRXbXTOQd8Wki5rfKqyF7t3qaOEAiMZrdQlU3",
+	"40ko4zuOno6b/yF49Jdfzk2wsAf+hcZaqyVDfBWQ7ifWjwKGURuB41QcpBmPKJN6fNljH9Qn9bRtn6P2",
+	"8yQsa75AAyMTmabucFQ/QyNUI26A9ci+iEj266855xJZC48ve8BUqCbhJpS8AGakscg4ZFgAVW6pXa2q",
+	"KATTpZ/ktNjU34e8j/YHTQxFI2jIqGsLUJGZ77NsbzUooiV1MtVU5NfGynsMMPlZEhGRhv1O5L9tnvMo",
+	"jvDYkoJcF7aNa6vNolh6/vzv4R3XJQKnCyA0lw5NElmaMIsl/f37/wIAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
