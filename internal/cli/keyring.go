@@ -188,6 +188,21 @@ func (k keyring) verify(ctx context.Context, call client.Call) (client.Verificat
 	return ask(k, nil, func(c *client.Client) (client.Verification, error) { return c.VerifyCall(ctx, call) })
 }
 
+// matchFlag is the condition of a change.
+type matchFlag struct {
+	IfMatch string `placeholder:"ETAG" help:"Only if the key still has this etag, which apikeyd keys get shows."`
+}
+
+// onCondition returns a keyring that changes keys on this condition.
+func (f matchFlag) onCondition(k keyring) keyring {
+	etag := f.IfMatch
+	if etag != "" && etag != "*" && !strings.Contains(etag, `"`) { // shells take quotes away
+		etag = `"` + etag + `"`
+	}
+	k.client = k.client.IfMatch(etag)
+	return k
+}
+
 // whose names an owner in messages.
 func (k keyring) whose(owner *string) string {
 	if owner == nil {

@@ -14,6 +14,7 @@ import (
 	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
+	"apikeyd/store/storetest"
 )
 
 func TestOpeningAgainKeepsEverything(t *testing.T) {
@@ -205,5 +206,38 @@ func TestSpoiledMetadata(t *testing.T) {
 	}
 	if _, err := db.Keys(t.Context(), store.Query{Limit: 1}); err == nil {
 		t.Error("a list shows the key")
+	}
+}
+
+// Keys that were rotated before rotated_at was stored have it from the audit log.
+func TestRotationsAreFound(t *testing.T) {
+	t.Parallel()
+	path, clock := databasetest.NewPath(t), storetest.NewClock()
+	open := func() *sqlstore.DB {
+		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true, Now: clock.Now})
+		must(t, err)
+		return db
+	}
+	db := open()
+	rotated, never := databasetest.Create(t, db, "rotated"), databasetest.Create(t, db, "never")
+	for range 2 {
+		clock.Advance(time.Minute)
+		var err error
+		rotated, err = db.RotateKey(t.Context(), store.Operator("test"), store.ByID(rotated.ID), apikey.Rotation{
+			From: rotated.SecretHash, To: rotated.NewSecret().Hash(),
+		})
+		must(t, err)
+	}
+	must(t, db.Close())
+	databasetest.Execute(t, databasetest.Raw(t, path), `ALTER TABLE api_keys DROP COLUMN rotated_at;
+		DELETE FROM goose_db_version WHERE version_id >= 18`)
+	db = open()
+	t.Cleanup(func() { must(t, db.Close()) })
+	for _, want := range []apikey.Key{rotated, never} {
+		got, err := db.Key(t.Context(), store.ByID(want.ID))
+		must(t, err)
+		if !got.RotatedAt.Equal(want.RotatedAt) || got.RotatedAt.IsZero() != (want.ID == never.ID) {
+			t.Errorf("%s was rotated at %s, want %s", got.Name, got.RotatedAt, want.RotatedAt)
+		}
 	}
 }
