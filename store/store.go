@@ -135,6 +135,7 @@ type Store interface {
 	Owners
 	Quotas
 	Webhooks
+	Notices
 	Usage
 
 	// Watch tells a watcher of every change from now on. There can be only one.

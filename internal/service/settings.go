@@ -24,6 +24,7 @@ type Settings struct {
 	consoleFlags
 	notifyFlag
 	webhookFlags
+	noticeFlags
 	Listen           string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
 	VerifyCache      int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to cache (${default}); 0 caches none."`
 	DefaultMaxKeys   int           `default:"10000" env:"APIKEYD_DEFAULT_MAX_KEYS" placeholder:"N" help:"How many keys that are neither revoked nor expired an owner without max_keys of its own may have, as far as callers without keys:admin create them (${default}); 0 is unlimited."`
@@ -60,7 +61,7 @@ func (s *Settings) CheckNumbers() error {
 // Validate checks everything else.
 func (s *Settings) Validate() error {
 	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen),
-		s.metricsFlag.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
+		s.metricsFlag.Validate(), s.noticeFlags.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
 }
 
 func (s *Settings) checkScanningKeys() error {
