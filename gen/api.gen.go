@@ -51,11 +51,17 @@ const (
 	AuditActionCreate        AuditAction = "create"
 	AuditActionCreateWebhook AuditAction = "create_webhook"
 	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionExpired       AuditAction = "expired"
+	AuditActionExpiring      AuditAction = "expiring"
+	AuditActionGraceEnding   AuditAction = "grace_ending"
 	AuditActionLeak          AuditAction = "leak"
+	AuditActionNewNetwork    AuditAction = "new_network"
 	AuditActionOutside       AuditAction = "outside"
+	AuditActionQuotaReached  AuditAction = "quota_reached"
 	AuditActionRevoke        AuditAction = "revoke"
 	AuditActionRotate        AuditAction = "rotate"
 	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionRotationDue   AuditAction = "rotation_due"
 	AuditActionTestWebhook   AuditAction = "test_webhook"
 	AuditActionUpdate        AuditAction = "update"
 	AuditActionUpdateOwner   AuditAction = "update_owner"
@@ -71,15 +77,27 @@ func (e AuditAction) Valid() bool {
 		return true
 	case AuditActionDeleteWebhook:
 		return true
+	case AuditActionExpired:
+		return true
+	case AuditActionExpiring:
+		return true
+	case AuditActionGraceEnding:
+		return true
 	case AuditActionLeak:
 		return true
+	case AuditActionNewNetwork:
+		return true
 	case AuditActionOutside:
+		return true
+	case AuditActionQuotaReached:
 		return true
 	case AuditActionRevoke:
 		return true
 	case AuditActionRotate:
 		return true
 	case AuditActionRotateWebhook:
+		return true
+	case AuditActionRotationDue:
 		return true
 	case AuditActionTestWebhook:
 		return true
@@ -293,12 +311,19 @@ func (e WebhookDeliveryState) Valid() bool {
 const (
 	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
 	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyExpired         WebhookEventType = "api_key.expired"
+	WebhookEventTypeApiKeyExpiring        WebhookEventType = "api_key.expiring"
+	WebhookEventTypeApiKeyGraceEnding     WebhookEventType = "api_key.grace_ending"
 	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyNewNetwork      WebhookEventType = "api_key.new_network"
+	WebhookEventTypeApiKeyQuotaReached    WebhookEventType = "api_key.quota_reached"
 	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
 	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
 	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeyRotationDue     WebhookEventType = "api_key.rotation_due"
 	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
 	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerQuotaReached     WebhookEventType = "owner.quota_reached"
 	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
 	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
 	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
@@ -314,7 +339,17 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyCreated:
 		return true
+	case WebhookEventTypeApiKeyExpired:
+		return true
+	case WebhookEventTypeApiKeyExpiring:
+		return true
+	case WebhookEventTypeApiKeyGraceEnding:
+		return true
 	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyNewNetwork:
+		return true
+	case WebhookEventTypeApiKeyQuotaReached:
 		return true
 	case WebhookEventTypeApiKeyResumed:
 		return true
@@ -322,9 +357,13 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyRotated:
 		return true
+	case WebhookEventTypeApiKeyRotationDue:
+		return true
 	case WebhookEventTypeApiKeySuspended:
 		return true
 	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerQuotaReached:
 		return true
 	case WebhookEventTypeOwnerUpdated:
 		return true
@@ -900,11 +939,17 @@ type ApiKeyWithSecretResponse struct {
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 // changed, and no key.
 //
+// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+// `keys:admin` was used from a network that is new. Each is written once.
+//
 // Example: update
 type AuditAction string
 
-// AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak or of `outside` is the key itself.
+// AuditActor The `id` of the acting key, or `operator`: someone with access to the database, or the
+// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -912,7 +957,7 @@ type AuditActor = string
 // AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown. `imported` is how the
-// imported secret of a new key is hashed.
+// imported secret of a new key is hashed, and `notice` what a notice says.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
@@ -943,6 +988,9 @@ type AuditChanges struct {
 
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
+
+	// Notice A notice
+	Notice *AuditNoticeChange `json:"notice,omitempty"`
 
 	// ObserveCidrs The old and the new networks
 	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
@@ -976,12 +1024,18 @@ type AuditEvent struct {
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 	// changed, and no key.
 	//
+	// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+	// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+	// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+	// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+	// `keys:admin` was used from a network that is new. Each is written once.
+	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
-	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak or of `outside` is the key itself.
+	// Actor The `id` of the acting key, or `operator`: someone with access to the database, or the
+	// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
@@ -1002,7 +1056,7 @@ type AuditEvent struct {
 	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown. `imported` is how the
-	// imported secret of a new key is hashed.
+	// imported secret of a new key is hashed, and `notice` what a notice says.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -1010,7 +1064,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key or webhook that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that it is about; all zeros if it is about an owner
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -1035,7 +1089,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
+	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
+	// `notices` if it is a notice of its own, or the operator's
 	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
@@ -1112,6 +1167,45 @@ type AuditNetworksChange struct {
 	//
 	// Example: ["192.0.2.0/24","2001:db8::7/128"]
 	To *Networks `json:"to,omitempty"`
+}
+
+// AuditNotice What a notice says; which properties there are depends on the action
+type AuditNotice struct {
+	// EndsAt When the key or its old secret ends
+	//
+	// Example: 2030-01-31T12:00:00.000Z
+	EndsAt *apikey.Timestamp `json:"ends_at,omitempty"`
+
+	// Limit How many units the quota has
+	//
+	// Example: 100000
+	Limit *int `json:"limit,omitempty"`
+
+	// Network The network from which the key was used, a /24 or a /48
+	//
+	// Example: 203.0.113.0/24
+	Network *string `json:"network,omitempty"`
+
+	// ResetsAt When the quota starts anew
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt *apikey.Timestamp `json:"resets_at,omitempty"`
+
+	// SecretSince When the secret was made
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	SecretSince *apikey.Timestamp `json:"secret_since,omitempty"`
+
+	// ThresholdSeconds To which of the operator's thresholds the time until then has fallen
+	//
+	// Example: 604800
+	ThresholdSeconds *int `json:"threshold_seconds,omitempty"`
+}
+
+// AuditNoticeChange A notice
+type AuditNoticeChange struct {
+	// To What a notice says; which properties there are depends on the action
+	To *AuditNotice `json:"to,omitempty"`
 }
 
 // AuditNumberChange The old and the new number
@@ -2046,7 +2140,10 @@ type WebhookDelivery struct {
 	Status *int `json:"status,omitempty"`
 
 	// Type What happened. `api_key.address_observed`: a key was used from outside its
-	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+	// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+	// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+	// that is new. New types may be added.
 	//
 	//
 	// Example: api_key.revoked
@@ -2076,7 +2173,10 @@ type WebhookDeliveryState string
 type WebhookDescription = string
 
 // WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
-// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+// that is new. New types may be added.
 //
 // Example: api_key.revoked
 type WebhookEventType string
@@ -9591,458 +9691,468 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37dtu4ticKvwo+9e5RySpKpmT5Pmrs4dhO4kpip2wnqYvSFkRCEssUoCIgy6ra+Ua/yfmvX+S8ST/J",
-	"GZgTIEGK1MV2Ulm1s7r3Wg7FCy4T8z5/869aIEZjwRlXsrb/V23IaMgS+POIBkNWPxJcJSLWF0ImgyQa",
-	"q0jw2n7tMJ7SmSRdLupSiYR1a16N3dHROGa1/Zq9WvNqMhiyEdUvULOx/k2qJOKD2qdPXu21CCi+r/j6",
-	"qyEjnE3JDZt9J8mYqqFHejMShQ1ySMaJuJsRNaSKJGwkbpkkashIjw0iziM+IKIPj0gymkhFxhNFIkUi",
-	"3uH9RHClf1bDSBLBWaPDcwPfuG1u0HFUv2EzueE393Zos9eqb/d9v74TbIb1Pdbu17fodm8n2A33mN9f",
-	"MsMLqtjraBSp+lsRR8GsfKaxvkPiuJies0eivh7zkEpC+WyfdDu1Gzbr1LokkkTfm1BlntOPdf/okoDG",
-	"sSQRJ91pt8MlCwQPpaef/GMiFIVnlSTwD/vMhEdKdviTMKF9VY+Y6teHSo31CugPwPvrhijqTf9pYbXM",
-	"oA7++KHp+wfTH7b9VZfjgo1opPdqfkE+mH2lEYclYTQY4kz3STex8xQJDp5wMfUI5SGhcQxzogMacVgH",
-	"1SVmGR4+xeSHdutA/bC5tWyGTCWz+mFfsWR+apc4GqIEmdJIkR7ri4QRShL9lPvdpvuVvkhGVNX2axFX",
-	"m62aZz8bccUGLIHvfvjwoX44UUPGVRRQxeY//lJM9YepcxN5cvH8iOw1m75H9F/bO1v+09z0nzGasIQk",
-	"jMajHzo1Oo5u2Czs1JaswgfWGwpxs/x8T/FGc8YfcrgJnO0OX3K4zQedw73Tuu/h/rl+OI7qr9isfhqW",
-	"TzEKnUN9QCgyzXHCJOMqN7ZH4DXZcM7oiFWsOR2xHJ8ZsyRgXNUZD0TIwoVjDKL/2fLH0ZjFEWcrD+Z8",
-	"ysvOgh6N0D/dfzgTqcSIJfV2a+XBXAZizGT5aCT8lhuOZGOquUSohY8c04DJ4pA8wkZjNXMYNhewOtlA",
-	"Q6qoZEruJ4yGJP3XNInU8mW8YH9MmFSlJHYa6pPcj+CMRBJYoz4KevySJbdRwL6TJBaDhevYfvVr6+ef",
-	"tt7vvNk8e3u1ffFj68MvzzaPjk+eLxzcJ68WR/wGFvMFU69YhXC7YTMQ3UqSKKx5NTFmCXAFPaPagKnD",
-	"caQf9mp6rUdMGQUEGMINm11zoObafyRMjgWXrNET4ex/bEQhrBB++p2kgwqeJ/qKcbulZEoluWWJXrQF",
-	"g8HX3XNE53HIkpNbq1PlRwQ/Eoa/Fr8fR1IdTsJIndjf8wP4Y8KSWQOlRsn3ObtTRgjdihtWuiP4k12O",
-	"uREk8PPDduRCKKrKv/4iuk2/TShIAMmChKn5gcBLHjaQd+OwaiBHQ8oH1cswgScf9vX3mspmpV/Hn+Dr",
-	"C5YAyHSWDiJBRvBMhPBGPez5b5tXwenMjxpIqkpOdYEgr6Owq9kfJSGLo1uWV0kyEbWzuUhERfqleo1q",
-	"Xs2skH27mUWUsLC2r5IJW8z8TrliyS2Nz/sVxxt0Z8YHami5dmQekQea54SsTyexIpSMIj5RjPRFgkJH",
-	"Gp2Rk6GYJHCdGkrIJqx/shOCo5fNyH4nxyH/I2H92n7tf2xkRtUG/io3YAZ2QjC7V2y2TE4nMKduui03",
-	"bNYgb3MiUp8iuJcHzCPdjS5RQuyTLt3oga3Qpf+z9bzX9QiVpDfr8C4+9u7i9MgO8ol+wdOuFhw/0lt6",
-	"CUPxSFdbCgx+9IikffZDp9ap4X1vZ2oouF7CDu9OkrjxlqrhiQzomDlveyG0QndL44neGPLu3emxXukR",
-	"ebJbb8P/a7ae6kEa4UQ5iUKPTIdRMOxwzliohSmBEUd8UFTngqjuKCMlZJee0fXIDhSW6q0B+pnbBm2H",
-	"Ld6CueHn1JeS4cOH7jP2834p1znkVuFSQ6ZJi3Iy09QvpvyA4HJ3teG7T8NRxLvLRls4Ena4q50H1Ar1",
-	"kC8jHrDKI37O41nuZKfWu4pGDA5xTJWeFGf6UCsyElKRtu83yLOMA+g3xFQqsu13ODID6ZFWG44/WJOb",
-	"Pgk1ERqbrDvhKoq7DfIhUkMxUaRrB6DPEieMJnGkV1GPYkRvmOzwHAMiseADlhR3veW3tuvNZr25feX7",
-	"+/D/f61YUKkXplZqCGrpVNefzoxBhwje6aEvXtFsmGBpgXVlp56urstDPbCvYVG0yV06p9bm0jnBC+4z",
-	"J2NRVgqwlEcaA69CcrXWlFzmbevKrk/6ZhTMIHyf0fAnWIj9v2qB4Eqr4Pt/1eh4HEdoIm/8LtFONqPO",
-	"9D39h5yMRlT/qSebMM1VuCByEgxJKuVrXg1YLX4j1OM5PXt/+Pr0+Pri5Kd3J5dXNa8WMkWjWNb2f/ur",
-	"1o9YbPSMnpB62UdMIs3U4ANacMIQso9kvjOrqhyQmNFbZIATVfv00X2NeTW59+tStUfvwDJTRVE1kbX9",
-	"tu/DDqzGiE6SRCQXZrNw6+bJywxCz2NEY02yLPQIKA3ZXCJJpongg5q30I9aNhhz/0b+5hL7b9HDuXth",
-	"Is9oaC6tSXg9o2RmdAeOmTFLtKWbzfN+BMfuxlHC5DVVOZoDf06PWQO2P1GThBUIKnuUlN9+b4Lxvp22",
-	"r+W0aeozp6swA+/rPGTgVVrziAVihMvlUNtUWCdUxAl6ke5HZPCW+cOlqWIo4pBQAp/fJ+CDIp28i6pT",
-	"A72qU0vYWCTORZk6xMw4CwQIF8ln+tTXIgqENiS1IIhkIHg/GkwSBlYLVeyWJY63F0eOGlakCJU3EixN",
-	"iOrgsnw9ZHwkeD+OgnUlBTqMwjm2CR6eSBL7+zwlvzr55fri5P35q5PjHKVS+wy8IqBck1KPkQBcNuEB",
-	"CRKmyQLdR3hK7kMZe3rWit4wPj94MKm1Fgw/z4/97PDNyfXV4auTs9zQc49p5ZlytLX0TFLmqy2fAxIM",
-	"hebV5g5gd4n1zVEFT/SjRKr7z+5x6T43Ny914mVb7Fl/BRqZQORaXeIzfSP8I1JkRGdkSG+ZR6TQFhNV",
-	"YE2BWA/1bjo7zu4U4yELwYT6So7JsfGMnQn1XEx4uOZxSR1rOZI7M9qFsTb0QjoeuCLxHZ+8Pn1/cvHL",
-	"9dn51fXz83dn+fMDRGbfhPGI9G0pEYJHLt0x+JdRc9BstVoVnYSRwghCHGkFWEn7sujePLn9mLS5eO2+",
-	"EqqBWaxJKiYENs+ctHqkN0t/OWFSlnLXZ+fHv1yfnB2dH58UycO8AaXQEQ6ofmKcbB6uJpVk8Gc0PiCS",
-	"8VCf2wnPfe4e297c0isBjgdO46J10ZsMCpGrUuXn6uTi7PB1bkJSjJgaRnxAppqKQTskWm8/IIrFMbIk",
-	"UHgNtTtjv89EttBaUMNEKBXPbZAQyPMwTWEaqSGhpEdD410uTunq/Pz6zeHZL1ahu8xvVuXbDt+eGvk4",
-	"YqSfiBG68mgY6j06ICqZZZkQTXLPo9pCISnEa5qgL6mcFPU4Y7ilghL1NF8fXrw4KadFa8tZ9912m7yK",
-	"nt2Tzjb1mCec3tIopr24ZNhaBe1RmcoayuWUJcavVRz/u7PD94enrw+fvZ4ffPWLML6ghTtQJpWZ/pJt",
-	"De1rq8xJGbH5KvckTDPzGy6mJUoNDiCVwKTHGCcjGpZt2vm7q6PzNyfX785enZ1/OKueeJ9GMQtJOEn0",
-	"PFX6Ga0Qa/1GTFQgUHMwA9OqDwtuSJb/MhMTkrAxo8p5wf2X4PFkyyGf4f6xWLJ90m5ukidAr0Ir+kik",
-	"Tz3Sbm6RJxl7BJLWl1t75EnJCe7wlCE4J5czNRXJDcpk+5BkNAmGTOqDIXjAkAPA/WBiQN4QklGHl9DR",
-	"U49s+T55Qkv4K/y2SZ449L1PSoi6w1eiamcoZRTdIAWS2kd/eSVRWjKZp5FIPS1qhIdBwMaZECtJKtPr",
-	"1m5ueaQbQdKEmnVRiRU8nqUhJtS9qWFKZkw5V7J9eknexsOUjUIS2aJn3VsfrKY8F0kvCkO0iNZQVYRN",
-	"8ckYDkQZsmASLGYoQPksYTfPzy+enR4fF8wpeO0+7hDF7A29jYW3gmFiDS1jXD2CV2sT+Yhx7MzbtjEN",
-	"bqS18Ut1lct3z5+fHp2enF1dXx6dvz2Z19Ix5uZMTdk0JJykzRC65/gf1wA01t4tjaOQ9CZoymmhl23r",
-	"o2nbZdmMi14wd/+Dj8LLSCqRzC4gBTFc2ymSPpUnnNScwoibxNhlCfW8PL28Or/QWuGb8/dFB4naz9tm",
-	"1hiImTL8DEKHxMbl/GYWlwNGrZdJcJNfGWYmoI1+HhAqb0xSBEZXTVzub/dEXMwNHlfBDB/Y91RM4lBr",
-	"k/p4gbXylViBZ0IdhqNIqbUJyqj15ZzInsMeIxOtfoBOoblhGVs6PD6+OLm8BN/B4evX5x9KzENrW5S+",
-	"uOVvNvxGs7nZ2DvQlzWXhR8gGRuVGAlazBB5METX4X80b/5OEhrHYsrC6yAKk1SBeAiXhhzuSg8k6Gr5",
-	"lPmSdbk4vDq5fn365vRqwYKUv42IPmn6fpaAv+2TogW2eV8LDGcISfvzhmYcaQvUyVj9zub3R5LErF82",
-	"0Z/enV8dXp/8fHRycrxgqkMqyaZJsddv0h/JlQ80ff0fQslIcDVExRAUOhrHJBBSSdLaOjA5bneKjFkS",
-	"iZBIRRMF+ixyp5bLnRo+Zg78G8rrXFTjqxfZ86zCyy8QnFmH2s22J0D2HQ50n7oPgzgy/sPUKUKeaGGM",
-	"i+SoqE8f15WblpMs1ZLn604qinNWeou9/0Gq+t+v45wJdQSxlHXF0T85agLurjeUz2cCrBbYWOTje3Xy",
-	"y+Ucx10xXGKDYprPOuESDPUHYsIVWuGwGIIzXIdMEFNO0GZKaCRZFqj5Tn/07lp/8ysNNa0TVvqqlL37",
-	"BIhuWEVsqNx9/OqkOgxUSF0Bh5FNiYW1lWnycGJzbwv1N+B0+pqiPFCVA/ok6bFY8AEU0+Ws/6+KBLAW",
-	"IvzvFVRPskk7IR6zR6Afmjuc+ovSiZxfHZap47aOx77FERnwduNHlpq0R2LEuEJLBZ2fQcJUmpMxEMgi",
-	"8VWQpaFV9q+FE5ZE2PXEf59IVTX7r4r8L6MBX5v6R5GUxombZ4PRgFOT5Fckl8vTF2eHV+8uTq5NgtQc",
-	"0TgpnJr2JYzMxDehxFj0yYtIDSe9+ttJL44CU9hpKuwSELzzN1zaQT2EVTYXxm0MEdjf1538wklp9g8i",
-	"Qn8EDgVoWyZEQPQXpV4kRup1PDp1qblHxAf1B6gMMGHM45ubbrrNJBRGvRlRFQwfYeKXFa8mNhB5AF8n",
-	"7I4GytQd9GaKGccSTTT/4MpDu+bk6PjykAhO3tZbW9tAH5cvD/XfaA0DacErqGTbbWumH16eNZpQB3P/",
-	"xfs82c0mWQTNxWwb8GC8nPS++4f5eLHQ5356WknIw+ooVguZi6l+ODu5WFVbM7GPtKQYlN358JtkCvy0",
-	"kToo6G62Iulr0t6+Mv0stefXFlH/ZI8j5nx88ziusk6fRdsrd7qRpT43z9Rj6ruvY6TrH9qtvS6hUmv+",
-	"fXhUS3eYwjdX3CNFzS+NQnTe768rRPAJV4QoIqeRCoZge5epPEeHZ2enZy+uz58/n3dQW70tVW8SFrDo",
-	"lqUC3No/Vok7wMiMTY8LKDffR41HGBfuoyp/7cc+N+nwUVQ6S2iQYL4ekXOFvkVzWa7tF4AiiYqMQ/Mr",
-	"7lwYpYrC/bMO7RtF39BNGmFNMDxsDIeVkhBbDxFIj0gw2eRwD1IX803Ew/mErAOEaipP0ns89vk38S5D",
-	"j6a6dl16HJW5yRMGhpLWTyzY0iIK/HDy7OX5+avLEnW4+BoDDYBCj0Gm6AEJmUl7YF9VvUT5KnwlXOgd",
-	"pxM1FEn059qabxhJ2osX+CblRI6haqNk048uTo5Pzq5OD19fH59eHj57vUAddJMGcu89sIkFhHEYimEx",
-	"IgEnX+oL5g/yxpgQS/k0tZyxNyyc5cnPb08vlui85kUHptwF7LZHnUrEwaKfM1btAIzmYDBoFsymyrXm",
-	"GCvGSUWUyDmSbDKndbs6CUsPmVmVp7DcpezM5M3p5eXp2Yt8HQFDQBg7GyrJXd1gQe6Ty5Oji5MrvTOH",
-	"5ujAGdknBiEPf3/IZBY6/cHdXen1d2ZW5vx398h50cHjEdmjugogxqOmgoRRv88Sbeag88OEqZCczYD/",
-	"Qe4oI4SPHQ77KIzZVkZFkqQ3zdOQkcPVjLnkNQeGBUMO2NdUrFg+5a9E+pp9vqfj0eKbLCogXLC9y92P",
-	"du1MglMkSRSa6j81ZCPN2iVjRhVLFbWvsBTwa9nxdIJYqgB4bph3Y1I7Iz1+Gr9FgI1I73OfxpLNlaNg",
-	"lEaYYG3Nq42dR/6q5RIrqzBXMUHTxnqyDFI3JewAzSDKZ1MkjL4R2gh1KRLS5ZM47jbIab/DaQ+DIhQ8",
-	"cREfpPlxgJvkIEqRMZWSSavYEcEL8Ei/1Zp7rYbfaDX8jVa75tVavt/cD3u7+/s7tY9eLVJsJJfRyRnO",
-	"UW/biN6d4iObLa+mx4wFYYjfY8o2aJJQcCAZfbIMkpgZyCwjjfUSHuhl6cJGdT2zPqmSmmbWofvxgHT1",
-	"J7v6EVwud9a50fSEiBnltVQHBZyU0s2E34FTkBCC9zxEPCobaUKZvw/Yvpubm3umgJAT0e9LpjxTEdTh",
-	"CJ7iEZVMeICReUFGURxHtnxnDsZq06/7zfpm86rZyiCfVgFz0nxH0ZCqpQf+jb3vk8VjWrLx+p5PXk30",
-	"tNrJ1j8HcmhTx9OjsA9KEuwmiyXD84BkjB7oSHY4+klYOFc1nQGSQfWWgRtskOciISqZAZyxPiO5k9v9",
-	"qg5FGuhaAc3NCRvQOD7vAybJoud+0rdfMqWAMj5WOMVtjMHLOI/xPnFWAVxXMSvR+50FSg80c5KvPtrU",
-	"6bzKiAs++8caNguicWRUhYVjTW+0adFy+SMgtVhoQJLRKLGQZ7/VDJSiw5U+lowQ5VtaPmOk9TwYobWx",
-	"IgU2icGBcFD15sVbBRsElhdxAqOPRDneXsu/ahZiPqsxq0BwGUmrnVXLhYQFItGcH1OqJIkZzcQAWMRT",
-	"l9eAsjXVEpRwoTwixYj1RDjrcJOTla/FjJRkcd8J/4jgBlyXXIRMGlMpzzeqxIpJMVyN5nE7M62riuKd",
-	"rdTTBbzRqO+4cPQvRsAeZMpBTKW61sz2mqquiV9l1/TqdW0l8Zhm2Tt2sWHCcySIvozrAeMG5qocGNpU",
-	"2Fq/tnXthPB/Pcj+4PukaUAP9UzAxsHEq0jwBjkEUa7nCVI0K8jKcDQSRqGAt0eDG00D+jWgvkWC57er",
-	"5c0D/Y8iHo0mI+gHUAT9T+eJOJFlxMndlDdUCjhsBBbYUnf4pGz0ks4kkaIcwXL3yt9b/0QVmApgwKG/",
-	"xjlp1YzldKRF7ZqK8ys2gzzRCB8uMpYwmV0nE77gfFuV24ZUUPRjqR2d4cG2ZWdQ7m77ViRiemCVRBKl",
-	"ynKD2FdTC8qaVkBL4WQ3G3oH75kh91XOd4XWk4iprK2oMOBCs/AVm+WVhqbvA2HafxZVhsIGw2iW7We1",
-	"nPiA8KQBzS/q3B7C1EqwThHz2Sb4OYmA30njVUKdLUqI5ijJustzIaYly7NwRWCo1SvyOpIL1uMVjJmz",
-	"KZOZz6VAzka1LuXTWbhrjBD3K822KAWWTNirjekg4invXfTqt9mdxYWCieTeVb1qSzQNLxU5mgGnzu4l",
-	"9vMKCrUEHQGraEoNtZQNW++rubnIU7fq/na91b5qNvdbu/ubWw1/p7W6llJpulreMx1GcQa9j9pEzmLd",
-	"NyZswvpa9hrjRknSRW8NQFkb77LX4VYoglfAjcM0CKp2Bv5jLnxjnQ3GIMbaM2tImfcTJcRqvG6RiZxb",
-	"eXPjMiN2Pd2wLxIWDfi1oaf5xcc55tcecZfcPHRNFZHhJ9bzgk75NHyCYqODl6eRZHqZrSJCEjaOaQCO",
-	"ldWWbZDQgF0zHi5ZuXHCbiMxydJGlBhLcH9A7khOgbAORM6yJAFZrou376U5eLWohMDPAHTRKN0HADJ/",
-	"u2MaG21tt55qzZpEoVZjEqXVOqt93af9TjrMyQTQo+ZG6OqzK/ACgCQ3x804Cpo+QViAdHnxqGndrQp1",
-	"u+nvb66/mnk9u1xiYJrZd9LmdKD0oDBo0PH7NNH/08Ubr81tXU+L3SlNwsOJGhKTeNbhNj/J8J8bzqaQ",
-	"upoRkgkgzrubTNH5zlfhUFpVMKznPBknrB/dlW8Emh7BkCY0UCxJ2xThwfS0iqqNogGPJMMK5QNMhbKi",
-	"LltMenPtX129/nGntV22mKkLZ6njZt6PspL3pGaCnRjkuE4YlcvVhIv0gQu8P4uYlh61t9joCP1uqqx0",
-	"qniSWiB9d+/Dl1bzr1i3Shb/WEXpusR7i7oRsB/jkbFp1YZ+0vE4ByP9ZqYq5NSWFd06F+w2YtMl2jpN",
-	"2Rt6UUWS5epymiRiirW9c/rXSCTs2npmq60x42bICtj1czmPLofcmxs2zhG+MQ3npWH1J5/r16PP12Xb",
-	"EwRBXEl1xiVjYakDdrtdojonYiwkjVd78Vt7d44MV2hutu74EeN66egrnBF2ITkRXC+fxJJlL227QQdl",
-	"Xga/vunP5Wrfw8uQtdIwByPdcq9AdQtoH+rt1vQ8mKaLWKt3QDLAQ1SCMc99Mm+KoIJmEw1L3VexMIB7",
-	"Ig4z/SyKY2IgWKxGsQMrjOJAH884Lg9D7W63tSk374Sid+iE2vbbu8b4xwt+mVfqPi7qT5WrfpmyygIQ",
-	"kLEUon4VFDHmUZXnkHkQzCEmPQsCeRn/63a41tEhyGPvPDy6On1/opXuzJCxyjwXpJuJoq61ZswzNjuN",
-	"B1heysMOzwal+ZRhyCbqw/XC/lbDh2teLUshs6k9H91zkt43J5RMJzvoZLYm1QIbV8Jo1Qfo34qkVdOk",
-	"omnhPeB+/e1h6MMOXxp71m9HKDk9vmwI+uaIW0L59whIW6veEKPMOlYak9NcpKsJwGWBZq2mwz0zZGHJ",
-	"JEZZYm0pQsfjeFZU2ZvfIsT/HSLE32K+nzfme//obYVM/RCp4SUoDK4mf794oPdXgftLRmMWVrrErhyb",
-	"lfEgmY1NtkneNd9NtYjuPkDXJFpNCwkdaFM4ZmmXwK5pSW1822PGu7D0+sZ6PWTwhS78IAtOhbr+z7OT",
-	"F6dn5PDFCTk5O7r45e3VyTF5fvr6BH7s8F8+hPHrD+8nv2z+uBW8vBj3Wu1Jb/NH/nrzl7ujyP/+9Plg",
-	"dnb17u788tn7X0c/+u/581cfePzyw+jil967H2mHw4tOzo6rv4Eq1mvoY1nb323utcpMzAXr2Z/EcZrg",
-	"azTBJyDqEqYmCYdaModX8zB1HT4tOPE0p8JicM1OQ0LdnSisn+NHaJ3tvDg+uvvxXfDqd//Yb7Y221vb",
-	"O7t7h8+Ojk+ev3h5+uOr12/Ozt/+dHF59e596/Dml1gWp+3VxlQpluhZ/a/faP3Pj/q//Pre9ce/fK+5",
-	"9+n6N7++d1j/Vf/017b/6T9K1f4CzX8sT6KDRKgsFABRoCBmNNHEgyTsVJtw8DHKoZhygw+iz5Jm4YdB",
-	"eXz5g/XrhuAPFWgUG3DnrEtdg3RjRm+6+85YTIo2ygs7CNQ4UymPWQAdDmaCLZTN7IAG6YqJklHIuvtl",
-	"aM0egMEVLVqUYeZBVFK7OUHZPXCEle0aYVuoaqqC/qRdbJ57DQount40AyBNbrCV7PBITvFNcxvxNTUL",
-	"J1Oz/p6aV9Nrlt5xbd0fZuSpY+M6ywM1d2YX8J3OBSwjci4oJlX6z5zKnQ5sXuU2JCGSxV0KQQMIlFFX",
-	"UVbYIsbuPqSC6AXGbL0gYFJaDmnzQRrkCjIO9Lew76FeE4L/SDffVkplIZ9iHl/q9/abi/zezsl8Ygf6",
-	"X3gcn9N6/+Nfu5+e1N1/tz89/WvzU+5Ss/Xp6fyR9Wp3dfP2+nwrOJX20M/Oj/1+uuDYy7lCjcuEU66x",
-	"u2mEmqTZzqDl2cybJ24nSS2NJkncReNBv2EoMBMFGMJTL4WCjBI4g0DZbIqNb2WDdCGNxbGfoj5gnycM",
-	"jp49nwi9qzV40S2EVPAGLqYHpCc0TSQsfRe32Lei3+ECuovfskRGgqf1cqYW1GTNpOM6tAwnz+EapGuD",
-	"UTDooZgis0lDVFlCCcJFGeN7SOXQmrEPCKzCnlonOu6t3mqbx7+ivxjecsXuVPYGx5pa+uTzmA6cJ9Nm",
-	"7ksfxM7tzqM502r5iKMRyx6eC9Ot+bzdsXssVooJuNJuTUY9ljgPr2i+wcPWhsseX8WSKxnyWlGaCipb",
-	"KfgBz4IZkz24ehwEnk7NCucN64ZESpYgHxFZk1pWszPgQbQxskcnSXyP0drmujmuveZbSq2c9CCWZYOY",
-	"jhOZTEkVFMA7N4My/ScRNo6qXCIjII0LAMcioj/P7YKVZ2LUx09ejVqtYZVnUPg5oOAlgVsaxwDuefrW",
-	"xm6NoMq0A4R4cKFcJpIlqUXQt8CbRuB6HQ7uDOuFKw/VWk9Es0xBWhgUNxtj8xMfN9gdZErC0hW2CkVF",
-	"xsFcisGBAck3ghiy+AaggmJb8ope1M0HZRrcsNl1FFbmec3pNrlmLTSOyZ8sEdiPMq+xf5a8iLWcc2sF",
-	"zd2qs6qD8J0kblFWJYXnpr6wgm1ugrdRSc5dd6jUuOuhkWdsOv1PRGMpYrHoXyxWgNUASSFjwmpBmq4y",
-	"ZFwz/O+0fSVGI8rDfdIFYdi16WbYIxmSCNBPDP4S/LGbhmfj6IYhuofgZfnnhbOup7c09gYEAY5owxhT",
-	"2s0i1yaQbQ+pZYe4rB8XsvjF6ZKojt07YTJVrTFlEhshrZw0mYmh5QmTnN2VZTFQKbF1LOmifdDFTA+q",
-	"KWA+AUsbBlxgQNworY/Pe8qyNBfvkdUUStfYmkzKBhrAraDfJosd/fPbZrOWFu2BqbXFUdQA3HvNRyoV",
-	"DMdEWGleWJFbNYn888+w6VUmFee32jEdV8n4w3kXdCFAs1n0kbz1uUIsqXK1Clr+SivmZK+sv/NuaGj5",
-	"pmd3V86gYCysNAMnzWD9GbiJZMtnkN1dPQPXTFtt/PDEZyfaZlnawXxmwWPTcGuVz1aupmsArrSYaFve",
-	"hxLSbLvlZGBurRx10fBcaeQ5HMv1h5/L/Fs+Bef2ymnkDNCV5pCm/qw//ixxb/ngF0bfCsbrSuNWWjH4",
-	"3AewFkT1cTRmccRLrafHPnnu9+qtVeI4dvUyj8Vqq1dWSProq/fgQoJHX9+S7Is10+fm1h/gN46ZolFc",
-	"Ee+KpOm+DH4GRGRjcTi//nB1kbt+5pE/JiyZkTFN6IgpdM4gwEZuno57tTSNxAQUVhhulE+SthEIk6+B",
-	"AAlLdWE7X/vhj1XruNBiSWaE6Zs8SLxiFg4WM3gb5BSGPo5pxMmPl+dnNpQG/oj21o5exF7MRiQUwWTE",
-	"OLYL7HA5pGMgGowSQJ6sGlKFsThqYA3JiIURBf3blDTKcRxhtBBGlarmHW4qbFlo6gRkmfMfAWgW7oBn",
-	"eg2OEzFI6KhBDNKYhackT9q+//SAzCN4eR3uXDx88+z0xbvzd5cemYcty10zWXX5x211EynBqfPIHNi8",
-	"HlXz6QEpaanndfh8PzGPpG1OPZIHRfaIiwatX7z59KDDc91dPFIAEPfIHKiPR45PXp++P7nIPedixnrk",
-	"7eHVy+xX/a22/tabk6uX58fuJPRPW08PSNa2ySO5VkYecdqNmH9gyw6PFBpYeh0+h/iYjd8usv7i3tMD",
-	"km8ZTp60m5v2qmlpr69t6WEvWkdnuBbnlDxpt/QXbCd58mQLKMtpguwVOxXrezafNjrcuYmMGOUmN6y0",
-	"HTI2Qi6+CVHwppjInmuAbL2epf2OG+SMTUkAlf4mSZKGYZoymjKtwrEpY4khMPCKUlnGlea5LDGM0bKz",
-	"ldwdrnzI+TtaJe6OFTmzZkxDTKHuR3ckUimnYIkslHBlooCsyLwXOw9P/pjQGOPnrvOwTAqt5yqUFSnN",
-	"zgdfXl29JVnFhv1QeX52icWSy323r7Fr7iFLzs2+TFC9pHJ4qTeXlSegd4dUDrsZ5eYqkr6TTrGSk94h",
-	"h7S1tV3z9B9bTT384YgGdXM5l2eR3jq3gm5t+n0gtES/WGFpYiMsgotdnEMXMzNwmpoUu0DrrPtFU57n",
-	"E/U/b7rnZ0TF+owwWOtlJt8fu0oTw6Ksxu8wDwISyobszkubvyTmr0kSG2ITSZqoPtYkzAcNcq4ps8Nf",
-	"vjk88lL/P0tM5iiU5LKxZtBPuvU6hvfreKXej2LWfapZ5S1Lov7MOYwFMbHX390O/d3m7m472Am3t/Zo",
-	"q88o9YOtLRr6zS262eu3+81eq+f3dlutIGxuhdtBc6vn932f+rv5zL1maxdKQuy/25t/R0L3/VCqVs9T",
-	"vlelo/O0TBnpoicdlnv/xN/FyaI258fiCfVNkpDpsq+JV5/ZYvFcLWYDGsyu4+iWXbf7e0GL7oRNtt3b",
-	"9Te38gSx1WzlCKK5nU/t/P/V//8fv183E6y5rSl7q9kih5dHp6duJaw9RHJMg3vDVrl4HstASGgpAskK",
-	"Vq3RY3Lraoa3Uq17lmkehV7OD4BguI8ft12sp+F0UCcbM6E/nUsQttDC/Vy7UYg8psDTev7Fvq5mOnOj",
-	"ERMViDJ1pGuinN39bEnS3DRsm2fqNg5Il91FUkm81c25tdlSHW674HcDwftxFChzs9OCNNecVs8BE0ZM",
-	"Z9J8U9KDDu8a1GLzokRMSS9hFBoua5kF+ZwIB6CmIg3aGtOiJEEWK5j1RBA5CYZZy8C+c5pU9si8BlxG",
-	"7wYr6DvwMgSgR0O8uOuheuK723wPlRSPj93N0uPIVSLkmAVY8Q0crsRFxsk5AAy0Gj5R4oZxErkPpp3N",
-	"IFdjZ3u79XTePZEDLihfixz4Qdp7BxQ58MhpYy1NLaUS/i3pFOyVoqinRFPZQYdDk4l+QkcMA+4JUclE",
-	"83HNLu5m2HsPjL8PKXSNh4cH83jyJUGezUCd8g7HxIAosWfOM5FhBWnHt6wiZ2cnz8id+l7XVWl6P1eK",
-	"FlgXtF+h+Yy2hvmMpGz+MSsIyod3rS9fD6OyBLDTARdJAQAAc6yvcWrLfHx41wpEWwlItJxq8dFFZIv7",
-	"uFgpN++2DeAhfzgycIOQgg7pDLaGFTmvFVW1Mk3cnJVlouk+kmge0ehuvCBXDKdmZDoo26ZWmkCpN2nu",
-	"7eSYVHN3b9vfa7aKBvR2uzTSGK2D5LTK53e2/J3t9lZza6XPg+K3aI1RM/SIZGOa2C6wRv9xF1+r0pIp",
-	"uZ8wWsr+5aS36Ds2P8cRJROpxIgl9Xar7H0TyRKrt1e9NFXIVgo+FfECke7Ljt9rRm8u2D3gAQ/nOFcf",
-	"gNmLZ84AZy5nfPD4l+N684h7S9anmjddDSkHI15lPcQQ4TBjK47KNBBifpkqdcbDeEpnMu3NnFsU+LBe",
-	"PEBEBa3KYInmyg1AwkbKgagEr0Nj6aIsisi8cYzTcrL5K2ffOPlbrmPVneovWriLKQBzU0J7Iqu32k+L",
-	"qFo+eFwjfZKxEa/ok6bWqtt+iYHT4QEC0ju/eaaaA1bHvHbL9w0IW9bvLQN2K/iM/6oFQqrrgHFoPVXT",
-	"KsA4pnoO40QY75C7FI43N1vBs8ojz+kcHrlHJjz6Y8IIHQk+yDKrrWmQ9trFmhVsWw64Cdr6pQlwO4XA",
-	"jvqPBq5Za2vLWZgDTSJl68WFNngV63Dgl3rVjNeP8dCDb3YbWEPaaHTxQsQBVwya9uIVC+BW9MDnWZlD",
-	"NK2trbxRnC+q+s/93/5Xo9ORnc6d79c7nbvm807nbue5/nPv+Uf4veK3f+lfqh58+p//1ek0lr3+vypf",
-	"/v3Cl69XzwVApoIrGvGSncHWDVQSvXbGOALSMn7KMjXq9O0teNZO395uWwer3qyj0+ML/TnwAB5A/bDR",
-	"4GkseGod4v2ir83NBjnkHa5fWB/R8ZiFhZdK/Rb8HjeAhd39/Q2/a9Un+M18pkGeaarusZngIaEdbl7z",
-	"nSQx7D95kqrcG632U6D28vNZdPU6JNXey1FUK+9lSSvvGvsfv3+yof/98fun/7mu3wVmna1VkhUT2P1y",
-	"B+iRzBW9sdnS92e2RbaZsgzGTxnYGltNZ5cK2AEAuA6pXNUNvtFs7eZc4fejnVKXSM5bvgAI1zSYXqpf",
-	"pSYjOkH2sewkAR8PJYrREf4vp1yhnyD1clPgrx0OTu6sqjdlVkC3aCbOcaqcIveNUz2cU8FuvyoFX07h",
-	"xo2Ac1xJnoEajxIT8NuH6oxyIZgwB38IYEUxiGwRjspqLysMxVc5UZvCCKUEsrlSSqbTJm/R6zMQo8wk",
-	"Wun9TlO0Re9PcxCy1RGcSRLxIJ6EeWu/tdKHszaGSz7tYEqpIRtJFt/qs5nkqoKLZlRzfZ+Z2cdsybPF",
-	"cUdbpt8CYS6uk4BbUjBshMI2aluUoHK6RtkEzPe+ZRMwlDWgpjm7U9fBJJFlVfduAQXes3oBBc4ixzR/",
-	"2Xz/Z/hiT/3686k6O/7x5KRV//1974xHg/uXSeTnWyaqTHVin5imy4+EWr1SYDenmWM/XDfAq1kVksnI",
-	"VWLWgalfSgvAUlfD1tXKXVm0IYe16+46wBVPqXzcYkO3eHo1QZCi/2d831gllvdzkWStQguYLRgk/k6S",
-	"kPXpJFYQ9I5YAfCmtVqW/X1CtZ8r/JrefS3Vgp6M+ZCtMt0Y7wVNWzi1KedOQVOdopTK1gYw038X5L3c",
-	"QSnmo3ioeecx8jq8EHtYHajvvI/NtcWU51VgNWSzDgfty2pebi/xf2NYPjPBewHzfWZGAq112C1LOhx9",
-	"2fCm0YGLXJYloWT8JQUWsS7CXqTt3HAU8VV4Tgoo2vTtf/Ktbio24IFM6vFx6uCNYIeBxl44S0oMQI6W",
-	"YcH9zXB1WUHPZxp9WQHB21xPkDnprbUvbDMaGeBEk/k5YMqgw5XU7gaTJGFcXY9LPc4+KCtW8QOPdXSb",
-	"x9FfzQ4BhnI9ZknFh65MP3oDQ8cJtf1V1hW/66qzjsNE0hGg46Gj01k5/U4Y2ZzC2+Go8fJiSPjwVzaU",
-	"o93D/nGLXTXHSf+0xY79n65622fvZYu9Ko+9KhrDAsmKrbCp0iOqgiHDls6lO+QhWDS8KzWDATI6r1xu",
-	"rm9IuaP08vQzt89lwv2nlI2sBwMN3HoCsGoBjWOUtRMJ2RUgZMcsiYRW7uB3EgipILGHTHjMcN+hH5c2",
-	"TubOQcon5ukSv4kAVws+nC/IRKY8F6ssYd1z3Hueps0HVtHe3uKtmCadKHktKpINQoDzNYKImjlgt1W5",
-	"b42AKWM3JmelSZ68ETykM0iR3PEMVpqCg8vV0Otwc58SZLPpGdh3SuRQJEpLVn0XYpfr9QRzIqSzA9IE",
-	"vhjSWUH2NReJvs3m4kUrEG1afGm3KludShp9m676HAQOjRkPaWJWzYpzfCfEkaKQR4OhIu+ujpzUo5DO",
-	"al5NLyrgpnM1zOcZ4aUSzpCTpesdnXviwUIY0TA7B/zSs5WBHW7hu5UBCTFofPZDDZJCBd0wNpamyZvB",
-	"SkR9tCgEvx3Jr+5INkgzyzb/Yuez8kxeWjO2vOoF+wH0Ca0oFk/YiEbcHKIqsoKXgCMvkiWEtLe3t7Na",
-	"GkrCJFNLOkSBapHb6dLWKn7zMdo4ZNN3B1e22JlFf09BjcfSZNJrZdT0M6rTiRoaCPknL44uDp/uky7s",
-	"flczTsED5mGfTYBIpYBRPI14KKa2nUOXbNhHyuolF7ANHJSxvbPPQfkmdBmw7AM/WGAfK1hiy7hGfiLl",
-	"gzRhO4RumRvH9sJhmBYU9zh4hZEtpImHCqL1Yb6rpBFGbyyGZrk0gg89UN58I5wHEY7b0aQku3/Si6Mg",
-	"Tf6lA1a/YbOBNl+SiCtQ3J/oqwbvPBK8IZLBxm3zqam/EFjjDaiCxnkDXl3Ecr7Kp2p2cwjrXRJxqSCc",
-	"0Xfq1qQgXECnmYiTHlNTxjgJKMfIRzSXt0IHrDkYzP7Ybv0hb3fbv4e7O4Nw8257MvpztPv7aHcazNrt",
-	"1nDiz7bGN/6Wf7v3++8D9ucfw9+n00EBwby5t7WXixnrl//mt+p7NKgPf6/zcf3P9QtAVG6ljXuruNQe",
-	"0UpMzBSDdpY9Noi4SZfWg8DNzJfLzG0pXgfzOaEcmsgYusGm1px08ZYuxNttXjcAr8l9qMLf3mnv4WlD",
-	"h5rX4T1o4uD1uoQzmkAXEkiGM3XEU2FyOm37TJif3m4MNuOvRhONTE9AxOg2nZ0w+gL5+uGctxRYkckB",
-	"zeeEus7S9HjBK+s2HXpBrVcBtL3TuWs19X9t1vV/P9P/daz/3NJ/bsGfOyfr7z1srmZ8pvgnX/HjmbX3",
-	"QGnSS8FD6LctYyqHWBG1oGmVV8N0NPO75qxAJrnuWhW5bVkzM6CNtL2T6BPEVMR2CfmIk6kWt41E0rcA",
-	"Nrzo8DhSKoYkpQxf84F+/mLLNM969BV0aU19xVZCKIGmXpXD3aWaJQkycw3CljcpQ7xKUPXlje0gF/UB",
-	"F91c5yHmq4P7OT/QavpeMNL5VmafSgVBvpdbiWltM4lyVb65tZ9X+NK45iLD6sm7q6On1jwCSwdBKMBX",
-	"BGYSOPTKA5m7RX27FKNzWaadkzFnZHWrjWVPPJ9Gld3Q3l2UzLZY27fj8fIr9HHBxlyWJ84fGvaZ635X",
-	"sglAbpW7YM1LuxWZpevsREqxhb6mEGgOo7B8f/ZW2Z8FVQH40xqZ/0WMAHi+YmXzfTdLTMGZ0/LRRJn2",
-	"Qf291tI4EaNIMtSP0zZIMaM30iPdCZdjFkT9CMDm+1ZpkTTSQuwwVYsjlXZQy9q85RtHOK8yEKPZ1yFF",
-	"ZswSyTAZiItrTB+/NtkKEPq41pazpgwRR8GsAEbgPj63NZcB5c8ZC7XUqbbugZ1bIgTpOtd+HtB9YkYh",
-	"hwiy+VL+DJnU+bpDA16A2gX41AkXWMKr7DfZWHlQu4pQ1hnmAOqKEnmHQR2RWhGlcdoexsRdVwqn6jV4",
-	"z5IwCgp4p62tkqwdffdr2mNxRdfs67GQkYpuGVRMZnMlkZQTA2cLS+iltQlgf4Gsy9ogsrBhklXcF0bK",
-	"9kTIk1Duw/pI5h7ME0Tx3lKasOtR1SgVy5gw/6TIj8zaLFtyXMS08q0an8ACETjk950kly8P662t7QO3",
-	"YCxtDo9dIRCGplAyl7zaeH+qXrTfn757c7G39+zw559+Dm6Sm70/3l2dvvO/f568OHq/88ePu78Mflhc",
-	"p1fRKkX/1M2NtoD2An9d03F0jfx8hao9XJ3cxz2z0mW8Ty8vZ+FlWk1f7i1AW3weTacfcawNQ7jn7wBs",
-	"e0TVgUVOd5uTaO0rSksTCy21xCQpa6p6yk1+CGp3UHWU5WV3A8EV4yoP6G0u1tar7FTszpQ3YeQOz59V",
-	"/T93SWclkbjFJWYwxgRPGAvR7sPFX4920oYGZUFqd7UPLDOFRJc5bGy5v7ExiNRw0msEYrQhAqVl6cZL",
-	"Fsei/kEkcbjRi0VvA5fG93t7QY9t7tJWc6+/uUf39trNYG+zudfb9v3A91sbfSE2ejRpqDu1Yp2quWsp",
-	"ecsKHmWgym1B3MqSIDs3q8iCcpPgQxEpJxRZ8dR22yh1KEixVlYb3p6WbFBHu9nYfNowfjitBnW9Dsd/",
-	"TZNIsa5BQd9HL6+B+HFbhkJaPbZeyiSQcZvxGVog9pX/93//n65TZoUY+8ZG6TFs1iswp+nw7ek9LfT7",
-	"muKf2f5+RLv7cjIa0WRWnQ87l/iEWbtZxgj8yBn4OTWrwzKOx0mKb66YxHH/tPid1d8f8cG1FGUquek8",
-	"nFXT4Xis0W96bruf3fq7svE3V6wDAIW0LO7lznUK2vI4YbeRmMiSpthfpg5AJGYktizjAPKa0BckQS9A",
-	"X5H+PktIb0a6JqfwB8wg7NwjRWnCwZZZuEBpDjRmuAME6F7Wgf3A2BdpwxBUAOEBSL5BawH9jjaIURjr",
-	"5yttcKigeALS2ZfJuXeamx3p4Vd4V1gQQb80EmHUTo8zuaVxKZSpXFQlXMGqsi8MaYjCxEDwrRCFXTRg",
-	"TTn6TYD+kVqKBqy44A36K20lrknfxckECgMfRm2/3Zov+XXceE52osn0L6nytnJvQaJWFfCBokkVbpX+",
-	"ySp7doc8QvVRixkZRXyimIe9KDH2D2W7mL/yeKn9iK4zN8LjdEvw5OOuwBnChXVRHFsrrMU8iGOiVT78",
-	"fLb6nqHJSro/tbS8JOTmrqo8MBwBWAQwsn4hEwiXu+bV9HqDyuJiDmTLBWOoFubZsmGJvGZSUBDnbDAP",
-	"0yx4mx6hcrm3REZ8EJe79cprlPJYp9m3RBymXWIOsi7yEGxBgB3koKaGmAtFhGaQM6ZW1Y0dZpRTj9pl",
-	"pU12ZNVxU81iQLeE6K29H2KBeupdyKXd9j2yue37+lxAoHRpXHX+ZK4BmWfrLwAKpSS+BggpU5NAYmqu",
-	"jHQRfTRfU0rcxxvhZ2ySOaA8a3wE+9XhrrOrQU5oEkfOviIh+6kTzEZgCh65UTEm6vAKf+/BuSu4GiV7",
-	"6lWXhr0Hw+SoFEA7Q3C2naLgu3pWIxqDZhFalxglJs01a70dozfQtIQS/VRp6/AMjTmv02Qt8CL51LPK",
-	"q1eGf02edPO4Wm77U5FkTYYLhSSOhz73xaceKcPTzoM/A6vI4Wijcoa1UDjnDgd2nPP6WQadrmjNq5nV",
-	"qHk1uxo1r5ap6yVTrnm1+SHWvFp+jLWC5M25FO1A5rgo0oEDg3YvcBsLDPrfGQKtZOMegIUWCKkWuC2c",
-	"NO6Im+S8XLtFYKoHboZizkDZWi/xxi/j2ytjFv0dYG33BDhdEe/Inpoq5cOWuVosF7f4DfUOvWE3bHYA",
-	"XqF8B2er4UWSuHyjvPXBotk5PD7broVt5cCMdAuk7yGbE6aS2TWA1FcrF28TBrOFs5ZjrHpx8owtLVuY",
-	"amN7TKU0EPhg7YAVZL6TP2+rwQxUaN12B7O9KLBQty+ZSzJWjYYNKqMd0wTuCJvRr8txOZtmHf4/QPYR",
-	"J11sr0kiRQYMKjviWbHBIIpXh/QA2WpcbWOu1Mru2Hli5W7Wc53z1qvxXaEjsPnCuySe2x/99IJtOWZx",
-	"dMuS2XKkXtMdnQgsXp1ScOdW9xSkSrHRWC0y5u0tmIlS7FRbRs+LOTQ0VSkPq6cGh/km6dMo1ix6akWM",
-	"4dqJSRBkobVL5vCbubBJhMYL2PRLeTKsVyXEI52EkcI1/U6SbhR2bfFIhC6t0GyN/tUscj0KK5rK7mw+",
-	"CJy4H/FIDhfhAZhYjRkUKsRQX0Ym4zQ7A3BU8NZILUMCaK7nLoBqPrN7KyTS232OJAknZQ2oNHPtMVuE",
-	"+Yh+jQpjLR1eSvVggR2QnRa4WqRpfYyVHdhuWA/etKl95DGuggFQYBGZNVrRdeMq324jl2GFB6aqD1h+",
-	"C7b81USZjWauynuv9P1F/pgeUvM+uzZexsDslq7ARhdDw5i7EKUQ2+giT123mW6YvuieyDBF7v93dNXN",
-	"JvEZWNqqkDGlND6fR6P5WcQHXZOOJq2xn+SYzQHppvyxu08oad3dWVERADh7F8VOd7/DLfPMUor0e5Ee",
-	"MP1rJG5NoiPyDRAYschjmJuR1bTqZD4N6Tb6M3mbOLtzjh2UaDfVtpjDnPqFRt9XLDZtd+RQjEvA0Kq+",
-	"nJ3P8u8O6XjMOKQgmVSDhjGjr0UPMBVwwedSRK1/RC9uh3fNzcbKdd4WM3oD74A88AyW1abZYd8o7NdW",
-	"0jfKbIZ9W4YSb69gDrN7BSIwuStufCa9i8nJqHDFxnPyY3cuFJfGZuU5o7A6dTZSe2X+nmyk9krIYpa/",
-	"ophUeXKbH+/CzS9NWtDakNHracYxbEpAHhulQc6x70aqyBk8BvOCgEKW0C0jvRkUC0UJkdoe5gEz3XnT",
-	"LmTolB5FUkZ8MJdgULnudqof1+PCjnBy2fBcfkd5mN+8ZLHkOdTmpGmIn3fOryF17AvWFDIrA5CtybMX",
-	"zLbSKDHkvlh/tAzOASZ/XO3rwXanVQpL5+FEBfB42Lvn1XR9dvgC9XL7vhO040sWZDrnB7cPEVhkPmbS",
-	"XVc0ZmZZu+mDE93+RlNLqcNR7oGUtmr1olnnmLfpcFHzagNUSPXL9IRybM1eLLP3lqHAlbGyldp23c/N",
-	"YIZ6vcggobxgERvNBsH3NSOUkyBgLJzDSsvid+kdj3tKygznd+9Oj293MENtbwu7OZSpjq0HWcMitjWB",
-	"1xCwLBmHvoxnzNHFIXklGnCbMGkCa1nYQBTWcGYBWcpXrn3PlfuS/iVYQf2KPFtLidYFfHO47yK+LtT6",
-	"nsKXCHCEqsoc2x8kNGArhH7X2ksvTaDcmUsCM0W01TGHbb+9uyzkUFjp/CQWLODfAJf3cE/qQ3lnJfDb",
-	"PZnn+qeicjuqE6CdSY0FROuUaJAuJDx3PYtWBKQ3ZglVIrG1sNizGrwt4IXN6sWsbiumvEEuWBglLFAZ",
-	"8lNflINY2yRr0PAa5jrkWtNxdMNmYcGa89tzSbNV+v2HSA0xg9lV2VZDYZvXIf8qpvRXdOgDgl5woJ9A",
-	"1CBhapJwSKt0Gl3yMK3byUuY6VCy4PpN/9VPe8nui1e//JFcTX9/9/Z49/T1219PRes1fU0vp4VKX33O",
-	"nYRifMdvh/Vfaf1Pv773/cbH73/4y/dan/5jeeoDTnb+8H/0qnRg25NdphkLqZcZcxLlUEw5ghfA9yQL",
-	"JkmkZtg9EdYYA2WHEzUsU7bd9hiQlqHJybb2xRY2tbs6HUf1XIkAhZdqOnlGZRSUv/3KgrHZwZva4DGV",
-	"ciqSEKttAOQdShgi6dR+2E6RtZ7+QPZlTevwXUYTlqz+YUp68ERaRJN9AK4Xv/AJEo/6AgOYXFGsXzJL",
-	"cuUea+vGC9k4FrMRw6Sm/JAwhOZBBqxnGLVnRJ5nKvmAdg3WimkSIhsd3uH/+peeJ+MqwhrExr/+RS4Z",
-	"DzGP/oZBp71uuk375PLk6OLkqktE0uFd/axIoj/h0X2CC2dvQVwFU3Hs1giQBSUCHT5XIxCyIAoZSh7q",
-	"VCoQzSsPMC8LF0wfUmzzouyXSaQ6HOFCIq4nYo9NHX7ukifgJdiHmDx28bphs6cNcsidl6L9D2/hQt/Q",
-	"4QAUNx3OzGsROKFr1hQ6dUu9lifaADFt/SNJupArg0u98bsUvGvyLNA3rlfDFAfoPzHoCo1Zulkr6S6G",
-	"zrkAJIS99tYOGSeiF7MRCUUw0UTSyF5DzEDzYjyN53a4xLoD/coRo1xhr8lEDBI6sjTynEbxJGE2YTER",
-	"SsUs1PN7VyKLjO2GbhNP60Qu4g9iRZAeDXEh0R3H04J6wFRst/bMwuBA59vMA5lcMJXM6od9BWHfFKaj",
-	"w9t+s0EOsw21YBCaPzA7q3emSCzi40mugQ/MK2RBTE1EK5zgrjGnoEzLYeeeDrdVfOSPid7zMU3oiCFS",
-	"pB7shLO7MQuglZgIteiBifq+Gc0bpoYiBKI5JCP4h0mvImOqhiSmwY30yMuTw+M0z9/DQHfb3yJvTq5e",
-	"nh/nUsT0AupDqiV7t0HO316dnp9d4iMtv20WGH/2nNwhzDBCEjs6v7g0Ddllgzx3IJo6XNEbBq7pZGYG",
-	"bKZyFY2Y/Ne/sFTh+RHZ3Nzc0ydKW+qmEA8Sh3EEoyiOI6O/YqdTI1g7vFvSSRpsHoPrFEcBM3qD4Z6H",
-	"YxoMWb3V8I39kakw0+m0QeFnAIcxz8qN16dHJ2eXJ/CM1tcihficb08JVBO8oZwOmD5WmnXWvNotSySy",
-	"3mbDPCTGjNNxVNuvbTb8xmYNJPsQhOTGbXPDcE80Osq0kgvQNwwwrOibRUWmkAaFwATPNsqUF1s8Eygl",
-	"whJlGscdbmBKG+QXMSGSMZsVBe8vg4g+MATh8t40ORleKUwPgwxFDs4tHbEQ2CDmXwARXJloj80eR+EE",
-	"WSvAsNFt850kXQeOtbsAdjWdkIfQLOCicNsrctYw3DYtsDAgqCYNE57O4iawmvrUYgNTqEEz3gtgBUYB",
-	"ZHc0UPHM4DlpPgraETJSRJcBD1KDvKWD1GPc4aEAvXowoQnlimHhwL428DEXDKRyuiVpkhjA87oi4Qes",
-	"LsHUOz1cvcvilpHJGM4opAHeRGPA7tC0MNbDGEOf2yEjWpSnrnA4M6lUOw1r+zWnbAaI1vKsSg08uwVd",
-	"Bed91NbmM8DjmTM3A7oUSRsF5gA+BUoh8MtMJzRxZKNG0dWytS7xoU/zA/lgS20kUynetiYRrMK21evd",
-	"fcwXyiqqEM4XUcXNj0DyUHlhykE6HBKq0yIsbMth2XPeljKmaNmUM19INuf5BKslSwzZMhaDHCcKhAyu",
-	"VtdamUNuKBtSksJSXKevWG1D5gAtFg4dqzlASTew9KZttWJ36oAEVLK6ZDxFAXA7wVUMXf/PtX1ZbtiL",
-	"mzDN2VjLRt3VX8JOdib1bH4KHhoeER/AXJzate44Yf3orguZtN0o7Kb8KlINckSla7aQmGlLkfRm5i+o",
-	"e0cxQePxkPa0MSIF6f6//08XYOM7XPMfFAjdy8su8Ab4on5tfl33IWcHrUFFE+Vp7qIEoQCVYViJYZhp",
-	"m6Y0/dBwze51lzzp0pvrVvepKSBIGNN/YLMXlBgMUG+dXk/wFoTpc17Tin/vohYehem6YAd9aYVKg1yl",
-	"VfPpwtOsIaPmlqUd3/QY499b582jZ1U8iNEkGH5W2sna5UNepcEHQbqJRswzXEQTjqnagxrPokt4p6Ae",
-	"/VoxI/s5/E5uZqvVWqzCfbLqx+J0cqhrpYWPxhJwCx9L60X83VWmmwEaPdqEc5JgraLYg4KMAUmOciQ/",
-	"Q4z0lLLjrDBzHRGRG7PT+zM9JKYjv20vgi2qLRIMTkHrts4UOrwgCledgt6GaMDXnAFAleR0RJN1amqQ",
-	"UAcEMH7NAyI+YYYxpYDFN2wGWNPwPBJeh5vzgNVvgOOGhimfkW4eo76Lbf9g1qlKatVJ0c96tqCOa6Bs",
-	"TbY2A26v9e+sLa9RE75DLww5VYTdgcIgSRc+2Fi/VUDZgpseBxVMrGniDOswMQDjzNRcizLt+A5pLIVJ",
-	"U4VGJgfO3MwGFgqvy0ZuegWUnNj7waOWzwQnYdt+QaWi/vABafkV9SJ++XALPQ1WHviSQX8EDGZwcIPl",
-	"2PJ96zI0UKlFb5K+ZkYLT9hWGhIxH6x3UVMybCMUd2qyxcLXCcsyPX7LZ0Vo3rtV97ch+tjcb+3ub241",
-	"/J3Wr04kz5z9TLDBY+UGfA0Duas2r893JlsURHb61nzKTkKuabCJgxYadKJulC/DqWUVNHkAkcyBWfuY",
-	"Zb4aJABwu49zvVjyTVSa8+1OoOmz292j+Qn8xOvYQLlcH3h6vijXbrtpdGc8O/r9R+A4OcJmnFUfNPdv",
-	"5G/+5NV+rpsiovppuOzh3L0wzjZSdtlD6QnYeEbDnyYmK7XtN5c/8I5T459mIT60ufyh5yLpRWHIMKEG",
-	"mdjyp8DhmwuTwAlyAyS/fdRcyI0t/PZRE0p2NvX+pd55rZHQARCe9URpUis6sNGcM3T5yauNSwvmjkzv",
-	"KXSfQxzLOJyyAFCDXCpU2WxwYz9tTaWVAUTGRRW8wwECT78ooGBnyKGYQjrOgEbclOR0Ewvr3PXwwazA",
-	"NUVKzj4Hfb87WjxDZzJwI9mqxC4ew27aXQImAp5MJ7Lg4AvZ4AKVpE8TEx7qcAf424KBj9BDpgdk4IjB",
-	"DeAApRYQw/WDBxaUyPjJsqehDgsiD+BBBUhBo1Zl/rE5NwyyWiSXmmdzjp6JcLYmx5cjrXQgDWSUdYbD",
-	"CNGSmLncfhm3/rVWykU1qUPIJmKhtgTy30NdX2tBqaPx8O2p8ehxQRJtBEpi4FTTsRRQd5f1oFtl6G4b",
-	"s3zXfTOpkehFMavT8bhSMqTVfwb/3TYKsR0+TFeWuYZi2e3z8Ozb/idXthQAqdZm/aaM7lM+MGxSQQtK",
-	"RHNNkrK5jnN6hDmGqPIqq1hIMPCNXpxGf9M9/oqUir9FVTBpCY9Q7DundaxLNCUJGCVagxFINuUV0/qk",
-	"7E/iePaYGsRr4zRc9mB638O0Dq8WR/zGRmReVVcFw20bL/CeT565+500qvWyR/DGFNpr6Ycu0tssKNcK",
-	"z6S3ffJqmCu79Jl36W2Wk8+WPvM+vW0trc3CKnw5va3t7y1/4kyoI8Pavriqhx+GBK2pVfnW1PiQpehx",
-	"uBHGjb9u2Oxa87JPqAbGrKxyCalMprGQMUtGVM80hoKJwHjuoN7cqIpeFjhJI+VpITWHCF0kST9hDJXA",
-	"A/ghEVNMEmwQ+KbWoWgapQC+YiJpBjQGtEDIgLMBLyoF93JKa+pI6YlwlntxLnpD0g6xeFlCKocQjQ6/",
-	"gtA1F/iGnKbpqHVelgUD0VUIYuklMdqhg6XioDzoqZXpePhLquOtF2t7xWZaiYNA20PCcrboOd1H2IiD",
-	"eZzwee9HHqG7PGb00EDRw10eDoJiXlspUC54rriYEhjwY6snzX9rn8d87K+w+WaR3YG1YJV289Ndy3li",
-	"EYHW1mMWaS/QizfjNln2RE47/eYGWSJO2yuJ0+eAYfzFhemFTXF8mCT1ylNzngOYKHpOejMM1AoIxOqD",
-	"1iCHaORnmKO55kKR0kwGwqEWEazDoTogYQHI25wwNM9lDaTyImTA1JeVHw/nxxkQcNE9YDHlDMzi12gh",
-	"/pu5nfMAwu56OzT2ban/2dLum5T7Z0q5F0zdX8Sl4QGqgpKqhiNjg6WRfadvRoq/PUawsgPS/etTt2i2",
-	"5ZooRhLzeTD1EwgSDLp8WDxncIH/vkHeiFttyOmHcwkyEPO3QXsUlRE3KZv9iZoATtQNpE7Z1AwTiTjM",
-	"G5sYregxM/6ww5+0/b2nYAJaiPB9gqkO1ppMxfo+tkgqMY0jN38c07KglXLDfSvkYlijlKo0cZemWYcm",
-	"JxETDsAOhmdtwxic0mNaq7ZaBGoMnHvTG2gYlikibu+9L6qL3Dcuwu4U43NiEaGVlgdFmnORBZS1KHzy",
-	"7+RsChqh+755IVVvIT/Afc+/49IQQ9ZJLRuYFcRAoZ8AlB7CDEWRfyacJrq2YW5GLO473aAFn8Tx2hLJ",
-	"FJauFHzw77VvZfZ81d59s+AfoD7mmjG4VJ1zrD1ouU0a9H9jdf1zqn5pLTaanV+tHnjP8MvXHnZYU4Nc",
-	"KU5xJHg/Nj3/vnCUArSDBztWqkMUG8NIKoEwowOmljSomlJJqHKTP1U0Yvs2bR1KpfAgeij3MLsTwJ5i",
-	"27oj0Hqko/aY1MVcvFrCpyDtw6C6Q3UR1Bnqz0c8iEJE546kLbBk2KvKgPSisgWdBwHB1JY9DoQIMSH1",
-	"VCFU2oSHpDcjEx4Kq/pa3TrNPgGMtw6PxYAkLBCJ5sMAxQIp/5EiCaOQId+jwU0+54Xoh0LBpP0i9oGw",
-	"a0pjwdl+h9sCVLgVVE9JZ2njxwxQG7N3oJwmlQh6ojYFNIdI953scIPdc20KJAy0QSgWurdeGrJ4iGZZ",
-	"0mMvGkHlIbCFSHDPwNlks8uV+kOrS+6YGAcQLyiPjaSyxteyZmFqOlX3Skb/ol47YzNdWoigUt+dpgKg",
-	"Z4WQQSF4PHuM8dTmsj0ZshQfVb5YVjAHgstI4jBRMTOA3UU9A17Q3J5rHLFYrWvt1P2tenNr7jGjZtAm",
-	"29zbqlO2q9WMrc36br/F6r7WPYLNsM22FuSN3F9nmGtHN6ea2cSR6wHj5sRAkyFz1UA5ZeuyW5jg2qqG",
-	"OYGraxzYYvWbi+lvUBDSvQJk0L/bM5Wjh/V9VAuUhQR6kC/QFYwgz/i58WZk3cOl2z6cZ7VrpmGfqxFA",
-	"nciBacdmL6Ut/8GXNGIHae4bymzDGMUkDrHJdNZsBV1rVHmQ9zpLU1KhHTck4r89vDp62SBH2KkHhyv6",
-	"BrYDtwTq46c0CfVOYPaFPjJyzAJ1hc2aoXM/woZ0eNrT2fiVoJmS1k+4CLWaZKGqmj5BoGnwLv04CQfM",
-	"lnCBFwjadEZqfz451ug7WAQOlVxQoWdXGdM5TK2s9SphRmggQkY0VdKEyayyJoWE1vPQX8OFwEYoNNLb",
-	"wxKWbYHZobl+ONg3P9/v5CnmKae4SA1ylcyybaWSFKBgsehxoa6CnfH/fQJySog3E3QCl0r1gHISCqd9",
-	"YaRAKXSluP7x2i5batJnF377y7HF4XCmIn+3lt7o9IKBBF8om0jEWEjsprY4HfjjovxZ5zczFKDIwlj2",
-	"amnP/8Ib9K7M/WLMmY8plrt5k1/f9K98/0HyFqlokbidM4UwjQUKvL6J3X/z/IWITQ3AUSZHwWf76DI0",
-	"RVEsrxS5cFLsOJsWwMEMm1QQB8GQjwN+KJUYyzTdAe/tC20T2wKIHFahqavEQmAArHBDPgeE2vrTOGQJ",
-	"IoraDzTIaeh1uJ6SZ4vaobzhliUz7D0HFr9UdFYdAjIA1gQjQOS8T9RUdHgguDX7LdqbtA0JbYQHHgHj",
-	"20BD29CXli9OETr8mlXjg8x51GxDmIKJJHX4iM7MJYtuUZaHCDf8G8VuQjpXXhJimxmERSsQqyuoCgif",
-	"gL+Jp5XGJU5uZ9OyImfweFggNsT5soREjKM3i6XYiidt7Q1YczCY/bHd+kPe7rZ/D3d3BuHm3fZk9Odo",
-	"9/fR7jSYtdut4cSfbY1v/C3/du/33wfszz+Gv0+nA34PEYJH+5OJwzxISYB1K6kczQ57erzT8qaQfsnc",
-	"EtxZxkNZcPa3/8khhKXVI7/+8vOH9++uLi9+ent+9ub1qx9PX754fnJ89Oxwb3dne6u9eTi9m11+ueoR",
-	"6yRI0SZz5/TfOBJxv4KOz1to8c9wZ5wJdWFaS3x5V0Z0y3K+jDy9Pm7wY2JriErdGc9mFkMhc1O02ghe",
-	"Dx2c9V8uSsxcvGLAFFQfEXxxT2shUwTLmXBlnB1DC3IdOQ1+u1DyCLg0ZZ2hnd6aHrbbgIJg+OoiUxlr",
-	"ob5c6cOSu8G7fd63FVpL7wd09zXut53B00cebrzD7hfk8lSYRmHYqpsltxCxoYr8rtVIAHTKZ9hmCA+2",
-	"3f7KjevTpvSbaS/5RW2cTVtJ/ajzNftC332hX/rCYnzAvtDXiznfvXtz2/edgt2EjWjEIz6o7e/t7e1s",
-	"wfozJfOpnH6zaL0XLXw7N9As1rbw8y3aK4QkMAPngH2z6v8B+ZrK3djSMDpyhpUt+kkYqXoGXV/hBxck",
-	"jMIU8xdNd8jCdIFEAVwN+4rloUNJihx65TRn63AH+EdmLVhsiHmQaMMXm6lgHRwN9xHwU1kIJ4vdZGxl",
-	"Kju8pD2cBfjE1nCRwfaswq7UK3Jie0oUBEsJYJnbDtbRTMG2s802DcSnrWs0oYySfiKLTYmy2C9ufknw",
-	"t6pd3dJJ2J6230kLG+IgJObsjrLxoIWyKiMzvUEqRmWzFnqzyrXFuhmgB4sW3a2KkgdKrD4yIINDeGTF",
-	"RbuJeFj96WiNMkb77WgB1KXt6AC9AZ22zSbcP59H4MikqjwCG1t/FCA/M8AibF/J2FqrjA374zzu2NAP",
-	"CCEJCz08f3Y1qxvRGTrPTCoCNky0y1XWF6i57jleBCq46lHWUh+Cb2Z+Ec944z8IgwyzpMOyeNNAqNR7",
-	"hL5cE021fN/sOSxQqQJrjqpNSK95hm84m+sv3FwTLXRCUU3o8Vrhs9rabUOWCrK6LLX7r1o/EaM5B5AS",
-	"pVnfeYfUYurT5uI6DqzSVPMqV1TWVKC2X2u/+rX1809b73febJ69vdq++LH14Zdnm0fHJ8/10kc07V+x",
-	"FjxNKp/XQSdLm0R9ZQ4iIMeThZ2D0IFz7tz4DeEsj3DmdDjPhbf05UWaMBYuWFW477QiqFSFn4uE8EHE",
-	"70hX33dt6L3rkauEsn50Q7pOPkXXI0c0DGfpxWuKV0/4rZh1eBdajU/U8M9umvYRRzdsn0hbroE5CJgn",
-	"SSy0vKErgLtCFmfV4gx+XnCDkNZ3kiA0E2z5Pgba0lenQAbUoBhk7VkWtWXpaoXfNmqARNAgYGMFDfz4",
-	"DIAwTJ8K7IpR7GLR4dC4AeGoPcLu9NPQDHXMABsNdCsEaus2SLe4SRv/93//n65tYo+I/qk6DzGxQz1X",
-	"26hjSCU2cw0ZV5Ga2UXMYm7UrIgN6NEwtPhyDXIGXWCgqslgskMFG0sCxlWd8UCELCTvrp7Xd/dJyCAV",
-	"RQ3ZCAObejSnuBEDqtiUwoIXcklKevPA+kko8AIYY7tjRsiQiHd49+e66aLBQv1X18tmgjku8LxpjyJx",
-	"wUzDlX3S9jdNdwC39YlpmlPRKgXU7nZrT9NWNyv2YaHpDSNFg5xroTuNjD1nB97h6cilpQskYMQ9hoHk",
-	"sjQQoA/bjCEEuPmHNlA80/Fks8MPj48vTi4v3XYlZRaecziXWXeXBcC+XBjVI5Lpp6H5yozIMQ2Y1OPD",
-	"bttS23s0Bo1Xol08GqsZALOPaKz1J61AYj+hLAiszz6hth8wKKRP2v7mU1wiKYDmCgekwzGMaKey70Ab",
-	"dmEO+g+49NvH7E//I+C34xBMKnkgRiMKGIgd3vZ9q/0WGiCBXmnRBJxuxXM5p+xuHItwIYIzsmNX9KcN",
-	"f+eavGUtfbfb823jpZrFBhN6VJGtbfpEYM0oZNBZoxzce3r3sgo3B3U5PS2GjOHQeDaFz/AfI/bSo6Ef",
-	"NUfd0NDYtLAXnDxBEWIz458W0Jm10K3Aw3EOW27ZbG9ZfLTd2nNat1UbDB9cMEoSCIlGw4RHOY+Gdc0f",
-	"kGZmQjTIqW2LnaP5DgeiB6BM6FtKU5YHvdWLrAxmiFBQw2gw1KILowkH+iTYs9Lh8/kSm08LNFiB/azn",
-	"9ajYzxUmTBlODMpibT/q7T+wAFGPqYheUMVeW4TIRU+mN16kTmz38fpbEUfBbOW32PtBFz4cR/VXbLaS",
-	"Luzcm3v2zBg+qz1tIjjO8+eLutHOvyDtS5tdujQR81VfYe7/Yg5x+N7n1eXPhDoMR5EywVLNSZY+k5LE",
-	"3xFgfc2Uw2KCIQtuAA/O9ti21gBEwI1bocIoSE0BbGIgq5PaLPyx063BFnoVWx5EUk60epu2ibI3psrM",
-	"kMohQ+f4rMNNT0WTEmeSuqF/s2aINn8MeG4Kv2xTaKwCab7dIODtwjd6HZ5ldtuKJFedNuo7aK02yTqS",
-	"EGFIU786/IQGQ8Dgi2TW66E3S/PBoT7OdlDH62Qc0wDqpCA5DfUO21IlfYnm8AHbh70zbe8A6k/Lzy67",
-	"i6SSri+9xyBV21TZQSwi1eO5eWlaVARTZ0ky0dYJpFn1WPYZt//LIZotaZYdyVreIEiD5rs0cMEZOjx7",
-	"gRZLvlHXuiFTNIplF33+eusTMZVlWikON+ua9YDMtmR2MeF519iHrIKgxwIxMij9Bn6qHFQ3TGbXiX5R",
-	"WjKFKvIa4M4ZDvICf1GafxSzAQ1m13F0y67b/b2gRXfCJtvu7fqbW+Ag8mr6nJQ5/cwkLl8e1ltb23Cc",
-	"3KmsNXb8Rm2vv7sd+rvN3d12sBNub+3RVp9R6gdbWzT0m1t0s9dv95u9Vs/v7bZaQdjcCreD5lbP7/s+",
-	"9Xdr66BBp81d5ZC2thYWcn1aH8j5FGjr82ApJAzeXYJXAQdSq2xpXV/GLMDTbcpKOHP7dWldmmLH2ywB",
-	"Ukxx+9bxWYqJ0oSe4qAD6JKY1vZ9LU7m3tRc5U3Ig+yLmvpF/YjFoekPBgl8EhNwalYI2KaGTjzNoMRH",
-	"GAo8IMFQ6PmnT2CeXzZ+W6ttvtu6NwksLQXIWCozTP7fL2Xgy5fof1ltB7cy7bpZUDbWTCjL+z8z7WBB",
-	"Mv/zI7Kzvd3CbtjQnRodWW5rbmyyxrFVLt6DfRX+6hjwvk7NICJ96mo7Ou0Ti2hp0D4hbSZKBgJcDkqQ",
-	"Cjek5/ortQHugWMU20p52LseOn8Xe3p7WYemtLF3g9gmvtpKdLyVWgPr8NRbSSU5h5I5s7QyLbMDbWAi",
-	"3dSbDH4JAJckwmdkzoZSnSBfhreyVnBXn06ndT34+iSJjWNyvmRLvzLHt09ti0HYMNi8/3T5sHnkwTDz",
-	"a3CvU1dfTU/25xBkZZiSVy6FY5aYW3ZunkD9yFQKriOi2N24tt/c3dv295ot3/dqkdZLmjtb/s52e6u5",
-	"lRWSpVk7xEkD1UyhN6dKaDKu6K0R8aWT1ARaOVGDD3XfzVskezJIiIyjwFe9FA78W/7a1yCK9BXNSMtl",
-	"03tjuVqlHPljq+HbbXUpYj3L3Gnon8qrmNEbFqZdsMsF1nORpMVkAeUYuAETdWZ0T4Oza23og6wrf5Aw",
-	"iBXR2LbE/k7afOgON29NqnHvEa++vJyNZmhsiGZ/0OGUu5Vm1voswUK0IS0b92qQC1DEpbVbU+h7bfja",
-	"bO4s7iA4+GfdzvuAPmxKmEuR5vX7X8OKP7ShEADUlHf3mUD5OaG2KEp/VkYGuMU16L6sHNLzxhVeTfq0",
-	"1pY+GDcta6xntz1XLJ3aGVdDym+gtxU5Nb4fCzSUuYRM/30AjobMfGZqKRv3W4SFvV3sVP6NmfUqLs8r",
-	"Id5QPjMfkw/nvoX6XdDyab40Ew9Oxjf1jhj9Hs9LbV9zQckk9KUw6mfmaTMwrKKfslCMZFcmO9jSXRPw",
-	"NgDlHunNFIMAl/7D6aqPcRvz4Sgx3UgPual4RAPa6coLWcMYiUucC5h5dY5VkrxBbOf/DAC20Ptfs841",
-	"m/+T5b3/O/zKtDsPMXPAGl2pRW/4LaBlwUpV5RSf4zqvkk5sXrywiXmhA/hcJ29sY23QMcr6WJOKNtZW",
-	"mfxiPayrOuXjKlT2yv+sTfAfoT8wDD/rENzhWJJuHJBoDWK567IewEDqxW36ZfP9n+GLPfXrz6fq7PjH",
-	"k5NW/ff3vTMeDe7Xt7d9z8a9WbtbQ7XfGt4WskkLpchWV7U21aatTg5h+CnUfiuHm9r8tFYVMb27xu/o",
-	"ta7uVrhOZ8L51oSmtEoC/okeIDx4LS0WRL5OqqmHslqh1FruTeCr66SBCsuIv1mSX1sSZ7o1Vr0xQnNl",
-	"/yW+YOMv+N9PS5WaqQ1MSKYM6gCOITPOMn3GuCC01YRQnCb3R6F60OjwX8SESMYyMCoH3fLAJLa5/V0B",
-	"WMQIivIK13NTSbNebSs8hbkRD2d+wmZUuKaaZRg2awyTp2AF4zhdqXt2Yd1otnYhd+wb41yXca7JNpeV",
-	"j9pCrm+c8uE1o3go/+5GH3ZHV2ewX6DJR2od2gZXHc4FmlozhplzWW8NooTIYim9Gb7zSdtvr9JvA76z",
-	"b9JhMLHk+PTy8Nnrk+MCj0f+j4A8AY1jwFrCXpKCG9bNRcgwwRHsskimaS/grYsSkiIgR5IYhHYyYpRD",
-	"SetBlsmcjbuLvsAUct0ZijYXMHpkP2qBhCJpmnos6KvxOLLkvh4/5J9z7RYQUBsUaLjD9XCtyItX5boL",
-	"OmmXt9KubKVxAZazVQPsqfpuXugVG2usx50/ZwcMc5hKrBqgJ1tMak/dN0n+T5DkjpcOcWVHNGTf8jv+",
-	"GQI+a6uwvozPG1HoIqxDrCzig41BpIaTXnV8TdMX4+FYRNzEGsY0USCWOHkRqZeTXpoXQuxb9zHBqAth",
-	"wS4mkMSM3pDE+L0NymO3EObrGoBIU+hP5DRS0KQAqyrQyKrXC3PARw/QdQgVSVi10PbbjQ7HMRIZDQxG",
-	"ZU+Es4KL+yBLKCZZsgrmt+gHKbQLg1c2rcjO4modngXW0u+FrB9xEzZEBxfkr9pSOUeRQikTKTYCdcpw",
-	"YFwJyFWNJDEVIUSJDt9uk1fRMywlMkamnjiktkIeayH99WC+QnDL3/TM7xVtQ3GjLiGiGiJm21L3th4w",
-	"Ft/1oyw1Lo1w6IXE1g+2QiJzePaC3tbm9nYz8Ld77Z3WLtvaC3f3dvq97eb2VrgV7AUh9fvhXhD290J/",
-	"j9GwvbXb3N4NWW9nq7kbWLco8p/M6/gCqLv+FqInpibBDrBWFLwlXuTF7tGTo+PLQ4dAnrytt7a2n2LZ",
-	"kZ6nzVg1S6GnfUB6VLLttlVIDy/PGk2gkNyCvDl5d3T6/PWvf7JX339/Orz8ftba2b68uGm9ZVuv+8dJ",
-	"//bq58l2NH31Knj+4ii5PYxODocvz1o3x+fDWet0m724OX8+uju7Of/x+9et2a74ae+wdbX34sWPYvvD",
-	"j7/8sPqCXdrprbVeH//GAPJvf9WkmCSBya5U6KF+rPSm1AltRnxNx9E1Zq9MkthUvMv9DcNZG4EYbYhA",
-	"iYCqjZcsjkX9g0jicKMXi94GftL3e3tBj23u0lZzr7+5R/f22s1gb7O519v2/cD3Wxt9ITZ6NGmoO2WS",
-	"pVfTHwon+LOom1gAUdQ2syoFUyFBIpXbo5j2mF4vPYhr2EWtL5qNujZ52smrjfen6kX7/em7Nxd7e88O",
-	"f/7p5+Amudn7493V6Tv/++fJi6P3O3/8uPvL4If02YoNWnfdnjMW9mhwU5lPC0IOU1+mFAviTBedSFku",
-	"rEQc/tOdLGdCXQJzX1mdujSi+7zf/2oi8gGLblmlSrMkLA9hZ1dTmI/Fp9+q8Fub7FIjM0EvKPM1QzWy",
-	"aV2Fmoiwjao4YyGhSp/bSHB0Snd4ziuNd2uVQ9u3oDtCRauNenNm+jJEnHSxAVMDol+mdgX+lh0OpD9I",
-	"xGRsqzMcCLD5oLoNo6PDfR/LUSNFEpqwFMIgYQgYADrNiPJZhd/80izkvbwdj9YUAacyb2NnMYVsicvS",
-	"LcFeTC3jHfN3xAfXUuivbTm28qY2nKEwTBubBcvZq0044iE2m2tYlmYVl9mWZprf3MRfVUANeIXFBpT3",
-	"BgdcDCf7UkyJ6CvGTRUkw7OplecQ4GQt2KzbFmfbJ6OITxRDxFn828GcxTbPDujsfsaTytgdNgaYi67l",
-	"jhdAmFSzr3Prvc5wFbNHcWBMkrPzq+vn5+/Oji0qQo/Fgg9khytB0GMN9p3DpkMWRBKx/tfsuXNgW9SI",
-	"0q47JsMTD1+DvASsVv2aEJzHCfQ1wCoFHpo8T4evp516OjzfqkfbuUFC5ZDEQjKZ9vLB3tLmMwkDSF8w",
-	"jnfNF+2n9bW273sdPuExM0CNqbke4CCsGd4gbywlGPECFIIgxOlnejPUo8DdHvEOH7GRSGb7AFehqdxE",
-	"CEDrR3Iik7FeuXRaJqKrbXjw2JEeG0BClCK+Nov1qzv8hrExDtgQqB5V0/d837fEoN+yBReyOAG7jQLY",
-	"b8jXEiptogKZlhUi6n6wxf94LGKz8PNoxM6O3BePeD2E4NZeKUKw9xkAjovO6wzguBSPeNsvhRLGMW9+",
-	"ISjhbwL/KxP4c9DAD5b9ptii0vF76fSozaWWolsUihwMa0aOCLhicx3VLCpXCvQlux6CT0UIBwVYQxah",
-	"R1/Pqua0JBaQWCmmXBvViEeGTiYXj6xhkayM4YVpxhih1iyJIY6SI+JNuNZLA8QeMefdIyVIUx45Pbt8",
-	"9/z56dHpydnV9eXR+dsTr8N/end+dXh98vPRycmxvsllEzAXYBNGA6GmqaBxwwYLiglBmjmFhGWLUyZ5",
-	"XB3kQSUcgZAqLrTQeUNnBgeXafMMgKzAjjNZyFJJ0trKsIXSgeeqDAGrZ7+15T1alUfaHK7og8oNOEem",
-	"cNXQaH50OfJ1ID53ao85YDgIi0YL6fAWGuA/H782ZhECwadURJVVj+rRzdeOfvGKHSxF+6wlo2EkTWD7",
-	"/2Pv2prbtpXwX8Ho9ciXOD6Jj8+TT5zTeuJMnaiJJ60zFi1AEhuaUEnIrCaT/97hXgBeQOtmJbbKt0xM",
-	"iRAWWCx2v/2+6hWf6BTdJby0vmXub9mtdBrViOeKGxHufVF1oy2SLGKdIXLSHbciCWrR7agoVaDq6bdO",
-	"fjCRZJt/13tM5nH7znor4CI2rGa1hfZ20tU1c3OezGfsPMTgB+pm5TB+9Y3olwW3M7j9duEp9BgmjNPp",
-	"cBgO8mMTycu8JoqCwRdoUCI6yKqR6tHVQ9ur3UcQKTGCpWYlF1QjMZjL0VX6TD3Ws3F1p/5GiABf/zVQ",
-	"Stb2r9YiCo2JlIeK0gpIDTUJH+Sxpufl5Ri8XTalZeOHus1Huq243HwqSs8XV1BKlElm1wBPLOZDDo/y",
-	"IVcXVlLgJGyK0Cz/q7s2eVZQKbnTrp/i+mnC1HohtSsvG6/dn3tMzvUwn7mzIGXRXp+NKZRszVsyr7rT",
-	"eAO6RmamznEnnU5Ukiq81tCElrduPktH5Z/7UGG95+JZ2M416hoyLiZjW9M+XMAAN+jlb+P3J5m5XNbm",
-	"lh9XbrlE6+N0whEQI9fn8cnUzVjrL/NpKIIoEvxwF4R8WHnuvyTxAwBZKlo+299vomO45DeunQSCxm9/",
-	"dziN1F+Vqrigpl1f2SQKasJ5ND7WE4+HIhmZ3zsEadtF7HSna/+DT8DPNcmgg/v8VBm5CHO3S9MAAMZg",
-	"En5RM7mckA9ZYV779knB6q1reISN2wXjsCewG2x+30G3ob6EUkeYmYt1JnQMu1uqKLwDbmmjRX+aRP0u",
-	"I8eJ96hnglgGiRQ8CJFO1MA6pqs4DWbprugZlKVjgpxj6grIr7fpWGcxVlh2xQlmBBVCH4BfHGB0CEug",
-	"8cyOUXyHsQ6k10OVB/7eJP+IkoLAEX2oZIudHZrBHcgi9klvw1/CQc9xaX3L6jWcCGCKdaJoyI0qJUWq",
-	"bxVq+CAVecmTzXFMS3mihb3L0r4FadoXy/8/W7YGRsTCNe8fq4z3hKMSQH6bcDQ2XPuqc24/tVPBcndn",
-	"41QNrt8O37z7T3L005tPfya/Zn98uDg9Oju/+O1MH5wH50Ev62zS0pehGSOKfV6YSaZB0FjJEA92tJzT",
-	"rWneB/kE5Me3uotucQi3PT2+P24SdqAICsHbCkdaJa7d+0r/ug7lN3SekTIeN/o6likfKKFCNN1Ia4Lx",
-	"oepoSm3jQAslODI2hXWN7QVZ4CUjw1e742M5ABp9Ll9t64O9cCjSJ1UQwDSoCqZra4PmpZ3doi7O1Gez",
-	"DZ/Xb/YlK/y4dt9TMOe6bqo757ZdOin11BQOywZY66PwKzwn5f7AmDkyfPfy1rMs6VlaR7IdjgSIgdb1",
-	"IhskB3J8PsADavk206sY0D3FaCk1ejLJH82QSGgyUbGSjnBHhKnLHhSbMaH3HRSEIz0SqQmj6CoeBwgo",
-	"pS4RloTFER6LAQWKJL9BM9jMv/NQnnHVy74eDssO8RRngqcaYs0YBF/WJ7ChQX93CpsTT+DDIL2H9/b8",
-	"1ZXveVH/Hn7Q1tCcOF0NzbfF0WhLQLPNRwlT0Gzu6rznnH1jqaiiY4VNZUalrA7fFbHKbNnouNgdnQWh",
-	"cfk6aEV7hs1fQ5C2ja9iabV8sQFvV1yQ7DoSRjNTNEH4g1T0UeysLwxxmOuYGcexYhVasvH7KlWn7pev",
-	"cYJ0vYTjhSM0JC47pLBq4ACnvy3lImj8s57BE8E/EjQRFPagvSu2PefkOsJU9EPZLzGhOPd3eJ/78/0U",
-	"tI2fa3o6BSjBQjwvUG4sT6NdBFvNhP1LbCOwGbfF5tso9RY9A2PU7SQ/3fbpoKvoJb18fp8FgZGdvmPu",
-	"2e3vkCs/gjxtnXzAROCAc8bBnAE3v0JFk1f7MsTUsrjD27vVFhyIUBstmXVz5+HeV95P3/YALdfct/c2",
-	"YLUi3rlCThX263nFdfFMRAAopIBeHkCPdkoFUi87mElmlc2w5sE152GoFvvzR8uK8bA/KLc3GZGFUSRu",
-	"lCAXpCS3J0Lzo47LomlP0tet7OmaIV3+w6F1cOs7OJ77oodbqMrGtuOr8Y9IX0PuIYgx5ENHsgEHCZw4",
-	"aofr1I2ipp4qGnHbxyqzoqYuCEeKDUSdwIM32oytrrsN76/iURIMgB8TZZBYQaYgCQfk1LHOvG4Uhk+T",
-	"0eMq9Y9JIMlgVk22yGBGGjjDcDQlMA3BAktyZTALDrl99OJwf3+FNIM2G0sn4Uw3YDnQUl1CBcEtpAqH",
-	"eWoFBB3Ja/xZ17Bai6M+rJ8eZZzHq4P/f0z/9+5snKSDV+Po3dnbj/+6+Xfa+5RO9M1LffpYcR7Olm3W",
-	"aVuC7PdqEuUutip4uLkkFERKjUfJZRKa/HwQ/WJk1edzLpYcEgFIg+idHFrMBuAlxrxzgHWYK2BOqOBD",
-	"snLCyw8azMewkdpsG1u3sfU/JHnwNELrngKiM5fxXtEDwiiSu2Yib6kmkZ7d5l4N2bvzp4kDROrB9Baq",
-	"uomKAhPeKfR0yv6F4NEf3p/bYGEX/AuNtVZLhviqS7qfWD/qCozaCByXx0HMeESZ1JOLM/Em/5962ran",
-	"UPt5HBQ1X6CBUeiEqTtKqp+BFarRI2A9ci8ikv36a86VQdbCk4szYCrMJ2EUGJUBM9JQJwoyLIAqd9Su",
-	"TlUUgunCTyq12NTfh7yP7geNLUUjaMjk1xagIrPf59jealBER+pkq6nIr42V9xBg8tNIEpGG+07kv22e",
-	"cxlKPLaMJteFbeNstakMjefjPwd3iksEpS6AwF46mCSyMGEOS/r5298BAAD//w==",
+	"7P37dtvGticKv0p97N0j9gpIkRR1o0bGHrQk24ptyZFkOxe6hSJQJBGBVQyqKIrx9jf6Tc5//SLnTfpJ",
+	"zqg5q4ACCN4kOfHK9j6nV2QQl7rMmvf5m58qgRiNBWdcyUr7U2XIaMgS+POIBkNWPRJcJSLWF0ImgyQa",
+	"q0jwSrvSiad0JonPRVUqkTC/4lXYHR2NY1ZpV+zVileRwZCNqH6Bmo31b1IlER9UPn/2Kq9FQPF9xddf",
+	"DRnhbEpu2Ow7ScZUDT3Sm5EorJEOGSfibkbUkCqSsJG4ZZKoISM9Nog4j/iAiD48IsloIhUZTxSJFIl4",
+	"l/cTwZX+WQ0jSQRntS7PDXzrtrFFx1H1hs3kVr1xsEcbvWZ1t1+vV/eC7bB6wFr96g7d7e0F++EBq/dX",
+	"zPCCKvY6GkWq+lbEUTArn2ms75A4Lqbn7JGor8c8pJJQPmsTv1u5YbNuxSeRJPrehCrznH7M/8MnAY1j",
+	"SSJO/Knf5ZIFgofS00/+MRGKwrNKEviHfWbCIyW7/EmY0L6qRkz1q0OlxnoF9Afg/VVDFNVG/Wlhtcyg",
+	"Dv/4oVGvH05/2K2vuxwXbEQjvVfzC/LB7CuNOCwJo8EQZ9omfmLnKRIcPOFi6hHKQ0LjGOZEBzTisA7K",
+	"J2YZHj7F5IdW81D9sL2zaoZMJbNqp69YMj+1SxwNUYJMaaRIj/VFwggliX7K/W7D/UpfJCOqKu1KxNV2",
+	"s+LZz0ZcsQFL4LsfPnyodiZqyLiKAqrY/Mdfiqn+MHVuIk8unh+Rg0aj7hH91+7eTv1pbvrPGE1YQhJG",
+	"49EP3QodRzdsFnYrK1bhA+sNhbhZfb6neKM54w853ATOdpevONzmg87h3mve93D/XO2Mo+orNquehuVT",
+	"jELnUB8SikxznDDJuMqN7RF4TTacMzpiC9acjliOz4xZEjCuqowHImTh0jEG0f9s1sfRmMURZ2sP5nzK",
+	"y86CHo3QP91/OBOpxIgl1VZz7cFcBmLMZPloJPyWG45kY6q5RKiFjxzTgMnikDzCRmM1cxg2F7A62UBD",
+	"qqhkSrYTRkOS/muaRGr1Ml6wPyZMqlISOw31Se5HcEYiCaxRHwU9fsmS2yhg30kSi8HSdWy9+rX58087",
+	"7/febJ+9vdq9+LH54Zdn20fHJ8+XDu6zV4kjfgOL+YKpV2yBcLthMxDdSpIorHgVMWYJcAU9o8qAqc44",
+	"0g97Fb3WI6aMAgIM4YbNrjlQc+U/EibHgktW64lw9j+2ohBWCD/9TtLBAp4n+opxu6VkSiW5ZYletCWD",
+	"wdfdc0TncciSk1urU+VHBD8Shr8Wvx9HUnUmYaRO7O/5AfwxYcmshlKj5Puc3SkjhG7FDSvdEfzJLsfc",
+	"CBL4+WE7ciEUVeVffxHdpt8mFCSAZEHC1PxA4CUPG8i7cbhoIEdDygeLl2ECTz7s6+81lc1Kv44/wdeX",
+	"LAGQ6SwdRIKM4JkI4Y162PPfNq+C05kfNZDUIjnlA0FeR6Gv2R8lIYujW5ZXSTIRtbe9TERF+qV6jSpe",
+	"xayQfbuZRZSwsNJWyYQtZ36nXLHklsbn/QXHG3RnxgdqaLl2ZB6Rh5rnhKxPJ7EilIwiPlGM9EWCQkca",
+	"nZGToZgkcJ0aSsgmrH+yE4Kjl83IfifHIf8jYf1Ku/I/tjKjagt/lVswAzshmN0rNlslpxOYk59uyw2b",
+	"1cjbnIjUpwju5QHziL/lEyVEm/h0qwe2gk//Z/N5z/cIlaQ363IfH3t3cXpkB/lEv+CprwXHj/SWXsJQ",
+	"POJrS4HBjx6RtM9+6Fa6Fbzv7UwNBddL2OX+JIlrb6kansiAjpnzthdCK3S3NJ7ojSHv3p0e65UekSf7",
+	"1Rb8f43mUz1II5woJ1HokekwCoZdzhkLtTAlMOKID4rqXBBVHWWkhOzSM7oZ2YHCsnhrgH7mtkHbYcu3",
+	"YG74OfWlZPjwofuM/bxfynU63Cpcasg0aVFOZpr6xZQfElxuXxu+bRqOIu6vGm3hSNjhrnceUCvUQ76M",
+	"eMAWHvFzHs9yJzu13lU0YnCIY6r0pDjTh1qRkZCKtOr1GnmWcQD9hphKRXbrXY7MQHqk2YLjD9bkdp2E",
+	"mgiNTeZPuIpiv0Y+RGooJor4dgD6LHHCaBJHehX1KEb0hskuzzEgEgs+YElx15v15m610ag2dq/q9Tb8",
+	"/78uWFCpF6ZSaghq6VTVn86MQYcI3umhL1/RbJhgaYF1Zaeerq7LQz2wr2FRtMldOqfm9so5wQvuMydj",
+	"US4UYCmPNAbeAsnV3FBymbdtKrs+65tRMIPwfUbDn2Ah2p8qgeBKq+DtTxU6HscRmshbv0u0k82oM31P",
+	"/yEnoxHVf+rJJkxzFS6InARDkkr5ilcBVovfCPV4Ts/ed16fHl9fnPz07uTyquJVQqZoFMtK+7dPlX7E",
+	"YqNn9ITUyz5iEmmmAh/QghOGkH0k851ZVeWQxIzeIgOcqMrnj+5rzKvJvV+Xqj16B1aZKoqqiay0W/U6",
+	"7MB6jOgkSURyYTYLt26evMwg9DxGNNYky0KPgNKQzSWSZJoIPqh4S/2oZYMx92/lby6x/5Y9nLsXJvKM",
+	"hubShoTXM0pmRnfgmBmzRFu62TzvR3DsbhwlTF5TlaM58Of0mDVg+xM1SViBoLJHSfnt9yYY79tp+1pO",
+	"m6Y+c7oKM/C+zkMGXqUNj1ggRrhcDrVNhXVCRZygF+l+RAZvmT9cmiqGIg4JJfD5NgEfFOnmXVTdCuhV",
+	"3UrCxiJxLsrUIWbGWSBAuEi+0Ke+FlEgtCGpBUEkA8H70WCSMLBaqGK3LHG8vThy1LAiRai8kWBpQlQH",
+	"l+XrIeMjwftxFGwqKdBhFM6xTfDwRJLY3+cp+dXJL9cXJ+/PX50c5yiV2mfgFQHlmpR6jATgsgkPSZAw",
+	"TRboPsJTch/KONCzVvSG8fnBg0mttWD4eX7sZ503J9dXnVcnZ7mh5x7TyjPlaGvpmaTMV1s+hyQYCs2r",
+	"zR3A7hLrm6MKnuhHiVT3n93j0n1ubl7qxMu22LP+CjQygci1usRn+kb4R6TIiM7IkN4yj0ihLSaqwJoC",
+	"sR7q3XR2nN0pxkMWggn1lRyTY+MZOxPquZjwcMPjkjrWciR3ZrQLY23ohXQ8cEXiOz55ffr+5OKX67Pz",
+	"q+vn5+/O8ucHiMy+CeMR6dtSIgSPXLpj8C+j5qDZarUqOgkjhRGEONIKsJL2ZdG9eXLrMWlz+dp9JVQD",
+	"s9iQVEwIbJ45afVIb5b+csKkLOWuz86Pf7k+OTs6Pz4pkod5A0qhIxxQ9cQ42TxcTSrJ4M9ofEgk46E+",
+	"txOe+9w9tr2xo1cCHA+cxkXrojcZFCJXpcrP1cnFWed1bkJSjJgaRnxAppqKQTskWm8/JIrFMbIkUHgN",
+	"tTtjv89EdtBaUMNEKBXPbZAQyPMwTWEaqSGhpEdD410uTunq/Pz6TefsF6vQXeY3a+HbOm9PjXwcMdJP",
+	"xAhdeTQM9R4dEpXMskyIBrnnUW2ikBTiNU3Ql1ROinqcMdyygBL1NF93Ll6clNOiteWs+263RV5Fz+5J",
+	"Z9t6zBNOb2kU015cMmytgvaoTGUN5XLKEuPXKo7/3Vnnfef0defZ6/nBL34Rxhe0cAfKpDLTX7KtoX1t",
+	"lTkpIzZf5Z6EaWZ+w8W0RKnBAaQSmPQY42REw7JNO393dXT+5uT63dmrs/MPZ4sn3qdRzEISThI9T5V+",
+	"RivEWr8RExUI1BzMwLTqw4IbkuW/zMSEJGzMqHJecP8leDzZ0uEz3D8WS9YmrcY2eQL0KrSij0T61COt",
+	"xg55krFHIGl9uXlAnpSc4C5PGYJzcjlTU5HcoEy2D0lGk2DIpD4YggcMOQDcDyYG5A0hGXV5CR099chO",
+	"vU6e0BL+Cr9tkycOfbdJCVF3+VpU7QyljKJrpEBSbfSXLyRKSybzNBKpp0WNsBMEbJwJsZKkMr1urcaO",
+	"R/wIkibUzEclVvB4loaYUPemhimZMeVcyfbpFXkbD1M2Cklky551b32wmvJcJL0oDNEi2kBVETbFJ2M4",
+	"EGXIgkmwmKEA5bOE3Tw/v3h2enxcMKfgtW3cIYrZG3obC28Fw8QaWsa4egSv1jbyEePYmbdtYxrcSGvj",
+	"l+oql++ePz89Oj05u7q+PDp/ezKvpWPMzZmasmlIOEmbIXTP8T+uAWisvVsaRyHpTdCU00Iv29ZH07bL",
+	"shmXvWDu/gcfhZeRVCKZXUAKYrixUyR9Kk84qTmFETeJscsS6nl5enl1fqG1wjfn74sOEtXO22bWGIiZ",
+	"MvwMQofExuXqjSwuB4xaL5PgJr8yzExAG/08JFTemKQIjK6auNzf7om4mBs8roIZPrDvqZjEodYm9fEC",
+	"a+UrsQLPhOqEo0ipjQnKqPXlnMiewx4jE61+gE6huWEZW+ocH1+cXF6C76Dz+vX5hxLz0NoWpS9u1rdr",
+	"9VqjsV07ONSXNZeFHyAZG5UYCVrMEHkwRNfhP5o3fycJjWMxZeF1EIVJqkA8hEtDDvdCDyToavmU+ZJ1",
+	"uehcnVy/Pn1zerVkQcrfRkSfNOr1LAF/t06KFtj2fS0wnCEk7c8bmnGkLVAnY/U7m98fSRKzftlEf3p3",
+	"ftW5Pvn56OTkeMlUh1SSbZNir9+kP5IrH2jU9f8RSkaCqyEqhqDQ0TgmgZBKkubOoclxu1NkzJJIhEQq",
+	"mijQZ5E7NV3uVKtj5sC/obzORTW+epE9zyq8/ALBmXWo3Wx7AmTf5UD3qfswiCPjP0ydIuSJFsa4SI6K",
+	"+vRxXblpOclKLXm+7mRBcc5ab7H3P0hV//t1nDOhjiCWsqk4+idHTcDd9Yby+UyA9QIby3x8r05+uZzj",
+	"uGuGS2xQTPNZJ1yCof5ATLhCKxwWQ3CG65AJYsoJ2kwJjSTLAjXf6Y/eXetvfqWhpk3CSl+VsnefANEN",
+	"WxAbKncfvzpZHAYqpK6Aw8imxMLayjR5OLG5t4X6G3A6fU1RHqjKAX2S9Fgs+ACK6XLW/1dFAlgLEf73",
+	"Cqon2aSdEI/ZI9APzR1O/UXpRM6vOmXquK3jsW9xRAa83fiRpSbtkRgxrtBSQednkDCV5mQMBLJIfBVk",
+	"aWiV/WvhhCURdj3x3ydSLZr9V0X+l9GAb0z9o0hK48TNs8FowKlJ8iuSy+Xpi7PO1buLk2uTIDVHNE4K",
+	"p6Z9CSMz8U0oMRZ98iJSw0mv+nbSi6PAFHaaCrsEBO/8DZd2UA9hlY2lcRtDBPb3TSe/dFKa/YOI0B+B",
+	"QwHalgkREP1FqReJkWoVj05Vau4R8UH1ASoDTBjz+Oamm24zCYVRb0ZUBcNHmPjlglcTG4g8hK8TdkcD",
+	"ZeoOejPFjGOJJpp/cOWhXXNydHzZIYKTt9Xmzi7Qx+XLjv4brWEgLXgFlWy3Zc30zuVZrQF1MPdfvC+T",
+	"3WySRdBczLYBD8bLSe+7f5iPFwt97qenlYQ8rI5itZC5mOqHs5OLdbU1E/tIS4pB2Z0Pv0mmwE8bqcOC",
+	"7mYrkr4m7e0r089Se35jEfVP9jhizsc3j+M66/RFtL1ypxtZ6XPzTD2mvvs6Rrr+odU88AmVWvPvw6Na",
+	"usMUvrniHilqfmkUovN+f1Mhgk+4IkQROY1UMATbu0zlOeqcnZ2evbg+f/583kFt9bZUvUlYwKJblgpw",
+	"a/9YJe4QIzM2PS6g3HwfNR5hXLiPqvy1HvvcpMNHUeksoUGC+XpEzhX6Fs1lubFfAIokFmQcml9x58Io",
+	"VRTun3Vo3yj6hm7SCGuC4WFjOKyVhNh8iEB6RILJJod7kLqYbyIezidkHSJUU3mS3uOxz7+Jdxl6NNW1",
+	"m9LjqMxNnjAwlLR+YsGWllHgh5NnL8/PX12WqMPF1xhoABR6DDJFD0nITNoD+6rqJcpX4SvhQu84naih",
+	"SKI/N9Z8w0jSXrzENykncgxVGyWbfnRxcnxydnXaeX19fHrZefZ6iTroJg3k3ntoEwsI4zAUw2JEAk6+",
+	"1BfMH+SNMSGW8mlqOWNvWDrLk5/fnl6s0HnNiw5NuQvYbY86lYiDRT9nrNoBGM3BYNAsmc0i15pjrBgn",
+	"FVEi50iyyZzW7eokLD1kZos8heUuZWcmb04vL0/PXuTrCBgCwtjZUEnuqgYLsk0uT44uTq70znTM0YEz",
+	"0iYGIQ9/f8hkljr9wd290OvvzKzM+e/ukfOiw8cjskd1FUCMR00FCaN+nyXazEHnhwlTITmbAf+D3FFG",
+	"CB87HPZRGLOtjIokSW+apyEjhxcz5pLXHBoWDDlgX1OxYvmUvxLpa/b5no5Hi2+yrIBwyfaudj/atTMJ",
+	"TpEkUWiq/9SQjTRrl4wZVSxV1L7CUsCvZcfTCWKpAuC5Yd6NSe2M9Php/BYBNiK9z30aSzZXjoJRGmGC",
+	"tRWvMnYe+VTJJVYuwlzFBE0b68kySN2UsEM0gyifTZEw+kZoI9SlSIjPJ3Hs18hpv8tpD4MiFDxxER+k",
+	"+XGAm+QgSpExlZJJq9gRwQvwSL9VGgfNWr3WrNW3mq2KV2nW64122Ntvt/cqH71KpNhIrqKTM5yj3rYR",
+	"vTvFR7abXkWPGQvCEL/HlG3QJKHgQDL6ZBkkMTOQWUYa6yU81Mviw0b5nlmfVElNM+vQ/XhIfP1JXz+C",
+	"y+XOOjeanhAxo7yS6qCAk1K6mfA7cAoSQvCeh4hHZSNNKPPbgO27vb19YAoIORH9vmTKMxVBXY7gKR5R",
+	"yYQHGJkXZBTFcWTLd+ZgrLbr1Xqjut24ajQzyKd1wJw031E0pGrlgX9j7/ts8ZhWbLy+57NXET2tdrLN",
+	"z4Ec2tTx9Ci0QUmC3WSxZHgekIzRAx3JLkc/CQvnqqYzQDKo3jJwgzXyXCREJTOAM9ZnJHdy/a/qUKSB",
+	"rjXQ3JywAY3j8z5gkix77id9+yVTCijj4wKnuI0xeBnnMd4nzhYA1y2Ylej9zgKlB5o5ydcfbep0XmfE",
+	"BZ/9Yw2bBdE4MqrC0rGmN9q0aLn6EZBaLDQgyWiUWMiz3yoGStHhSh9LRojyLS2fMdJ6HozQ2liRApvE",
+	"4EA4qHrz4m0BGwSWF3ECo49EOd5es37VKMR81mNWgeAyklY7WywXEhaIRHN+TKmSJGY0EwNgEU9dXgPK",
+	"1lRLUMKF8ogUI9YT4azLTU5WvhYzUpLFfSf8I4IbcF1yETJpTKU831gkVkyK4Xo0j9uZaV2LKN7ZSj1d",
+	"wBuN+o4LR/9iBOxhphzEVKprzWyvqfJN/Cq7plfPt5XEY5pl79jFhgnPkSD6Mq4HjBuYq3JgaFNha/3a",
+	"1rUTwv/rQfYHb5OGAT3UMwEbBxOvIsFrpAOiXM8TpGhWkJXhaCSMQgFvjwY3mgb0a0B9iwTPb1fTmwf6",
+	"H0U8Gk1G0A+gCPqfzhNxIsuIk7spb6gUcNgILLCl7vBJ2eglnUkiRTmC5f5V/WDzE1VgKoABh/4a56Qt",
+	"ZiynIy1qN1ScX7EZ5IlG+HCRsYTJ7DqZ8CXn26rcNqSCoh9L7egMD7YtO4Nyd9u3IhHTQ6skkihVlmvE",
+	"vppaUNa0AloKJ7vZ0Dt4zwy5r3O+F2g9iZjKypoKAy40C1+xWV5paNTrQJj2n0WVobDBMJpV+7lYTnxA",
+	"eNKA5hd1bg9haiVYp4j5bBP8nETA76TxKqHOFiVEc5Rk0+W5ENOS5Vm6IjDUxSvyOpJL1uMVjJmzKZOZ",
+	"z6VAzka1LuXTWbhrjBD3a822KAVWTNirjOkg4invXfbqt9mdxYWCieTetXjVVmgaXipyNANOnd0r7Oc1",
+	"FGoJOgJW0ZQaaikbtt5Xc3ORp+5U67vVZuuq0Wg399vbO7X6XnN9LWWh6Wp5z3QYxRn0PmoTOYu1bUzY",
+	"hPW17DXGjZLER28NQFkb77LX5VYoglfAjcPUCKp2Bv5jLnxjnQ3GIMbaM2tImfcTJcR6vG6ZiZxbeXPj",
+	"KiN2M92wLxIWDfi1oaf5xcc55tcecZfcPHRNFZHhJ9bzgk75NHyCYqOLl6eRZHqZrSJCEjaOaQCOlfWW",
+	"bZDQgF0zHq5YuXHCbiMxydJGlBhLcH9A7khOgbAORM6yJAFZrou37qU5eJWohMDPAHTRKN2HADJ/u2ca",
+	"G+3sNp9qzZpEoVZjEqXVOqt93af9TjrMyQTQo+ZG6Oqza/ACgCQ3x804Chp1grAA6fLiUdO62yLU7Ua9",
+	"vb35aub17HKJgWlm30mb04HSg8KgQcfv00T/x8cbr81tvqfF7pQmYWeihsQknnW5zU8y/OeGsymkrmaE",
+	"ZAKI8+4mU3S+91U4lNYVDJs5T8YJ60d35RuBpkcwpAkNFEvSNkV4MD2tomqjaMAjybBC+RBToayoyxaT",
+	"3lzXr65e/7jX3C1bzNSFs9JxM+9HWct7UjHBTgxyXCeMytVqwkX6wAXen0VMS4/aW2x0hH43VVY6VTxJ",
+	"TZC++/fhS+v5V6xbJYt/rKN0XeK9Rd0I2I/xyNi0akM/6Xicg5F+M1MVcmrLmm6dC3YbsekKbZ2m7A29",
+	"qCLJcnU5TRIxxdreOf1rJBJ2bT2zi60x42bICtj1czmPLofcmxs2zhG+MQ3npeHiTz7Xr0efr8u2JwiC",
+	"uJbqjEvGwlIH7G6rRHVOxFhIGq/34rf27hwZrtHcbNPxI8b1ytEvcEbYheREcL18EkuWvbTtBh2UeRnq",
+	"1e36XK72PbwMWSsNczDSLfcKVLeE9qHebkPPg2m6iLV6hyQDPEQlGPPcJ/OmCCpoNtGw1H0VCwO4J+Iw",
+	"08+iOCYGgsVqFHuwwigO9PGM4/Iw1P5uS5ty804oeodOqN16a98Y/3ihXuaVuo+L+vPCVb9MWWUBCMhY",
+	"ClF/ERQx5lGV55B5EMwhJj0LAnkZ//O7XOvoEOSxd3aOrk7fn2ilOzNkrDLPBfEzUeRba8Y8Y7PTeIDl",
+	"pTzs8mxQmk8ZhmyiPlwv7G8VfLjiVbIUMpva89E9J+l9c0LJdLKDTmYbUi2wcSWMVn2I/q1IWjVNKpoW",
+	"3gPu198ehu50+crYs347Qsnp8WVD0DdH3BLKv0dA2lr1hhhl1rHSmJzmIl1PAK4KNGs1He6ZIQtLJjHK",
+	"EmtLEToex7Oiyt74FiH+7xAh/hbz/bIx3/tHbxfI1A+RGl6CwuBq8veLB3qfCtxfMhqzcKFL7MqxWRkP",
+	"ktnYZJvkXfN+qkX4bYCuSbSaFhI60KZwzNIugb5pSW1822PGfVh6fWO1GjL4gg8/yIJToar/79nJi9Mz",
+	"0nlxQk7Oji5+eXt1ckyen74+gR+7/JcPYfz6w/vJL9s/7gQvL8a9ZmvS2/6Rv97+5e4oqn9/+nwwO7t6",
+	"d3d++ez9r6Mf6+/581cfePzyw+jil967H2mXw4tOzo4XfwNVrNfQx7LS3m8cNMtMzCXr2Z/EcZrgazTB",
+	"JyDqEqYmCYdaModX8zB1HT4tOPE0p8JicM1OQ0LdnSisn+NHaJ7tvTg+uvvxXfDq9/pxvdHcbu3s7u0f",
+	"dJ4dHZ88f/Hy9MdXr9+cnb/96eLy6t37Zufml1gWp+1VxlQpluhZ/a/faPXPj/p/6tWD64+f6l7j4PP1",
+	"b/XqQaf6q/7p027983+Uqv0Fmv9YnkQHiVBZKACiQEHMaKKJB0nYqTbh4GOUQzHlBh9EnyXNwjtBeXz5",
+	"g/XrhuAPFWgUG3DnrEtdjfgxozd+2xmLSdFGeWEHgRpnKuUxC6DLwUywhbKZHVAjvpgoGYXMb5ehNXsA",
+	"Ble0aFGGmQdRSfVzgtI/dISV7RphW6hqqoL+pD42z70GBRdPb5oBkCY32Ep2eKTLu/xMqChgdoTpoFmk",
+	"Tf5D4hsHrw8at02kwOgrlcTn8LhfM3p8xAd+206wy0EbkkJw+zsL/bS2Hpa2RvzUJ549vGB5Sfa+Lvft",
+	"UboOJ8w8l0XcHazAnDIawftq2GSVXmOWQGgetxXPiJBtKyv0Dk3GXgFN0wPj5YbNoHkv9FKNyZ8sEbJG",
+	"fM6m1rLVG5GOpctzg8kTALWqj6nW0OQ/rZETimdhmkRKMTRo8iZLmpWKBFCxQEAV66mreBVN7ekd19Zx",
+	"ZWjOeqGwZjErsHF3xr7VLHjFqB92BcG0Tyed+rius5Rg8+nsAg7SuYAVZc4FxaRK/5mzvtKZzltfhjuI",
+	"ZHnDSlAGA2UsF1QbbD2r34asIH3WMHEzCJiUVlja1KCMG+S96zVyhe8WCVKiXntP/5kyB4I/5ejEVtdl",
+	"YcJi7mcaK6k3lsVKHG7+xM7ov5CFP6fV/sdP+5+fVN1/tz4//bT9OXep0fz8dJ7Ne5W7qnl7db59IHRh",
+	"DdPDB8tjv5/uDPb/XqD6ZwqN4y/zbPPcJM2Qh/Nhs7WeuN1HtQYzSWIfDU79hqHA7CUQIk+9FD40SoCx",
+	"ADdkU2yWrI8upD45NneE3CBhcFote0S4Zm31Cb8QhsMbuJgekp7QxJOw9F3c4iVrHiOgI/0tS2QkeFpj",
+	"aeqHTaZVOq6O5W15qVgjvg1gwqCHYookmYY1XZaoJ2q42pDKoZUGlokje6cE/wk5SEiCD4jWw6bbyAxu",
+	"vqYFWxyyZhAC3nLF7lT2BsdEX/nk85gOnCexx/86D0LvdmfYeXt99YijEcsenov9bvi83dJ7LFYKNLnW",
+	"bk1GPZY4D6/pE4CHrWMge3wd90DJkJEI1xsw3Jo9ulHUcAGBrhWMg2fBrM4eXD8uB0+nZq7zhk1DdCWr",
+	"l4/QbUho69m98CDavNmjkyS+x2hts+ecRNjwLaVWd3qGy7KTjMabyatUYQb8fTMo0w8VYQypyiXWAvK9",
+	"ALA2IvrzjDJYeybGnPnsVahVXdZ5BgWrA1JfkkhA4xjAZk/f2lwCIwQzbQQhR1xooYnUyr8RW30LBGuE",
+	"udfl4F6zXuHy1AHrGWuUaWlLkzTMxth82cdNvggyBWTlCltlZUEGzFzKy6Fp2mCEPGSVDkAPxjb5C3qj",
+	"Nx6U+YImyMK8wzm9KTIRBTFRh5nRku0m/JKehS+SrLORx3ijTA63FHLRafhOErdScCGZ56a+tKxyboK3",
+	"UUkiqD9Uaux76Hkwjgb9T4QIKgIE6V8sgIVVMUkhjcdqUZq4vC43ehzebjbTKnMiLQnIcJ3NPL+TXQ49",
+	"cXnYJj6ITt8mS2KHb0iBwSgHePvwRz9NLoijG4bYNIKXVU8UOINeh5WRY6AcCKMYNppSepZ3YdIw7JG2",
+	"zBPX/+NSgbA82Rf1vnun+6ZKPib8YhuvtVN+M6G1Ot2Xs7uyHBwqJTY+Jj5aKj7mKVFNKvPpg9pE4QLT",
+	"OYx2/PicqizHePkeWb2idI2t8aZsmAycYvptkrgW4dy22Zy7ZXtgKsVxFBWApt/wkYXqiGOLrDUvrCdf",
+	"NIn888+wZVsmQ+e32jFi18lXxXkXNCfAYlr2kbwdvEYkdOFqFcyJtVbMyb3afOfdwObqTc/uXjiDgmmx",
+	"1gycJJnNZ+CmQa6eQXb34hmkllhpzpnjLTg0PgzHj5MxmJBhxNyIiJSr52e4OjXaxSjKe4YfN8c8teEW",
+	"FLAhYGbmNh7S3AAQNLMkq2c+ccc6TZeFw9FFnGI/5OIHHqFkq9lCQ2Wrtb8gg9eEqOcmmjDJ1IpFxyla",
+	"RE/OpqV5nCX4nmvmcW5UUPdlDAM1TJgcijhcnP11JcwOGFsp06BI+jSSBJTGZvnjEO/oa0sspwnZvK6V",
+	"NLLibC7iLR1zOOdO2Wq+4J78JZ93XUXrsTZ44ovLs8Z6J++xxVvzQZvpepLWWkx0Ut1HSKRp5Kspwdy6",
+	"cNRFD9ZaI88BNG8+/FxK++opOLcvnEbOk7XWHNKc1s3Hn2Wkrx780rSSghdsrXErbTN86QNYCaLqOBqz",
+	"OOLl3PaRT577vWpznQQFu3qZ63O91StDSHj01Xuw9vLo61uSVrhhXvjc+gOu1DFTNIoXaJcQ9hZ8gA5L",
+	"hBplcTi//nB1WUxx5pE/JiyZkTFN6Igp9PIiclRunk6IpzQ/0kQ91xhulK/+sWFSk4iIyD8rzWQ7X/vh",
+	"j4vWcakzI5kRpm/yIMTHLM45lqbUyCkMfRzTiJMfL8/PbI4IODZbO3t6EXsxG5FQBJMR49gHt8vlkI6Z",
+	"SakAyqIcfIwYVqQGr5eMWBhRMM1Nrb4cxxGmwcCoUqu9yw10BAtNAVxpABKR1ZbugGea6I4TMUjoqEYM",
+	"hKbFXSZPWvX600MyD03pdblzsfPm2emLd+fvLj0yj8eZu2bSxfOP27JdUgLA6pG5Lip6VI2nh6SkV6zX",
+	"5fONMj2S9u/2SB7t3yNumwP94u2nh12ea1vmkUJnDI/ModV55Pjk9en7k4vccy4Yukfedq5eZr/qb7X0",
+	"t96cXL08P3YnoX/aeXpIsn6EHsn16POI00fL/AN7UXmk0JnZ6/I5KONs/HaR9RcPnh6SZ+fHv1zr+193",
+	"Ll6ckCetxra9enJ2dH4MdzZ29LCXraMzXAvgTZ60mvoLp2dXJxdnndfkyQ5QltPd3yu24Nf3bD+tdblz",
+	"Exkxyk3Sc2mff+zwX3wTwrtOsUIr19nfWkmljfxr5IxNSQAQNib7n4ZhWguRMq3CsSljiSEw8AUYEIwr",
+	"zXNZYhijZWdreUJd+ZBzhTZLPKFrcmbNmIZYG9SP7kikUk7BElmoTc5EAVmTeS8PQJz8MaEx2oduAKJM",
+	"Cm0WbpALanWcD768unpLslJE+6HWuuZnrqjLvsauuYcsOTf7MkH1ksrhpd5cVu5X8YdUDv2McnOltt9J",
+	"pwrXyX6TQ9rc2a14+o+dhh7+cESDqrmcyxpLb51bQRd05T7YkKJfhA4wQVbMoyQ+zsHHPDOcJqTeAK0z",
+	"/y+t5ZmvQPuydQxfEO7xC+I7blZyc39QRk0My9L1v8NkLciUHrI7L+1qlpi/JklsiE0kaQXWWJMwH9TI",
+	"uabMLn/5pnPkpTFElpiSCMCaYGPNoJ/41SqmGFXxSrUfxcx/qlnlLUui/sw5jAUxcdDf3w3r+439/Vaw",
+	"F+7uHNBmn1FaD3Z2aFhv7NDtXr/Vb/SavXpvv9kMwsZOuBs0dnr1fr1O6/v5lPRGcx9qHe2/W9t/R6XS",
+	"/eAX1y/AuVcJv/O0TBnpsicdlnv/ipblVRA2MdEC5fWtkxRq/oB49ZktVoVXYjagwew6jm7Zdat/EDTp",
+	"Xthgu739+vZOniB2Gs0cQTR28zUL/7/q///j95umqzZ2NWXvNJqkc3l0eupCPNhDJMc0uDceowtUtQpd",
+	"i5ZCa61h1Ro9JreuZnhrgbhkJVRR6OX8AIjy/vi5H8v1NJwO6mRjJvSnc5UvFjO/n+ujDUkJaUcFPf9i",
+	"w3IznbnRiIkKRJk64psECKwMwCVJE2ixH6wpSDwkPruLpJL5GgQXW6jLUQc/JH4geD+OAmVudnpr57qu",
+	"6zlg5plpuZ3vtn3Y5b6B4zcvSsSU9BJGb/SbtMzCLHTAuVFTkeZzGNOipH4AoTn0RBASEIZZybpY5DSp",
+	"7JF5DbiM3g0I3nfgZQhAj4ZUEt9D9aTubvM9VFI8PnY3S48jV4mQYxYglAlwuBIXGSfngJzTrNWJEjeM",
+	"k8h9MG3ZCUlfe7u7zafz7okcIk/5WuRQfdKmcqDIgUdOG2tp/juV8G9Jp2CvFEU9JZrKDrscuif1Ezpi",
+	"mIuTEJVMNB/X7OJuhk1lwfj7kGKyeXh4MCEwX+vq2TT5Ke9yzBmKkqz8BZNGFARyb9mC5L+9PCN3gCtc",
+	"V+UN40tFC6wL2q/QVU1bw3xGUjb/mKVx5cO71pevh1FZJunpgIukgGyDFSPXOLVVPj68aw2iXYi0t5pq",
+	"8dFlZIv7uFwpN++WplUtFDlEBkcXgvqQ6WTBGZDzWlFVKdPEzVlZJZruI4nmofruxktiyzg1I9NB2TZh",
+	"YAJRadI42Msxqcb+wW79oNEsGtC7rdJIY7QJROE6n9/bqe/ttnYaO2t9HhS/ZWuMmqFHJBvTxLY3N/qP",
+	"u/halZZMyXbCaCn7l5Pesu/MJ5UGE6nEiCXVVrPsfRPJEqu3L3ppqpCtFXwqAuEi3Zcdv9eM3lywe+De",
+	"duY4Vx86jhTPnEGEXs344PG/juvNQ8muWJ/FvOlqSDkY8SprjonQvRlbcVSmgRDzy7RQZ+zEUzpDK1YW",
+	"aQA+rBcPoL5BqzIg2cUyUfAqZNjL4HWorVyUZRGZN45xWk42n3L2jZPa6TpW3an+ooW7mELHCWqStA3r",
+	"aKfVwc06eFwjfZKxw7zok4bWqlv1EgOnywPstOL85pmSM1gd89qdet2gi2aNTDPE0oLP+FMlEFJdB4xD",
+	"T8WKVgHGMdVzGCfCeIfcpXC8udkKni088pzONdrwyIRHf0wYoSPBB26VLmo3aRN5LKyD0hgEBNLWL02A",
+	"2ylELNZ/1HDNmjs7zsIcahIpWy8OWUGKdTnwS71qxuvHeOjBN/0agiPUaj5eiDgAZkI3erxikUmLHvg8",
+	"K3OIprmzkzeK85Wf/9n+7X/Vul3Z7d7V69Vu967xvNu923uu/zx4/hF+X/Dbv/Qvix58+p//1e3WVr3+",
+	"vxa+/PulL9+s6BQQugVXNOIlO4M9iagkeu2McQSktSjdrsPJ6dtb8Kydvr3dTVPvIk6OTo8v9OfAA3gI",
+	"wBhGg6ex4Kl1iPeLvjY3a6TDu1y/sDqi4zELCy+V+i34PW6QeP12e6vuW/UJfjOfqZFnmqp7bCZ4SGiX",
+	"m9d8J0kM+0+epCr3VrP1FKi9/HwWXb0OSbUOchTVzHtZ0vLgWvvj90+29L8/fv/0Pzf1u8Css7VKsqok",
+	"u1/uAD2SuaK3tpv6/sy2yDZTluHTKoPHZkt+7VIBOwBk8kLO5jI3+FajuZ9zhd+PdkpdIjlv+RKEd69y",
+	"br2SS/Wr1GREJ0gb69cS8PFQohgd4X855Qr9BKmXmwJ/7XJwcmdwFSmzMkgH2kyc41Q5Re4bp3o4p4Ld",
+	"flXaVSBNQzYCznEleaaHRpSYgF8byrzKhWDCHGA9wMvGILKF7iur/15gKL7KidoUHy8lkO21UjKd/q/L",
+	"Xp+h82Um0Vrvd7p9Lnt/moOQrY7gTJKIB/EkzFv7zbU+nPXnXfFpByxRDdlIsvhWn80kB11QNKMam/vM",
+	"zD66gB8ZSG822jL9FghzeQkV3JJ2ecAeD0ZtixJUTjeoqIL53reiCoayQQ8Fzu7UdTBJZBmGiFtbhfes",
+	"X1uFs8gxzV+23/8ZvjhQv/58qs6Ofzw5aVZ/f98749Hg/hVU+fmWiSpT5twH7vF47RjWCuzmNHNs9O4G",
+	"eDWrQjIZuUrMJv1XVtICsNT1QOO1clcWbciByLu7Djj8UyoftzjBBXBYTxCkbW0yvm+sEsv7uUiyHtgF",
+	"MDIMEn8nScj6dBIrCHpHrIDk1lwvy/4+odovFX5N776Wakmz4XzIVpk2w/fCXC+c2pRzp2jgTr3awp49",
+	"MNN/F0jZ3EEp5qN4qHnnwV+7vBB7WB+B9rxPZtY1klOB1ZDNuhy0L6t5wY3Wovr3xZs1E7wX4uwXZiTQ",
+	"M47dsqTL0ZcNbxodupCcWRJKxl9S9CPrIuxF2s4NRxFfh+ekSNlYdYeVd24PtwUb8EAm9fgArBaBzmjs",
+	"hbOkxADkaBnI6d+Mw5oV9Hyh0ZcVELzNNbuak95a+8L+2ZFBBDaZnwOmDOxpSVl/MEkSxtX1uNTjXAdl",
+	"xSp+4LGObvNVfevZIcBQrscsWfAhvajgfEV8VU6obRy2qfjdVJ11HCaSjgD2FR2dzsrpd8LI5hTeLkeN",
+	"lxdDwp1f2VCO9jv94ya7aoyT/mmTHdd/uurtnr2XTfaqPPaqaAwLJBdshU2VHlEVDJlElMayHfKwCwK8",
+	"KzWDoRdCXrnc3tyQckfp5elnbp/LhPtPKRvZrL+BU4Yc0DhGWTuRkF0BQnbMkkho5Q5+J4GQChJ7yITH",
+	"DPcdGk1q42TuHCyof9Z0aUufqVr64VXl0LutctY9x73nadp8YB3t7S3eimnSiZLXYkGyQQg49UYQUTMH",
+	"U/PctkbAlLEbk7PSIE/eCB7SGaRI7nkG1FHBweVq6HW5uU8Jst3wTD8TSuRQJEpLVn0XNuXQ6wnmREhn",
+	"h6QBfDGks4LsaywTfduN5YtWINq0+NJuVbY6C2n0bbrqc1haNGY8pIlZNSvObcG4IqMo5NFgqMi7qyMn",
+	"9Siks4pX0YsKDUG4GubzjPBSCWfIydLNjs49gc4hjGiYnYPq7NnKwC63fSmUARoy2KL2QzWSYo7dMDY2",
+	"aLq2iB/10aIQ/HYkv7ojWSONLNv8LzufC8/kpTVjy6tesNFNn9AFxeIJG9GIm0O0iKzgJeDIi2QJIR0c",
+	"HOytl4ayDtQEqBa5nX5MrIli3mA6fXdwZYudWfT3FNR4LE0mvVZGTaO+Kp2ooemN8uTF0UXnaZv4sPu+",
+	"ZpyCB8xDEAnA/qYAvj+NeCimFqnCJ1v2kbJ6ySVsAwdlbO/sc1C+Ce1zLPvADxbYxxqW2CqukZ9I+SBN",
+	"2A5RnebGsbt0GKa30j0OXmFkS2nioYJo8/4Vi6QRRm8s0G+5NIIPPVDefCOcBxGO26qrJLt/0oujIE3+",
+	"pQNWvWGzgTZfkogrUNyf6KumkUckeE0kg63bxlNTfyGwxhvgSY3zBry62KTgKp+q6edah/gk4lJBOKPv",
+	"1K1JQbiAFmoRJz2mpoxxElCOkY9oLm+FDlhjMJj9sdv8Q97ut34P9/cG4fbd7mT052j/99H+NJi1Ws3h",
+	"pD7bGd/Ud+q3B7//PmB//jH8fTodFFpzNA52DnIxY/3y3+rN6gENqsPfq3xc/XPzAhCVW2nj3ioutUe0",
+	"EhMzxaBvQY8NIm7SpfUgcDPz5TJzW4rXwXxOKIfuaIZuYHsjTny8xYd4u83rBkxG2YYq/N291gGeNnSo",
+	"eV3eg+5EXs8nnNEE2mtBMpypI54Kk9Np+0LD/PR2Y7AZfzWaaGSa3WLzCdOyEKMvkK8fznlLgRWZHNB8",
+	"TqjrLE2PF7yyatOhl9R6FbqRdLt3zYb+n+2q/t9n+n+O9Z87+s8d+HPvZPO9h83VjM8U/+Qrfjyz9h4o",
+	"TXopeEh6NLiRMZVDrIha0o3Rq2A6mvldc1Ygk1zbyAW5bVmXTqCNtG+h6BPseYB9gPIRJ1MtbjtkpW+B",
+	"pieiy+NIqRiSlDKg3gf6+Yu9QD3r0VfQfjz1FVsJoQSaeosc7i7VrEiQmet8ubr7JvbFBlVf3tjWqFEf",
+	"ujyY6zzEfHVwP+cHupi+l4x0vkfn51JBkG9SWgbh5TYFKW0dM6/wpXHNZYbVk3dXR0+teQSWDoJQgK8I",
+	"zCRw6JUHMveL+nYpzu+qTDsnY87I6mYLy554Po0qu6EAb1eI2izX9rPuJLkV+rhkYy7LE+c7hn3m2rqW",
+	"bAKQ28JdsOal3YrM0nV2IqXYQsNuCDSHUVi+Pwfr7M+SqgD8aYPM/yJGADy/YGXzDaVLTMGZ08vYRJna",
+	"2GxHS+NEjCLJUD9O+/vFjN5Ij/gTLscsiPoRdMToW6VF0kgLsU6qFkcqbQ2a9S/N99VxXmXQh7OvQ4rM",
+	"mCWSYTIQF9eYPn5tshUg9HGtLWdNGSKOglkBjMB9fG5rLgPKnzMWaqmz2LoHdm6JEKRrmnETJZhzA+g+",
+	"MaOQQwTZfCl/hkzqfN2hAS9A7QJ86oQLLOG1TYlu2Fh5ULuKmPgZ5gDqihJ5h0EdkVoRpXHa98zEXdcK",
+	"p+o1eM+SMAoKUMjNnZKsHX33a9pjJaIVIqXXYyEjFd1ir6hsriSScmKQrmEJvbQ2AewvkHVZf19oWQXm",
+	"nPvCSNnGLXkSyn1YH8ncg3mCKN5bShN2PRahsWIZE+afFPmRWZtVS46LmFa+LcYnsEAEDvl9J8nly061",
+	"ubN76BaMIVx52roGYWgKJXPJq633p+pF6/3puzcXBwfPOj//9HNwk9wc/PHu6vRd/fvnyYuj93t//Lj/",
+	"y+CH5XV6Cxo/6Z/83GgLaC/w1zUdR9fIz9eo2sPVyX3cMytdxvv08nIWXqbV9OXeArTF59F0+hHH2jCE",
+	"jP9OEmTxh7YFg4u8q7WvKC1NLPSKFJOkDGn1lJv8ENTuoOooy8v2A8EV48rPp/3ixcpmlZ2K3ZnyJozc",
+	"4fmzqv+XLulcSCRucYkZjDHBE8ZCtPtw8TejnbQzSlmQ2l3tQ8tMIdFlDjZftre2BpEaTnq1QIy2RKC0",
+	"LN16yeJYVD+IJA63erHobeHS1Ou9g6DHtvdps3HQ3z6gBwetRnCw3Tjo7dbrQb3e3OoLsdWjSU3dqTXr",
+	"VM1dK8lbLuBRpt2BLYhbWxJk52YdWVBuEnwoIuWEIiue2m0ZpQ4FKdbKasPb05IN6mi3a9tPa8YPp9Ug",
+	"37Md/aZJpJhvGiS00ctrIH7cjn+QVo+N5DIJZNxmfIYWiH3l//3f/8d3yqywWYexUXoMu9ALzGnqvD29",
+	"p4V+X1P8C9vfj2h3X05GI5rMFufDziU+YdZuljECP3IGfk7N6spwy++bFN9YM4nj/mnxe+u/P+KDaynK",
+	"VHLTUj+rpsPxWKN/uw6hMfezO39XNv72mnUAoJCWxb3cuU5BWx4n7DYSk7T2MdMG5V9TByASMxJblnEI",
+	"eU3oC5KgF6CvSH+fJaQ3I77JKfwBMwi790hRmnCwZZYuUJoDjRnuAAF6gNRA6EAcGvtC2VA3KoDwACTf",
+	"oLWAfkcbxCiM9cuVNjhUUDwB6ezL5Nw7zc2O9PAXeFdYEEFTR62rQXkgVyy5pXEplKlcViW8gFVlXxjS",
+	"EIWJgeBbIwq7bMCacvSbAP0jtRQNWHHBG/SpYtmNJn0XJxMoDHwYlXarOV/y67jxnOxEk+lfUuVt5d6S",
+	"RK1FwAeKJotwq/RPVtmzO+QRqo9azMgo4hPFPGyyjLF/KNvF/JXHS+1HdJ25ER6nW4InH3cFzhAurIvi",
+	"2FxjLeZBHBOt8uHns9X3DE0upPtTS8srQm7uqspDwxGARQAj6xcygXC5K15FrzeoLC7mQLZcMIbFwjxb",
+	"NiyR10wKCuKcDeZhmgVv0yNULveWyIgP4nK3XnmNUh7rNPuWiMO0gdRhquX4EGxBgB3koKaGmAtFhGaQ",
+	"M6bW1Y0dZpRTj1plpU12ZIvjpprFgG4J0Vt7P8QC9dR9yKXdrXtke7de1+cCAqUr46rzJ3MDyDxbf7Gg",
+	"P8glIKRMTQKJqbky0kX00XxNKbGNN8LP2Ml3QJ2eaLBfXe46u2rkhCZx5OwrEnI9dYLZCEzBIzcqxkQd",
+	"XlE/eHDuCq5GyZ56i0vD3oNhclQKoJ0hONtuc/BdPasRjUGzCK1LjBKT5pr28WcxegNNtzjRT5W2Ls/Q",
+	"mPM6TdZLM5JPPau8emX41+SJn8fVcns0iyTrnl8oJHE89LkvPvVIGZ52HvwZWEUORxuVM6yFwjl3ObDj",
+	"nNfPMuh0RStexaxGxavY1ah4lUxdL5lyxavMD7HiVfJjrBQkb86laAcyx0WRDhwYtHuB21hg0P/OEGgl",
+	"G/cALLRASLXEbeGkcUfcJOfl+rYCUz10MxRzBsrOZok39TK+vTZm0d8B1nZPgNM18Y7sqVmkfNgyV4vl",
+	"4ha/od6hN+yGzQ7BK5RvM281vEgSl2+Utz5YNjuHx2fbtbTXE5iRboH0PWRzwlQyuwaQ+sXKxduEwWzh",
+	"rOUYq16cPGNLyxam2tgeUykNBD5YO2AFme/kz9t6MAMLtG67g9leFFio27LQJRmrRsMGldGO6Q95BFVx",
+	"G3Nczqa2oSWyLkI58YER+SRSZMCgsiOeFXuPonh1SA+QrcaLbcy1ulweO0+s3VF/rqnmZjW+a7QWN194",
+	"l8Rz+6OfXrItxyyOblkyW43Uy02nUYHFq1MK7tzF7UapUmw0VsuMeXsLZqIUO9uV0fNyDg1NVcrD6qnB",
+	"Yb5J+jSKNYueWhFjuHZiEgRZaO2SOfxmLmwSofECNuqlPBnWayHEI52EkcI1/U4SPwp9WzwSoUsrNFuj",
+	"fzWLXI1Cf0GH2u0HgRP3Ix7J4TI8ABOrMYNChRjqy8hknGZnAI4K3hqpVUgAjc3cBVDNZ3ZvjUR6u8+R",
+	"JOGkrAGVZq49ZoswH9GvsaqZY0r1YIEdkr0muFqk6aGOlR3Yt1wP3rS6fuQxroMBUGARmTW6oOvGVb7d",
+	"Ri7DCg/Moj5g+S3Yqa8nymw0c13ee6XvL/LH9JCa99m18TIGZrd0DTa6HBrG3IUohdhhG3nqpn22w/RF",
+	"90SGKXL/v6PhdjaJL8DS1oWMKaXx+Twazc8iPvBNOpq0xn6SYzaHxE/5o98mlDTv7qyoCACc3Uex47e7",
+	"3DLPLKVIvxfpAdO/RuLWJDoi3wCBEYs8hrkZWUWrTubTkG6jP5O3ibM759hBiXaz2BZzmFNf5CFtr1hs",
+	"2u7IoRiXgKEt+nJ2Psu/O6TjMeOQgmRSDWrGjL4WPcBUwAWfSxG1/hG9uF3um5uNleu8LWb0Bt4BeeAZ",
+	"LKtNs3NutfESH5E00+uDhAbsmvFQ/9YmpqQl367ZQ9QKKQR33mhzxK7DCcuB6Xe5hWo1VrobUsf2c85r",
+	"OJtem0xPv22z3edXJMVrzLx9nE2xMRY2pCtpjGWozX4qg8G3VzBJ270Cs8pdcQNQ6V1MTkaFKzZgld8c",
+	"50Jx752f7O4UL+VucreqOGKzD85lhM1JGA2Gubc4623zHp1lwH8Xn7W2TLaA9kr2pL2SLaC9ErKY5a8o",
+	"JlX+mM8v49JDV5osorVQY0/RjFPbVIw8Jk2NnGO/k1SBNjgY5gUBheysW0Z6MyjSihIi2R8TxgNmuiKn",
+	"3d8wGDCKpIz4YC6xYyE52Kl+3Ez6OUqBK/7m8mrK0yvMS5ZL/I424/FGmQ+KbCDt7Qs2FO5rA79tKCuX",
+	"zHahMWjIfbnebgWLAwj/uFrvg+19q4yXzsOJxuDxsHfPm0f67PAlav3ufSdox5csyTDPD64NkW9kPmbS",
+	"vquSZOZwq1EHiWZ/o6mF2uWob4B2ZM2ZZbPOyRTTWaTiVQZoCOiX6Qnl2Jq9WGZnr0LfK2Nla7VLu597",
+	"xwx1aVd/ygueCKNRYtMDzQjlJAgYC+cw6rK4aXrH456SMofFu3enx7d7mBl4sINdNMpU9uaDvBAitrWY",
+	"1xAoLhmHvoxnzLGBIGkoGnCbqGoCmlm4RhTWcGaBcMpXrnXPlfsr/XqwgvoVebaWEq0LtOdw32V8XajN",
+	"PbQvEVgKVZU5to961uqQ+0Z76aWJq3tzyXemeHlxrGe33tpfFeoprHR+EksW8G+AKXy4B/uhvHMh4N49",
+	"mefmp2LhdixOPHcmNRYQJVWiRnxINPc9ixIFpDdmCVUisTXI2CscvFzg/c7q9KxuK6a8Ri5YGCUsUBni",
+	"Vl+Ug4fb5HbQ8GrmOuS403F0w2ZhwYqut+aSlRfp9x8iNcTMcVdlWw/9bl6H/FQspVjQGREIesmBfgLR",
+	"moSpScIhndVpMMrDtF4qL2GmQ8mC6zf9Vz8dJPsvXv3yR3I1/f3d2+P909dvfz0Vzdf0Nb2cFiqs9Tl3",
+	"ErnxHb91qr/S6p/16sH3Wx+//+FT3Wt+/o/VKSc42fnD/9FbpAPbXvgyNf1T7z7mgsqhmHIEjYDvSRZM",
+	"kkjNsGslrDEGKDsTNSxTtt22JJAOo8nJtlTG1kGVuyodR9VcaQaFl2o6eUZlFJS//cqC4NnBm5rsMZVy",
+	"KpIQq5wAXB9KRyLp1NzYDp2Vnv5A9mVN6/BdRhOWrP9hSnrwRFq8lH0Arhe/8BkSvvoCA8dcUawbM0ty",
+	"5R5r6z4N2TgWsxHDZLL8kDB06UHmsWcYtWdEnmcqKIF2DcaNac4ia13e5f/6l54n4yrC2s/av/5FLhkP",
+	"sX7hhkGHQz/dpja5PDm6OLnyiUi63NfPiiT6Ex5tE1w4ewviWZhKb7c2gywpzejyudqMkAVRyFDyUKdC",
+	"hGheeYj5cLhg+pBiex1lv0wi1eUI0xJxPRF7bKrws0+egJegDbkQ2D3ths2e1kiHOy9F+x/ewoW+ocsB",
+	"oG86nJnXImCFb9YUOqRLvZYn2gAhEPnTROhDjhIu9dbvUnDfeM4wJqFXwxRl6D8x2I1uvKyFt48pC1wA",
+	"AsVBa2ePjBPRi9mIhCKYaCKpZa8hZqB5MZ7G0btcYr2HfuWIUa6wx2ciBgkdWRp5TqN4kjCbKJoIpWIW",
+	"6vm9K5FFxnZDt4mndSIXaQkxOkiPhriQ6AblKZABYFm2mgdmYXCg8+39gUwumEpm1U5fQbg9hUfp8la9",
+	"USOdbEMtCIfmD8zO6p0pzov4eJJrnATzClkQUxNJDCe4a8wp5NNy2Lmny231JPljovd8TBM6YojQqQc7",
+	"4exuzAJo4SZCLXpgovW6Gc0bpoYiBKLpkBH8w6S1kTFVQxLT4EZ65OVJ5zitr/AwwaBV3yFvTq5enh/n",
+	"UvP0AupDqiW7XyPnb69Oz88u8ZFmvWUWGH/2nJwtzOxCEjs6v7g0jfBljTx3oLG6XNEbBiGBZGYGbKZy",
+	"FY2Y/Ne/sETk+RHZ3t4+0CdKW+qmABIStnEEoyiOI6O/YodZI1i73C/p4A02j8HTiqOAGb3BcM/OmAZD",
+	"Vm3W6sb+yFSY6XRao/AzgPKYZ+XW69Ojk7PLE3hG62uRQlzUt6cEqjjeUE4HTB8rzTorXuWWJRJZb6Nm",
+	"HhJjxuk4qrQr27V6bbsCkn0IQnLrtrFluCcaHWVayQXoGwaQV/TNoiJTSINxYIJnG2XKui2ODJRwYWk4",
+	"jeMuN/CwNfKLmBDJmM1Gg/eXQXMfljjx06RweKUwvSMy9D44t3TEQmCDmPcCRHBlomw2ax+FE2QLAcNG",
+	"t813kvgODK6/BO42nZCHkDjgonDbWnJWM9w2LWwx4LMm/RWezuJVsJr61GLjWKj9M94LYAVGAWR3NFDx",
+	"zOBoaT4K2hEyUkT1AQ9Sjbylg9Rj3OWhAL16MKEJ5YphwUZbG/iYgwdSOd2SNDkPYJFdkfADVvVgyqMe",
+	"rt5lccvIZAxnFNIvb6IxYKZoWhjrYYyhv/CQES3KU1c4nJlUqp2GlXbFKVcCorU8a6EGnt2CroLzPmpr",
+	"85n38cyZmwG7iqSNvnMA/QKlEPhlphOa+L1Ro+h6WXKX+NDn+YF8sCVOkqkU51yTCFa/W9QAv415Wlkl",
+	"G8IoI5q7+RFIHipeTBkORMCc4jdsh2LZc96WMqZo2ZQzX0g25/nEthVLDFlKFvsdJwqEDK5W11qZQ8wo",
+	"G1KSwoFcp69Yb0PmgESWDh2raEBJN+0ATLtwxe7UIQmoZFXJeIq+4HbgWzB0/Z9r+7LcsJc3v5qzsVaN",
+	"2tdfwg6CJuVvfgoeGh4RH8BcnJpBf5ywfnTnQwazH4V+yq8iVSNHVLpmC4mZthRJb2b+ArwBFBM0Hg9p",
+	"TxsjUhD///1/fIDr73LNf1Ag+JeXPvAG+KJ+bX5d25ArhdagoonyNHdRglCAKDGsxDDMtD1WmvZpuKZ/",
+	"7ZMnPr25bvpPTeFGwpj+A5vsoMRggDbs9NiCtyA8ovOaZvy7j1p4FKbrAmcQDC4QKjVylaIVpAtPs0aY",
+	"mluWdtrTY4x/b543jp4t4kGMJsHwi9KOaWl8TRXEyg0uC9JNNGKe4SKacEyEGGpriy7hvYJ69OuCGdnP",
+	"4XdyM1uvxmUd7pNVnRank0O7Ky04NZaAW3BaWqdT319nuhmQ1KNNOCcJNipGPizIGJDkKEfyM8RITyk7",
+	"zgpiNxERuTE7PVfTQzIyME2mrQu2BrcIPDgFrds6U+jygihcdwp6G6IB33AGABGT0xFNtq+p/UIdEJog",
+	"aB4Q8QkzjCkFir5hM8D4hueR8LrcnAesOgT8PDRM+Yz4+d4APrZbhFmnKqlVJ0U/65WDOq6BEDZZ8gy4",
+	"vda/s3bIRk34Dr0w5FQRdgcKgyQ+fLC2eYuGsgU3vSUWMLGGiTNswsQABDVTcy26t+M7pLEUJj0YGsgc",
+	"OnMzG1goeC8buenRUHJi7wdLWz4TnIRttwYVovrDh6RZX1CnUy8fbqGXxNoDXzHoj4B9DQ5usByb9bp1",
+	"GRqI2qI3SV8zo4UnbAsTiVgb1ruoKRm2EdK3NNliwfGEZZkev+WzIjTv3anWdyH62Gg399vbO7X6XvNX",
+	"J5Jnzn4m2OCxcgO+goHcLDa7218Wm813hFsWRHb6BX3OTkKuWbOJgxYao6JulC9/qmSVS3nglsyBWfmY",
+	"ZRwbBAZwu49zPXDyzWsa821moNm221Wl8Rn8xJvYQLlcH3h6vhjabrtpMGg8O/r9R+A4OcImqIs+aO7f",
+	"yt/82av8XDXFW9XTcNXDuXthnC2k7LKH0hOw9YyGP01MNnCr3lj9wDtOjX+ahfjQ9uqHnoukF4Uhw4Qa",
+	"ZGKrnwKHby5MAifIDZD89lFzITe28NtHTSjZ2dT7l3rntUZCB0B41hOlSa3owEZzztDlZ68yLi1UPDI9",
+	"v9B9DnEs43DKAkA1cqlQZbPBjXbaEkwrA4hIjCp4lwP0oH5RQMHOkEMxhXScAY24KYXyEwun7Xv4YFZY",
+	"nCJUZ5+DfutdLZ6hIxy4kWw1qI/H0E+7esBEwJPpRBYcXCcbXKCS9GliwkNd7gCuWxD2EXrI9IAMDDS4",
+	"ARyA2gJSu37w0IJBGT9Z9jTUv0HkATyoAOVo1KrMPzbnhkFWi+RS8WzO0TMRzjbk+HKklQ6kgYyyznAY",
+	"IVoSM5fbr+LWv1ZKuagmdQjZRCzUlkD+e6jray0odTR23p4ajx4XJNFGoCQGxjYdSwHteFXvv3WG7raP",
+	"G8dUH4ZxIiqZaBiJXhSzKh2PF0qGtOrS4O7bBi22s4rphjPXyC27fR4Wf7f+2ZUtBSCwjVm/KV/8nA8M",
+	"m1TQghLR2JCkbK7jnB5hjiGqvMoqFhIMfKMXp9HfdI+/IqXib1EVTFrCIxRZz2kdmxJNSQJGidZgBJJN",
+	"ecW0Pin7kziePaYG8do4DVc9mN73MK3Dq8QRv7ERmVeLq7Hhtq0XeM9nz9z9ThrVetUjeGMKqbbyQxfp",
+	"bRYMbY1n0ts+exXMlV35zLv0NsvJZyufeZ/etpHWZuEs/jq9rVU/WP3EmVBHhrX95aoefhgStKZW5dtQ",
+	"40OWosfhRhi3Pt2w2bXmZZ9RDYxZWcUYUplMYyFjloyonmkMBROB8dxBnb9RFb0scJJGytMCdg4RukiS",
+	"fsIYKoGH8EMippgkWCPwTa1D0TRKAXzFRNIMWA9ogZABZwNeVAru5ZTW1JHSE+Es9+Jc9IaknXnxsoRU",
+	"DiFqXX4FoWsu8A05TdNR67wsCwaiqxDE0ktitEMHw8ZB19BTK9Px8JdUx9ss1vaKzbQSB4G2h4TlbLF5",
+	"uo+wEYfz+Ozz3o88Mnp5zOihgaKHuzwc5Mq8tlKgXPBccTElMODHVk8a/9Y+j/nYX2HzzSK7A2vCKu3n",
+	"p7uR88QiMW2sxyzTXqAHcsZtsuyJnHb6zQ2yQpy21hKnzwE7+i8Xphc2xfFhktQrT815DiCu6DnpzTBQ",
+	"KyAQqw9ajXTQyM+wXnNNnSKlmQyEQy0SW5dDdUDCApC3OWFonssad+VFyICpv1Z+PJwfZwDMRfeAre41",
+	"8JZfo4X4b+Z2zgM3u+vt0Ni3pf5nS7tvUu6fKeVeMHV/EZeGB6gKSqoajowNlkb2nX4lKe75GEHiDon/",
+	"6bNfNNtyzSsjifk8mPoJBAkGXT4snjO4wH9fI2/ErTbk9MO5BBmI+dugPYrKiJuUzf5ETQCf6wZSp2xq",
+	"holEdPLGJkYresyMP+zyJ636wVMwAS00e5tgqoO1JlOx3sbWVCWmceTmj2NaFrSwrrlvhVwMa5RSlSbu",
+	"0jTr0OQkYsIB2MHwrG3Ug1N6TGvVVotAjYFzb3oDDcMyRcTtefiX6iL3jYuwO8X4nFhESKvVQZHGXGQB",
+	"ZS0Kn/w7OZuCRui+b15IVZvID3Df8++4NMSQdbDLBmYFMVDoZ2gGAGGGosg/E07zYtuoOCMW951u0IJP",
+	"4nhjiWQKS9cKPtTvtW9l9vyivftmwT9Afcw1wXCpOudYe9BymzTo/8bq+pdU/dJabDQ7v1o98J7hl689",
+	"7LChBrlWnOJI8H5sei3+xVEK0A4e7FhZHKLYGkZSCYR3HTC1ojHYlEpClZv8qaIRa9u0dSiVwoPoodzD",
+	"7E4Ae4pty5RA65GO2mNSF3PxagmfgrQPg6YP1UVQZ6g/H/EgChEVPZK2wJJhjzADjozKFnR8BORYW/Y4",
+	"ECLEhNRThRB1Ex6S3oxMeCis6mt16zT7BLD1ujwWA5KwQCSaDwMUC6T8R4oggpeEplz5nBeiHwoFk/aL",
+	"2H/DrimNBWftLrcFqHArqJ6SztKGmxmQOWbvQDlNKhH0RG0KaA4J8DvZ5Qa759oUSBhog1AsdW+9NGTx",
+	"EM2ypLdhNILKQ2ALkeCegbPJZpcr9YcWo9wxMQ4hXlAeG0llTV3LmqWp6VTdKxn9L/XaGZvp0kIElfru",
+	"NBUAPSuEDArB49ljjKc2l+2FkaX4qPLFsoI5EFxGEoeJipkBSi/qGfCCxu5cw47lal1zr1rfqTZ25h4z",
+	"agZtsO2DnSpl+1rN2Nmu7vebrFrXukewHbbYzpK8kfvrDHNtAOdUM5s4cj1g3JwYaO5krhoop2xd9gsT",
+	"3FjVMCdwfY0DW9t+czH9DQpCuleAyPp3e6Zy9LC5j2qJspBA7/cluoIR5Bk/N96MrGu7dNu286x2zTRK",
+	"dDUCqBM5NG3w7CWFpSKA0YWQuTb3DWW2YYxiEofY3DtrcoOuNao8yHudpSmp0AYdEvHfdq6OXtbIEXZI",
+	"wuGKvoHtwC2B+vgpTUK9E5h9oY+MHLNAXWGTbH3RwIZ0edpL2/iVoImV1k+4CLWaZKGqGnWCAN/gXfpx",
+	"Eg6YLeECLxC0R41Uez451ug7WAQOlVxQoWdXGdM5TK2s9SphRmggQkY0VdKEyayyJoXi1vPQX8OFwAY0",
+	"NNLbwxKWbYHZobk+RBBzo/k+M08xTznFRaqRq2SWbSuVpADBi0WPS3WVC6TKf5uAnBLizQSdwKVSPaCc",
+	"hMJpGxkpUApdKa5/tNiyGXJYduG3T44tDoczFfn7lfRGpwcPJPhC2UQixkJiF7vl6cAfl+XPOr+ZoQBF",
+	"FsZyYKUwal/OG/SuzP1izJmPKYa+eVO9ul2/qtcfJG+RipaJ2zlTCNNYoMDrm9j9N89fiNjUABxlchR8",
+	"to8uQ1MUxfJKkQsnxY6zaQEczLBJBXEQDPk44IdSibFM0x3w3r7QNrEtgMhhFZq6SiwEBsAKN+RzSKit",
+	"P41DliCiqP1AjZyGXpfrKXm2qB3KG25ZMsOef2DxS0Vni0NABsCaYASInPeJmoouDwS3Zr9Fe5O2EaSN",
+	"8MAjYHwbaGgb+tLyxSlCh1+zanyQOY+abQhTMJGkLh/Rmblk0S3K8hDhhn+j2E1I58pLQmzvg7BoBWJ1",
+	"BVUB4RPwN/G00rjEye1sWlbkDB4PC8SGOF+WkIhx9GaxFFvxpK29AWsMBrM/dpt/yNv91u/h/t4g3L7b",
+	"nYz+HO3/PtqfBrNWqzmc1Gc745v6Tv324PffB+zPP4a/T6cDfg8Rgkf7s4nDPEhJgHUrqRzNDnt6vNPy",
+	"ppD+lbklKUa+LDj7W//kEMLK6pFff/n5w/t3V5cXP709P3vz+tWPpy9fPD85PnrWOdjf291pbXemd7PL",
+	"v656xDoJUrTJ3Dn9N45E3K+g48sWWvwz3BlnQl2Y1hJ/vSsjumU5X0aeXh83+DGxNUSl7oxnM4uhkLkp",
+	"mi0Er4fO2fovFyVmLl4xYAqqjwi+uKe1kCmC5Uy4Ms6OoQW5jpzGyj6UPAIuTVlHbqenqYftNqAgGL66",
+	"zFTGWqi/rvRhxd3g3T7v2wqtlfcDuvsG99uO7OkjDzfeYfcLcnkqTIM2bJHOkluI2FBFftdqJAA65TNs",
+	"M4QHaCnf/pQ2PG43C22L2w3PdCtut5qfs3b07e20h/+y9tmmnad+1PmafWHdfWG99IXF+IB9YV0v5nzX",
+	"9O3det0p2E3YiEY84oNK++DgYG8H1p8pmU/lrDeK1nvRwrdzA81iYws/3xp/gZAEZuAcsG9W/T8gX1O5",
+	"G1saRkfOsLZFPwkjVc2g6xf4wQUJwU+KmL9oukMWpgskCuBq2M8tDx1KUuTQK6cpXpc7wD8ya8FiQ8yD",
+	"RBu+2EwF6+Bo2EbAT2UhnCx2k7GVqezykrZ8FuATW/JFBttzEXalXpET21OiIFhKAMvcNryOZgq2nW1y",
+	"aiA+bV2jCWWU9BNZbkqUxX5x80uCv4vaBK6chO0l/J20sCEOQmLO7igbD1oo6zIy0xtkwahs1kJvtnBt",
+	"sW4G6MGiRfuLouSBEuuPDMigA4+suWg3EQ8XfzraoIzRfjtaAnVpOzpAT0anXbYJ98/nETgyaVEegY2t",
+	"PwqQnxlgEbavZGzNdcaG/XEed2zoB4SQhIUenj+7mtWN6AydZyYVARtV2uUq6wvU2PQcLwMVXPcoa6kP",
+	"wTczv4hnvPEfhEGGWdJhWbxpIFTqPUJfrommWr5v9hwWqFSBNUfVJqRXPMM3nM2tL91cEy10QlEN6K27",
+	"wGe1s9+CLBVkdVlq96dKPxGjOQeQEqVZ33mH1HLq0+biJg6s0lTzRa6orKlApV1pvfq1+fNPO+/33myf",
+	"vb3avfix+eGXZ9tHxyfP9dJHNO1fsRE8TSqfN0EnS5tEfWUOIiDHk6Wdg9CBc+7c+A3hLI9w5nSWz4W3",
+	"9OVlmjAWLlhVuO+0IlioCj8XCeGDiN8RX993bejd98hVQlk/uiG+k0/he+SIhuEsvXhN8eoJvxWzLveh",
+	"xftEDf/007SPOLphbSJtuQbmIGCeJLHQ8oauAO4KWZxVizP4ecENQlrfSYLQTLBZr2OgLX11CmRADYpB",
+	"1p5lWVsWXyv8tlEDJIIGARsraODHZwCEYfpUYFeMYheLLofGDQhH7RF2p5+GZqhjBthooFshUJtfI35x",
+	"k7b+7//+P+BRyhD9U3UeYmIdPVfbqGNIJTZzDRlXkZrZRcxibtSsiA3o0TC0+HI1cgZdYKCqyWCyQwUb",
+	"SwLGVZXxQIQsJO+unlf32yRkkIqihmyEgU09mlPciAFVbEphwQu5JCW9eWD9JBR4AYyx3TEjZEjEu9z/",
+	"uWq6aLBQ/+V72UwwxwWeN+1RJC6YabjSJq36tukO4LY+MU1zFrRKAbW71TzQtOVnxT4sNL1hpKiRcy10",
+	"p5Gx5+zAuzwdubR0gQSMuMcwkFyWBgL0YZsxhAA3/9AGimc6nmx3eef4+OLk8tJtV1Jm4TmHc5V1d1kA",
+	"7MuFUT0imX4amq/MiBzTgEk9PuxyLrW9R2PQeCXaxaOxmgEw+4jGWn/SCiT2E8qCwPrsE2r7AYNC+qRV",
+	"336KSyQF0FzhgHQ5hhHtVNoOtKEPc9B/wKXfPmZ/1j8CfjsOwaSSB2I0ooCB2OWtet1qv4UGSKBXWjQB",
+	"p1vxXM4puxvHIlyK4Izs2BX9acPfuSZvWUvf3dZ8u36pZrHBhB4tyNY2fSKwZhQy6KxRDu49vXtZhZuD",
+	"upyeFkPGcGg8m8Jn+I8Re+nR0I+ao25oCFh0BIz5CYoQmxn/tIDOrIXuAjwc57Dlls32lsVHW80Dp3Xb",
+	"YoPhgwtGSQIh0WiY8Cjn0bCu+UPSyEyIGjm1bbFzNN/lQPQAlAl9S2nK8qCnfZGVwQwRCmoYDYZadGE0",
+	"4VCfBHtWunw+X2L7aYEGF2A/63k9KvbzAhOmDCcGZbG2H/X2H1qAqMdURC+oYq8tQuSyJ9MbL1Intvt4",
+	"9a2Io2C29lvs/aALd8ZR9RWbraULO/fmnj0zhs96T5sIjvP8+bJutPMvSPvSZpcuTcR83VeY+/8yhzh8",
+	"78vq8mdCdcJRpEywVHOSlc+kJPF3BFhfM+WwmGDIghvAg7M9tq01ABFw41ZYYBSkpgA2MZCLk9os/LHT",
+	"rcEWehVbHkRSTrR6m7aJsjemysyQyiFD5/isy01PRZMSZ5K6oX+zZog2fwx4bgq/bFNorAJpvl0j4O3C",
+	"N3pdnmV224okV5026jtorTbJOpIQYUhTv7r8hAZDwOCLZNbroTdL88GhPs52UMfrZBzTAOqkIDkN9Q7b",
+	"UiV9iebwAWvD3pm2dwD1p+Wnz+4iqaTrS+8xSNU2VXYQi0j1eG5emhYVwdRZkky0dQJpVj2Wfcbt/9JB",
+	"syXNsiNZyxsEadB8lwYuOEOXZy/QYqlu1DU/ZIpGsfTR56+3PhFTWaaV4nCzrlkPyGxLZhcTnneNfcgq",
+	"CHosECOD0m/gp8pBdcNkdp3oF6UlU6gibwDunOEgL/EXpflHMRvQYHYdR7fsutU/CJp0L2yw3d5+fXsH",
+	"HEReRZ+TMqefmcTly061ubMLx8mdykZjx29UDvr7u2F9v7G/3wr2wt2dA9rsM0rrwc4ODeuNHbrd67f6",
+	"jV6zV+/tN5tB2NgJd4PGTq/er9dpfb+yCRp02txVDmlzZ2kh1+fNgZxPgba+DJZCwuDdJXgVcCC1ypbW",
+	"9WXMAjzdpqyEM7dfl9alKXa8zRIgxRS3bxOfpZgoTegpDjqALolppV3X4mTuTY113oQ8yL6ooV/Uj1gc",
+	"mv5gkMAnMQGnYoWAbWroxNMMSnyEocBDEgyFnn/6BOb5ZeO3tdrmu817k8DKUoCMpTLD5P/9Ugb++hL9",
+	"v1bbwa1Mu24WlI0NE8ry/s9MO1iSzP/8iOzt7jaxGzZ0p0ZHltuaG5uscWyVi/dgX4VPXQPe160YRKTP",
+	"vraj0z6xiJYG7RPSZqJkIMDloARZ4Ib0XH+lNsA9cIxiWykPe9dD5+9iT28v69CUNvauEdvEV1uJjrdS",
+	"a2BdnnorqSTnUDJnllamZXagDUykm3qTwS8B4JJE+IzM2VCqE+TL8NbWCu6q0+m0qgdfnSSxcUzOl2zp",
+	"V+b49qltMQgbBpv3ny4fNo88GGZ+A+516uqr6cn+EoKsDFPyyqVwzBJzy87NE6gfmUrBTUQUuxtX2o39",
+	"g936QaNZr3uVSOsljb2d+t5ua6exkxWSpVk7xEkD1UyhN6dKaDJe0Fsj4isnqQl04UQNPtR9N2+Z7Mkg",
+	"ITKOAl/1Ujjwb/lrX4Mo0lc0Iy2XTe+N5WqVcuSPzVrdbqtLEZtZ5k5D/1RexYzesDDtgl0usJ6LJC0m",
+	"CyjHwA2YqDOjexqcXWtDH2Zd+YOEQayIxrYl9nfS5kN3uXlrshj3HvHqy8vZaIbGhmj2h11OuVtpZq3P",
+	"EixEG9Kyca8auQBFXFq7NYW+14avzebO4g6Cg3/W7bwP6MOmhLkUaV6//zWs+EMbCgFATXl3nwmUnxNq",
+	"i6L0Z2VkgFtcg+6vlUN63rjC60mf5sbSB+OmZY317LbniqVTO+NqSPkN9LYip8b3Y4GGMpeQ6b8PwNGQ",
+	"mc9MLWXtfouwtLeLncq/MbNex+V5JcQbymfmY/Lh3LdQvwtaPs2XZuLByfim3hGj3+N5qbQ1F5RMQl8K",
+	"o35mnjYDwyr6KQvFSPbCZAdbumsC3gag3CO9mWIQ4NJ/OF31MW5jPhwlphtph5uKRzSgna68kDWMkbjE",
+	"uYCZV+dYJclrxHb+zwBgC73/NevcsPk/Wd37v8uvTLvzEDMHrNGVWvSG3wJaFqzUopzic1znddKJzYuX",
+	"NjEvdACf6+SNbawNOkZZH2uyoI21VSb/sh7Wizrl4yos7JX/RZvgP0J/YBh+1iG4y7Ek3Tgg0RrEctdV",
+	"PYCB1Ivb9Mv2+z/DFwfq159P1dnxjycnzerv73tnPBrcr29v656Ne7N2t4ZqvzW8LWSTFkqRra5qbapt",
+	"W50cwvBTqP1mDje18XmjKmJ6d43f0Wu9uFvhJp0J51sTmtIqCfgneoDw4LW0WBD5OqmGHsp6hVIbuTeB",
+	"r26SBiosI/5mSX5tSZzp1lj1xgjNtf2X+IKtT/DfzyuVmqkNTEimDOoAjiEzzjJ9xrggtNWEUJwm90eh",
+	"elDr8l/EhEjGMjAqB93y0CS2uf1dAVjECIryCtdzU0mzWW0rPIW5EQ9nfsJmVLimmmUYNmsMk6dgBeM4",
+	"Xal7dmHdajT3IXfsG+PclHFuyDZXlY/aQq5vnPLhNaN4KP/uRh92R9dnsH9Bk4/UOrQNrrqcCzS1Zgwz",
+	"57LeGkQJkcVSejN855NWvbVOvw34Ttukw2BiyfHpZefZ65PjAo9H/o+APAGNY8Bawl6SghvWzUXIMMER",
+	"7LJIpmkv4K2LEpIiIEeSGIR2MmKUQ0nrYZbJnI3bR19gCrnuDEWbCxg9sh+1QEKRNE09lvTVeBxZcl+P",
+	"H/LPuXYLCKgNCjTc4Xq41uTF63LdJZ20y1tpL2ylcQGWs1UD7Kn6bl7oFRtrbMadv2QHDHOYSqwaoCdb",
+	"TGpP3TdJ/k+Q5I6XDnFlRzRk3/I7/hkCPmursLmMzxtR6CKsQqws4oOtQaSGk97i+JqmL8bDsYi4iTWM",
+	"aaJALHHyIlIvJ700L4TYt7YxwciHsKCPCSQxozckMX5vg/LoF8J8vgGINIX+RE4jBU0KsKoCjaxqtTAH",
+	"fPQQXYdQkYRVC616q9blOEYio4HBqOyJcFZwcR9mCcUkS1bB/Bb9IIV2YfDKhhXZWVyty7PAWvq9kPUj",
+	"bsKG6OCC/FVbKucoUihlIsVGoE4ZDowrAbmqkSSmIoQo0eW7LfIqeoalRMbI1BOH1FbIYy2kvx7OVwju",
+	"1Lc98/uCtqG4UZcQUQ0Rs22le1sPGIvv+lGWGpdGOPRCYusHWyGROTx7QW9ne3e3EdR3e6295j7bOQj3",
+	"D/b6vd3G7k64ExwEIa33w4Mg7B+E9QNGw9bOfmN3P2S9vZ3GfmDdosh/Mq/jC6Du6luInpiaBDvASlHw",
+	"lniRl7tHT46OLzsOgTx5W23u7D7FsiM9T5uxapZCT/uQ9Khkuy2rkHYuz2oNoJDcgrw5eXd0+vz1r3+y",
+	"V99/fzq8/H7W3Nu9vLhpvmU7r/vHSf/26ufJbjR99Sp4/uIoue1EJ53hy7PmzfH5cNY83WUvbs6fj+7O",
+	"bs5//P51c7YvfjroNK8OXrz4Uex++PGXH9ZfsEs7vY3W6+PfGED+7VNFikkSmOxKhR7qx0pvSp3QZsTX",
+	"dBxdY/bKJIlNxbtsbxnOWgvEaEsESgRUbb1kcSyqH0QSh1u9WPS28JP1eu8g6LHtfdpsHPS3D+jBQasR",
+	"HGw3Dnq79XpQrze3+kJs9WhSU3fKJEuvpz8UTvAXUTexAKKobWZVCqZCgkQqt0cx7TG9XnoQ17CLWl80",
+	"G3Vt8rSTV1vvT9WL1vvTd28uDg6edX7+6efgJrk5+OPd1em7+vfPkxdH7/f++HH/l8EP6bMLNmjTdXvO",
+	"WNijwc3CfFoQcpj6MqVYEGe66ETKcmEl4vCf7mQ5E+oSmPva6tSlEd3n/f5XE5EPWHTLFqo0K8LyEHZ2",
+	"NYX5WHz6rQV+a5NdamQm6AVlvmaoRjatq1ATEbZRFWcsJFTpcxsJjk7pLs95pfFurXJo+xZ0R6hotVFv",
+	"zkxfhogTHxsw1SD6ZWpX4G/Z5UD6g0RMxrY6w4EAmw+q2zA6OtzbWI4aKZLQhKUQBglDwADQaUaUzxb4",
+	"zS/NQt7L2/FoTRFwKvM2dhZTyJa4LN0S7MXUMt4zf0d8cC2F/tqOYytva8MZCsO0sVmwnL3KhCMeYqOx",
+	"gWVpVnGVbWmm+c1N/FUF1IBXWGxAeW9wwOVwsi/FlIi+YtxUQTI8m1p5DgFO1oLNum1xdutkFPGJYog4",
+	"i387mLPY5tkBnW1nPKmM3WFjgLnoWu54AYTJYvZ1br3XGa5i9igOjElydn71/7F3tc1t40b4r2D0tYyj",
+	"OE7i833ouLbT08ROnFN86bW6kWgRktjQgEpAZjU3+e8d7C7AN9Cy3hJH1beMIpMQFlgsdp99nv7bDzfv",
+	"zy0rwi1PpBirntCSYcYa7ncFNx3xYayQ639JzZ2frUSN9KruEMITN98B+wW4Ws1jIkgep6BrgF0KIiKc",
+	"Z8GvO6WenihL9Zh77jAN1YQlUnHltHxQW5pek3Kg9IXL8TG90b7afHbUbgc9MRMJJ6JGd10f4iDsNfyA",
+	"XdmVQMcLrBAkIXavuZ1jHAXp9lj0xB2/k+n8BOgqzCqnCgFE/bic2GxqZs79LKromjs8ZOzYLR8DIEqz",
+	"trkWm0f3xBfOpzhgWqBmVC/aQbvdtovBPOUVfJDXCfh9PAR7A15LaieiAkjLhiNqNdrinecipomvsxEX",
+	"LLIqH/FyDMGHP3kZgoMtEBxXk9c5wbGXj/h120sljGN++Y2ohPcH/hM78GvUwGuf/dRs0Zj47RY0akvQ",
+	"UkyLQpMDuWb0iMArVlNUs6xcjuhLDQIkn4qRDgq4hixDj/k875ozJ7EEYKXMhLlUIx8ZJpmKfGQHlsmK",
+	"Ll4IM8YKtXFJHHmUCkc8lWsDVyAOGO33gHmYpgLWed+9efu2c9a5eP+p3z37cH0R9MTHmw+fTvsX/zi7",
+	"uDg3Xyq6Cfgt4CYoAglJVJDSsMMHmgnhNCs0Evomx3fyFGOQtVo4hlLppCKhcxXOiQeXm+sZEFnBPY5Q",
+	"yEordvgq5xZyAy91GQJXz8nhq2BjXR5OHK6agyoNuLRM4VNao+XRlZZvgeLzTWuTA4aN8NBoAQ5vqQH+",
+	"uvnemIcYCL66I8rXPWpGV+8d/eYdO9iKttWW0ShWVNiuXvGJTjG/hJfWd2T8rXUrrUY14oXiRoR7f6y6",
+	"0Q5JFlmdIXLSrXxFEtQiaPFEcVD19FvHHEwk2ebf9R6Tedx+br0VcBFbVrPaQXvn0tU1c9s8mc/YJsSw",
+	"X6ib1Ybxq29Evyy4m8Hdt4udQo9hYqFmo1E8NMcmkpd5TZSEwy/QoER0kFUj1aOrTdtrv48gUrIIlpqV",
+	"8qAaicHyHF2lz9RjPRdXt+pvhAjw4r9DzqPa/pWSJbHWCfdQUToBqZEk4QMTa3peXo7B98umtGz8ULfF",
+	"SLcVl5tPRenl4xWUUq7TeR/gicV8yNGxGXJ1YaUFTsKmCM3xv+bXJs8KKiV39uunuH6aMLVeSO3Ky8Zr",
+	"95cek9t6mM/cWaisaK/PxhRK7s1bMi+/l3gD6iMzU+ukpWZTniqO1xqa0PLWNbN0XP65mwrrPRfPwnau",
+	"UdeQcTEZuzft5gIGuEEvfxt/OMlsy2X73PLTyi2XaH1ynXAExETr8/hk/HYi5ZfFNBRhkjD75QCEfKzy",
+	"3M8k8QMAWSpavmi3m+gYPts3rp0EgsZvf3c4jdRflaq4oKZdX9kkHGrCJhqfyKnHQ5GMzL9aBGk7QOx0",
+	"K3Af2BPwj5pk0OFDfqqMXIS5O6BpAABjOI2/8Hm0nJAPWWFR+/Zpwep71/AEG7cLxrGewG2wxX0HQUN9",
+	"CaWOMDMnZMakgN0d8SS+B25pLdlgliaDwCLHifeoq0MRhWnE7CCYmvKhc0w9ocK5OmBdjbJ0liDnhLoC",
+	"zPVWTWQmsMJywE4xI8gR+gD84gCjQ1gCjWd+guI7FutAej1UebDPTc2f8IgROGIAlWz27BnN4DPIIg5I",
+	"b8NfwkHP8dn5ltVrOAnAFOtE0ZAb5TxiSt5x1PBBKvKSJ1vgmJbyRI/2Lkv7FqRpf1z+/8WyNTAiFq55",
+	"f8EzuydyKgHkt4nHE21rX3XO7R/tVHDc3dlE8WH/avTu40/p8d/f/f6f9FP275vr8+PO5fU/O/LwMrwM",
+	"u1lrm5b+HOsJotgXhZlkGgSNlQyxsaPlkm5Ni/7QnoD26zvdRfd4CLc7Pb49bhJ2IAsLwdsKR1olrn3+",
+	"J/2rH0df0XkmXHvc6IWIlD1QYo5ourGUBOND1VFFbeNAC8VsZKwL6xrbC7LQS0aGr86Pj+UAaPR3ZrWt",
+	"D/bCoUQ+qYIQpoFXMF07GzQv7ewe6+J0fTb34fP6zb5khe/X7nsO5lzXTQULbtulk1LOdOGwbIC1Pgm/",
+	"Yuek3B8oLEeG716+9yxLepa9I9kNRwLEQOt6kS2SA+V8PsAD6vg2VU8AuqcYLSktp1Pz1QyJhKZTLniU",
+	"E+6wWOXZg2IzJvS+g4JwIsdM6ThJemISIqCUukSsJCyO8IQNKVAk+Q2awWb+nU15xlUv+3I0KjvEc5wJ",
+	"O9UQawoQfFmfwIYG/c0pbE49gY8F6W3e29tHV57zuv4c+0VXQ8vF6Wpovh2ORvcENLt8lFgKmu1dnZ/n",
+	"zr6xVFTRscKmMs2VVYcPmOCZKxudFLujszDWeb4OWtFeYPPXCKRtRU9ETssXG/AO2DXJriNhtGWKJgh/",
+	"qNgAxc4GTBOHuRSWcRwrVrEjG3+oUnWe//I1TpDASzheOEJj4rJDCqsGDnD6v6VcBI1/3tV4IvhHgiaC",
+	"wh60dwnXc06uI1ZsEEeDEhNK7v6OHnJ/vp+CtvFzTc9mACV4FM8LlBvL0+gWwU4zYX8QLgKb27ZYs42U",
+	"t+gZas3vpuZ0a9NBV9FLevPyIQsCIzs9Y+HZ7e+QK38FedpaZsBE4IBzZoM5DW5+hYqmXe3LEFNHxR2+",
+	"v1vtwIEItdGSWbd3Hj7/0+6nr88BLdfct3cVWrUiu3NZNOPYr+cV18UzEQGgkAJ6cwg92ooKpF52MJ3O",
+	"K5thzYNrwZehWuzPHy0rxmP9Qbm9SbMsThJ2yxm5IB7Z9kRofpSiLJr2Q/q6lT1dM6TLfzjsHdz6Ds7O",
+	"fdHDParKZm1nr8bfI30NuYdQYMiHjmQLDhI4cfgzW6duFDX1VNGI217wzIma5kE4Umwg6gS+eCv1xOm6",
+	"u/C+J8ZpOAR+TJRBsgoyBUk4IKcWMvO6URg+TUbXVqm/TwIpCufVZEsUzkkDZxSPZwSmIVhgSa4MZiFH",
+	"bh+/Pmq3V0gzSL21dBLOdAOWAy0VECoIbiFVOMyPVkCQSdTHn9WH1Voc9VH99CjjPM4O3/6m/vaxM0nV",
+	"8GySfOxc/faX21eq+7uayts38vyp4jxyW+6zTrsSZP/Kp4lxsVXBw+0loSBSajxKPqexNucDGxQjq4E9",
+	"50RkQyIAaRC9U44WcwF4iTHvEmAdugfMCRV8SFZOePlBg2YMW6nN7mPrfWz9f5I8+DFC6y4HorM8472i",
+	"B4RRpPfNRN4RnyZyfme8GrJ3m28TB0gkh7M7qOqmPAl1fM/R03H3PwSPvvn10gULB+BfaKy1WjLEVwHp",
+	"fmL9KGAYtRE4zsRBlvGIMqmn1x32znxST9t2OWo/T8Ki5gs0MDKZWuqOkupn6IRq5BhYj/IXEcl+/TWX",
+	"XCNr4el1B5gKzSSMQ80zYEYayZRDhgVQ5Tm1a64qCsF04SeVWmzq70Pex/wHTRxFI2jImGsLUJG55+Vs",
+	"bzUoYk7q5KqpyK+NlfcYYPKzJCIijfyZyH/bPOdRHOGxpSW5Lmwbt1abRbH2/Pkv4T23JYJSF0DoLh2W",
+	"JLIwYTmW9I+v/wsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

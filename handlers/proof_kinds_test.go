@@ -212,6 +212,7 @@ func prepareProofs(k *kit) {
 	k.patch(k.admin, ownerPath("suspended"), fields{"enabled": false}).want(200)
 	k.importOne(fields{"name": "foreign"})
 	prepareWebhooks(k)
+	prepareNotices(k)
 }
 
 // concludeProofs asks for what else answers can have.
