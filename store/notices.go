@@ -126,5 +126,5 @@ func LogNotice(ctx context.Context, log *slog.Logger, e *Event) {
 	if notice, is := e.Changes.Get(apikey.NoticeField); is {
 		attributes = append(attributes, slog.String("notice", string(notice.To)))
 	}
-	log.LogAttrs(ctx, slog.LevelWarn, noticeTexts[e.Action], attributes...)
+	log.LogAttrs(ctx, slog.LevelWarn, noticeTexts[e.Action], attributes...) //nolint:sloglint // one of a few constants
 }

@@ -30,13 +30,13 @@ type noticeWalk struct{ column, about, since, where string }
 
 var noticeWalks = [...]noticeWalk{
 	store.NoticeEnd:   {`expires_at`, `expires_at`, `created_at`, `revoked_at IS NULL`},
-	store.NoticeGrace: {`old_secret_until`, `old_secret_until`, secretMade, `old_secret_until IS NOT NULL`},
+	store.NoticeGrace: {`old_secret_until`, `old_secret_until`, madeAt, `old_secret_until IS NOT NULL`},
 	store.NoticeSecret: {
-		`created_at`, secretMade, secretMade, `revoked_at IS NULL AND replace(scopes, '` + apikey.ScopeAdmin + `', '') <> scopes`,
+		`created_at`, madeAt, madeAt, `revoked_at IS NULL AND replace(scopes, '` + apikey.ScopeAdmin + `', '') <> scopes`,
 	},
 }
 
-const secretMade = `coalesce(secret_since, created_at)`
+const madeAt = `coalesce(secret_since, created_at)`
 
 // query returns keys, and the threshold of the notice that was written of each; NULL if none was.
 func (w noticeWalk) query() string {
