@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 )
 
@@ -115,6 +116,15 @@ func TestNoticesOfEnds(t *testing.T) {
 	}
 	if past := k.pastOf(k.admin, keyPath(key.ID), now).past(); !past.Consistent {
 		t.Errorf("the history is %+v", past)
+	}
+
+	// A notice does not hide that a key was altered.
+	altered := k.mustCreate(k.admin, fields{"name": "altered", "owner": "acme", "expires_at": k.in(31 * day)})
+	k.clock.Advance(2 * day)
+	k.notify(rules)
+	databasetest.Execute(t, databasetest.Raw(t, k.path), `UPDATE api_keys SET scopes = 'z' WHERE name = 'altered'`)
+	if k.pastOf(k.admin, keyPath(altered.ID), k.clock.Now()).past().Consistent {
+		t.Error("consistent, although a scope came out of nowhere")
 	}
 }
 

@@ -221,7 +221,7 @@ func BenchmarkNotices(b *testing.B) {
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 		SELECT unhex(printf('%032x', i)), 'acme', printf('key %d', i), 'ak_12345678', '', randomblob(32), $2,
 			$3 + i * CAST($4 AS INTEGER), '{}' FROM n`,
-		keys, now.AddDate(-1, 0, 0).UnixMilli(), now.UnixMilli(), (10 * 365 * 24 * time.Hour).Milliseconds()/keys)
+		keys, now.AddDate(-1, 0, 0).UnixMilli(), now.UnixMilli(), (10*365*24*time.Hour).Milliseconds()/keys)
 	if err != nil {
 		b.Fatal(err)
 	}

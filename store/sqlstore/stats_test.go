@@ -61,7 +61,7 @@ func TestStats(t *testing.T) {
 }
 
 // Each key has one status at a time, and every key is counted.
-func TestCountByStatus(t *testing.T) {
+func TestQuickSummary(t *testing.T) {
 	t.Parallel()
 	db := databasetest.Open(t, databasetest.NewPath(t))
 	now := time.Now()
@@ -72,14 +72,15 @@ func TestCountByStatus(t *testing.T) {
 	_, err = db.UpdateKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "d").ID),
 		apikey.Change{Suspended: new(true)})
 	must(t, err)
-	for after, want := range map[time.Duration]map[apikey.Status]int{
-		0:             {apikey.StatusActive: 2, apikey.StatusExpired: 0, apikey.StatusRevoked: 2},
-		2 * time.Hour: {apikey.StatusActive: 0, apikey.StatusExpired: 2, apikey.StatusRevoked: 2},
+	for after, want := range map[time.Duration]store.Summary{
+		-30 * 24 * time.Hour: {Active: 2, Revoked: 2, Suspended: 1},
+		0:                    {Active: 2, Revoked: 2, Suspended: 1, ExpiringSoon: 2},
+		2 * time.Hour:        {Expired: 2, Revoked: 2, Suspended: 1},
 	} {
-		got, err := db.CountByStatus(t.Context(), now.Add(after))
+		got, err := db.QuickSummary(t.Context(), now.Add(after))
 		must(t, err)
-		if !maps.Equal(got, want) {
-			t.Errorf("after %s: %v, want %v", after, got, want)
+		if got != want {
+			t.Errorf("after %s: %+v, want %+v", after, got, want)
 		}
 	}
 }

@@ -6,14 +6,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"apikeyd/apikey"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
 // Database has the methods of *sqlstore.DB that the metrics call.
 type Database interface {
 	Stats() sqlstore.Stats
-	CountByStatus(ctx context.Context, at time.Time) (map[apikey.Status]int, error)
+	QuickSummary(ctx context.Context, at time.Time) (store.Summary, error)
 }
 
 // database collects a database's own statistics.
