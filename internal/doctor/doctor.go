@@ -95,6 +95,7 @@ func (d Deployment) outside() []check {
 	return []check{
 		{"configuration", d.checkConfiguration},
 		{"certificate", d.checkCertificate},
+		{"scanning keys", d.checkScanningKeys},
 		{"files", d.checkFiles},
 		{"admin key", d.checkAdminKey},
 		{"server", d.checkServer},
