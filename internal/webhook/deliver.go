@@ -279,7 +279,7 @@ func pause(attempts int) time.Duration {
 func pauseWanted(retryAfter string, usual time.Duration, now time.Time) time.Duration {
 	wanted := usual
 	if seconds, err := strconv.ParseUint(retryAfter, 10, 32); err == nil {
-		wanted = time.Duration(seconds) * time.Second //nolint:gosec // 32 bits
+		wanted = time.Duration(seconds) * time.Second
 	} else if at, err := http.ParseTime(retryAfter); err == nil {
 		wanted = at.Sub(now)
 	}
