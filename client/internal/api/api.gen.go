@@ -523,7 +523,7 @@ type ApiKeyHistoryResponse struct {
 // ApiKeyImport Keys to import
 type ApiKeyImport struct {
 	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
-	// absent. Whether an owner may have so many keys is not checked
+	// absent. Of an owner's `max_keys`, it knows the rows of this call and not those of others
 	//
 	//
 	// Example: true

@@ -812,7 +812,7 @@ export interface components {
         ApiKeyImport: {
             /**
              * @description Whether to create nothing, and only say what would become of each row; `false` if
-             *     absent. Whether an owner may have so many keys is not checked
+             *     absent. Of an owner's `max_keys`, it knows the rows of this call and not those of others
              * @example true
              */
             dry_run?: boolean;
