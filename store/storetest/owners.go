@@ -211,29 +211,29 @@ func testOwnerSuspension(f *fixture) {
 
 func testMaxKeys(f *fixture) {
 	create := func(owner, name string) error { return f.CreateKey(f.ctx(), operator, f.draft(owner, name)) }
-	wantRoom := func(owner string, want int, bounded bool) {
+	wantRoom := func(want int, bounded bool) {
 		f.Helper()
-		room, has, err := f.Room(f.ctx(), owner, f.clock.Now())
+		room, has, err := f.Room(f.ctx(), "acme", f.clock.Now())
 		if room != want || has != bounded || err != nil {
-			f.Errorf("%s has room for %d (%t), %v; want %d (%t)", owner, room, has, err, want, bounded)
+			f.Errorf("there is room for %d (%t), %v; want %d (%t)", room, has, err, want, bounded)
 		}
 	}
 	first := f.create("acme", "1")
-	wantRoom("acme", 0, false)
+	wantRoom(0, false)
 	f.changeOwner("acme", apikey.OwnerChange{MaxKeys: new(2)})
-	wantRoom("acme", 1, true)
+	wantRoom(1, true)
 	other := f.create("acme", "2")
-	wantRoom("acme", 0, true)
+	wantRoom(0, true)
 	f.wantErr(create("acme", "3"), store.ErrTooManyKeys)
 	f.wantErr(create("acme", "3"), store.ErrTooManyKeys)
 	f.must(create("other", "3"))
 	f.suspend(first, true)
-	wantRoom("acme", 0, true)
+	wantRoom(0, true)
 	f.wantErr(create("acme", "3"), store.ErrTooManyKeys)
 	f.suspend(first, false)
 	f.rotate(other, 0)
 	f.revoke(store.ByID(first.ID))
-	wantRoom("acme", 1, true)
+	wantRoom(1, true)
 	third := f.create("acme", "3")
 	f.wantErr(create("acme", "4"), store.ErrTooManyKeys)
 	f.changeOwner("acme", apikey.OwnerChange{MaxKeys: new(3)})
@@ -244,7 +244,7 @@ func testMaxKeys(f *fixture) {
 
 	// Expired keys do not count, until they are prolonged.
 	f.clock.Advance(time.Hour)
-	wantRoom("acme", 1, true)
+	wantRoom(1, true)
 	later := f.clock.Now().Add(time.Hour)
 	prolong := apikey.Change{ExpiresAt: &later}
 	f.must(second(f.UpdateKey(f.ctx(), operator, store.ByID(third.ID), prolong)))
