@@ -10,6 +10,7 @@ type Key struct {
 	SecretHash Hash
 	CreatedAt  time.Time
 	RevokedAt  time.Time // zero unless revoked
+	RotatedAt  time.Time // zero until the first rotation
 	LastUsedAt time.Time // zero until the first use
 
 	LastUsedFrom string // the address of that use; empty if unknown
@@ -22,8 +23,6 @@ type Key struct {
 	// GraceEnd interpret them.
 	OldSecretHash  Hash
 	OldSecretUntil time.Time
-
-	SecretSince time.Time // when the secret was made; zero until the first rotation, see SecretMade
 
 	Foreign ForeignUse // which secret is foreign; HasForeign interprets it
 }
@@ -55,10 +54,10 @@ func (k *Key) IsExpired(now time.Time) bool { return !now.Before(k.ExpiresAt) }
 
 // SecretMade returns when the current secret was made.
 func (k *Key) SecretMade() time.Time {
-	if k.SecretSince.IsZero() {
+	if k.RotatedAt.IsZero() {
 		return k.CreatedAt
 	}
-	return k.SecretSince
+	return k.RotatedAt
 }
 
 const (

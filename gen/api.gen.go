@@ -678,6 +678,11 @@ type ApiKeyResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
 
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *apikey.Timestamp `json:"rotated_at,omitempty"`
+
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 	// `keys:…` is refused; all others belong to your API.
@@ -900,6 +905,11 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
+
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *apikey.Timestamp `json:"rotated_at,omitempty"`
 
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
@@ -1309,7 +1319,8 @@ type ErrorResponse struct {
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
 	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
-	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409);
+	// KEY_CHANGED (412); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -2386,6 +2397,9 @@ type WebhookWithSecretResponseDisabledReason string
 // EventId defines model for EventId.
 type EventId = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -2449,6 +2463,11 @@ type Forbidden = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type HistoryRemoved = ErrorResponse
+
+// KeyChanged Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type KeyChanged = ErrorResponse
 
 // NotAdmitted Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -2575,6 +2594,10 @@ type RevokeApiKeyParams struct {
 
 	// Reason Why the key is revoked; `unspecified` if absent
 	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -2587,6 +2610,10 @@ type GetApiKeyParams struct {
 type UpdateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
@@ -2608,6 +2635,10 @@ type GetApiKeyReviewParams struct {
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
@@ -3118,6 +3149,23 @@ func (w *ServerInterfaceWrapper) RevokeApiKey(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RevokeApiKey(ctx, keyName, params)
 	return err
@@ -3166,6 +3214,23 @@ func (w *ServerInterfaceWrapper) UpdateApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3248,6 +3313,23 @@ func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3936,6 +4018,16 @@ type HistoryRemovedJSONResponse struct {
 	Headers HistoryRemovedResponseHeaders
 }
 
+type KeyChangedResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type KeyChangedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers KeyChangedResponseHeaders
+}
+
 type NotAdmittedResponseHeaders struct {
 	CacheControl    *string
 	RateLimit       *string
@@ -4218,6 +4310,7 @@ type CreateApiKeyResponseObject interface {
 
 type CreateApiKey201ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	Location     *string
 	XRequestId   *string
 }
@@ -4236,6 +4329,9 @@ func (response CreateApiKey201JSONResponse) VisitCreateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.Location != nil {
 		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
@@ -4375,6 +4471,7 @@ type RevokeApiKeyResponseObject interface {
 
 type RevokeApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4392,6 +4489,9 @@ func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4487,6 +4587,26 @@ func (response RevokeApiKey404JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	return err
 }
 
+type RevokeApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response RevokeApiKey412JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeApiKeydefaultJSONResponse struct {
 	Body       ErrorResponse
 	Headers    ErrorResponseHeaders
@@ -4528,6 +4648,7 @@ type GetApiKeyResponseObject interface {
 
 type GetApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4545,6 +4666,9 @@ func (response GetApiKey200JSONResponse) VisitGetApiKeyResponse(w http.ResponseW
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4682,6 +4806,7 @@ type UpdateApiKeyResponseObject interface {
 
 type UpdateApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4699,6 +4824,9 @@ func (response UpdateApiKey200JSONResponse) VisitUpdateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4810,6 +4938,26 @@ func (response UpdateApiKey409JSONResponse) VisitUpdateApiKeyResponse(w http.Res
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response UpdateApiKey412JSONResponse) VisitUpdateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5182,6 +5330,7 @@ type RotateApiKeyResponseObject interface {
 
 type RotateApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -5199,6 +5348,9 @@ func (response RotateApiKey200JSONResponse) VisitRotateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -5310,6 +5462,26 @@ func (response RotateApiKey409JSONResponse) VisitRotateApiKeyResponse(w http.Res
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response RotateApiKey412JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9691,468 +9863,476 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37dtvGticKv0p97N0j9gpIkRR1o0bGHrQk24ptyZFkOxe6hSJQJBGBVQyqKIrx9jf6Tc5//SLnTfpJ",
-	"zqg5q4ACCN4kOfHK9j6nV2QQl7rMmvf5m58qgRiNBWdcyUr7U2XIaMgS+POIBkNWPRJcJSLWF0ImgyQa",
-	"q0jwSrvSiad0JonPRVUqkTC/4lXYHR2NY1ZpV+zVileRwZCNqH6Bmo31b1IlER9UPn/2Kq9FQPF9xddf",
-	"DRnhbEpu2Ow7ScZUDT3Sm5EorJEOGSfibkbUkCqSsJG4ZZKoISM9Nog4j/iAiD48IsloIhUZTxSJFIl4",
-	"l/cTwZX+WQ0jSQRntS7PDXzrtrFFx1H1hs3kVr1xsEcbvWZ1t1+vV/eC7bB6wFr96g7d7e0F++EBq/dX",
-	"zPCCKvY6GkWq+lbEUTArn2ms75A4Lqbn7JGor8c8pJJQPmsTv1u5YbNuxSeRJPrehCrznH7M/8MnAY1j",
-	"SSJO/Knf5ZIFgofS00/+MRGKwrNKEviHfWbCIyW7/EmY0L6qRkz1q0OlxnoF9Afg/VVDFNVG/Wlhtcyg",
-	"Dv/4oVGvH05/2K2vuxwXbEQjvVfzC/LB7CuNOCwJo8EQZ9omfmLnKRIcPOFi6hHKQ0LjGOZEBzTisA7K",
-	"J2YZHj7F5IdW81D9sL2zaoZMJbNqp69YMj+1SxwNUYJMaaRIj/VFwggliX7K/W7D/UpfJCOqKu1KxNV2",
-	"s+LZz0ZcsQFL4LsfPnyodiZqyLiKAqrY/Mdfiqn+MHVuIk8unh+Rg0aj7hH91+7eTv1pbvrPGE1YQhJG",
-	"49EP3QodRzdsFnYrK1bhA+sNhbhZfb6neKM54w853ATOdpevONzmg87h3mve93D/XO2Mo+orNquehuVT",
-	"jELnUB8SikxznDDJuMqN7RF4TTacMzpiC9acjliOz4xZEjCuqowHImTh0jEG0f9s1sfRmMURZ2sP5nzK",
-	"y86CHo3QP91/OBOpxIgl1VZz7cFcBmLMZPloJPyWG45kY6q5RKiFjxzTgMnikDzCRmM1cxg2F7A62UBD",
-	"qqhkSrYTRkOS/muaRGr1Ml6wPyZMqlISOw31Se5HcEYiCaxRHwU9fsmS2yhg30kSi8HSdWy9+rX58087",
-	"7/febJ+9vdq9+LH54Zdn20fHJ8+XDu6zV4kjfgOL+YKpV2yBcLthMxDdSpIorHgVMWYJcAU9o8qAqc44",
-	"0g97Fb3WI6aMAgIM4YbNrjlQc+U/EibHgktW64lw9j+2ohBWCD/9TtLBAp4n+opxu6VkSiW5ZYletCWD",
-	"wdfdc0TncciSk1urU+VHBD8Shr8Wvx9HUnUmYaRO7O/5AfwxYcmshlKj5Puc3SkjhG7FDSvdEfzJLsfc",
-	"CBL4+WE7ciEUVeVffxHdpt8mFCSAZEHC1PxA4CUPG8i7cbhoIEdDygeLl2ECTz7s6+81lc1Kv44/wdeX",
-	"LAGQ6SwdRIKM4JkI4Y162PPfNq+C05kfNZDUIjnlA0FeR6Gv2R8lIYujW5ZXSTIRtbe9TERF+qV6jSpe",
-	"xayQfbuZRZSwsNJWyYQtZ36nXLHklsbn/QXHG3RnxgdqaLl2ZB6Rh5rnhKxPJ7EilIwiPlGM9EWCQkca",
-	"nZGToZgkcJ0aSsgmrH+yE4Kjl83IfifHIf8jYf1Ku/I/tjKjagt/lVswAzshmN0rNlslpxOYk59uyw2b",
-	"1cjbnIjUpwju5QHziL/lEyVEm/h0qwe2gk//Z/N5z/cIlaQ363IfH3t3cXpkB/lEv+CprwXHj/SWXsJQ",
-	"POJrS4HBjx6RtM9+6Fa6Fbzv7UwNBddL2OX+JIlrb6kansiAjpnzthdCK3S3NJ7ojSHv3p0e65UekSf7",
-	"1Rb8f43mUz1II5woJ1HokekwCoZdzhkLtTAlMOKID4rqXBBVHWWkhOzSM7oZ2YHCsnhrgH7mtkHbYcu3",
-	"YG74OfWlZPjwofuM/bxfynU63Cpcasg0aVFOZpr6xZQfElxuXxu+bRqOIu6vGm3hSNjhrnceUCvUQ76M",
-	"eMAWHvFzHs9yJzu13lU0YnCIY6r0pDjTh1qRkZCKtOr1GnmWcQD9hphKRXbrXY7MQHqk2YLjD9bkdp2E",
-	"mgiNTeZPuIpiv0Y+RGooJor4dgD6LHHCaBJHehX1KEb0hskuzzEgEgs+YElx15v15m610ag2dq/q9Tb8",
-	"/78uWFCpF6ZSaghq6VTVn86MQYcI3umhL1/RbJhgaYF1Zaeerq7LQz2wr2FRtMldOqfm9so5wQvuMydj",
-	"US4UYCmPNAbeAsnV3FBymbdtKrs+65tRMIPwfUbDn2Ah2p8qgeBKq+DtTxU6HscRmshbv0u0k82oM31P",
-	"/yEnoxHVf+rJJkxzFS6InARDkkr5ilcBVovfCPV4Ts/ed16fHl9fnPz07uTyquJVQqZoFMtK+7dPlX7E",
-	"YqNn9ITUyz5iEmmmAh/QghOGkH0k851ZVeWQxIzeIgOcqMrnj+5rzKvJvV+Xqj16B1aZKoqqiay0W/U6",
-	"7MB6jOgkSURyYTYLt26evMwg9DxGNNYky0KPgNKQzSWSZJoIPqh4S/2oZYMx92/lby6x/5Y9nLsXJvKM",
-	"hubShoTXM0pmRnfgmBmzRFu62TzvR3DsbhwlTF5TlaM58Of0mDVg+xM1SViBoLJHSfnt9yYY79tp+1pO",
-	"m6Y+c7oKM/C+zkMGXqUNj1ggRrhcDrVNhXVCRZygF+l+RAZvmT9cmiqGIg4JJfD5NgEfFOnmXVTdCuhV",
-	"3UrCxiJxLsrUIWbGWSBAuEi+0Ke+FlEgtCGpBUEkA8H70WCSMLBaqGK3LHG8vThy1LAiRai8kWBpQlQH",
-	"l+XrIeMjwftxFGwqKdBhFM6xTfDwRJLY3+cp+dXJL9cXJ+/PX50c5yiV2mfgFQHlmpR6jATgsgkPSZAw",
-	"TRboPsJTch/KONCzVvSG8fnBg0mttWD4eX7sZ503J9dXnVcnZ7mh5x7TyjPlaGvpmaTMV1s+hyQYCs2r",
-	"zR3A7hLrm6MKnuhHiVT3n93j0n1ubl7qxMu22LP+CjQygci1usRn+kb4R6TIiM7IkN4yj0ihLSaqwJoC",
-	"sR7q3XR2nN0pxkMWggn1lRyTY+MZOxPquZjwcMPjkjrWciR3ZrQLY23ohXQ8cEXiOz55ffr+5OKX67Pz",
-	"q+vn5+/O8ucHiMy+CeMR6dtSIgSPXLpj8C+j5qDZarUqOgkjhRGEONIKsJL2ZdG9eXLrMWlz+dp9JVQD",
-	"s9iQVEwIbJ45afVIb5b+csKkLOWuz86Pf7k+OTs6Pz4pkod5A0qhIxxQ9cQ42TxcTSrJ4M9ofEgk46E+",
-	"txOe+9w9tr2xo1cCHA+cxkXrojcZFCJXpcrP1cnFWed1bkJSjJgaRnxAppqKQTskWm8/JIrFMbIkUHgN",
-	"tTtjv89EdtBaUMNEKBXPbZAQyPMwTWEaqSGhpEdD410uTunq/Pz6TefsF6vQXeY3a+HbOm9PjXwcMdJP",
-	"xAhdeTQM9R4dEpXMskyIBrnnUW2ikBTiNU3Ql1ROinqcMdyygBL1NF93Ll6clNOiteWs+263RV5Fz+5J",
-	"Z9t6zBNOb2kU015cMmytgvaoTGUN5XLKEuPXKo7/3Vnnfef0defZ6/nBL34Rxhe0cAfKpDLTX7KtoX1t",
-	"lTkpIzZf5Z6EaWZ+w8W0RKnBAaQSmPQY42REw7JNO393dXT+5uT63dmrs/MPZ4sn3qdRzEISThI9T5V+",
-	"RivEWr8RExUI1BzMwLTqw4IbkuW/zMSEJGzMqHJecP8leDzZ0uEz3D8WS9YmrcY2eQL0KrSij0T61COt",
-	"xg55krFHIGl9uXlAnpSc4C5PGYJzcjlTU5HcoEy2D0lGk2DIpD4YggcMOQDcDyYG5A0hGXV5CR099chO",
-	"vU6e0BL+Cr9tkycOfbdJCVF3+VpU7QyljKJrpEBSbfSXLyRKSybzNBKpp0WNsBMEbJwJsZKkMr1urcaO",
-	"R/wIkibUzEclVvB4loaYUPemhimZMeVcyfbpFXkbD1M2Cklky551b32wmvJcJL0oDNEi2kBVETbFJ2M4",
-	"EGXIgkmwmKEA5bOE3Tw/v3h2enxcMKfgtW3cIYrZG3obC28Fw8QaWsa4egSv1jbyEePYmbdtYxrcSGvj",
-	"l+oql++ePz89Oj05u7q+PDp/ezKvpWPMzZmasmlIOEmbIXTP8T+uAWisvVsaRyHpTdCU00Iv29ZH07bL",
-	"shmXvWDu/gcfhZeRVCKZXUAKYrixUyR9Kk84qTmFETeJscsS6nl5enl1fqG1wjfn74sOEtXO22bWGIiZ",
-	"MvwMQofExuXqjSwuB4xaL5PgJr8yzExAG/08JFTemKQIjK6auNzf7om4mBs8roIZPrDvqZjEodYm9fEC",
-	"a+UrsQLPhOqEo0ipjQnKqPXlnMiewx4jE61+gE6huWEZW+ocH1+cXF6C76Dz+vX5hxLz0NoWpS9u1rdr",
-	"9VqjsV07ONSXNZeFHyAZG5UYCVrMEHkwRNfhP5o3fycJjWMxZeF1EIVJqkA8hEtDDvdCDyToavmU+ZJ1",
-	"uehcnVy/Pn1zerVkQcrfRkSfNOr1LAF/t06KFtj2fS0wnCEk7c8bmnGkLVAnY/U7m98fSRKzftlEf3p3",
-	"ftW5Pvn56OTkeMlUh1SSbZNir9+kP5IrH2jU9f8RSkaCqyEqhqDQ0TgmgZBKkubOoclxu1NkzJJIhEQq",
-	"mijQZ5E7NV3uVKtj5sC/obzORTW+epE9zyq8/ALBmXWo3Wx7AmTf5UD3qfswiCPjP0ydIuSJFsa4SI6K",
-	"+vRxXblpOclKLXm+7mRBcc5ab7H3P0hV//t1nDOhjiCWsqk4+idHTcDd9Yby+UyA9QIby3x8r05+uZzj",
-	"uGuGS2xQTPNZJ1yCof5ATLhCKxwWQ3CG65AJYsoJ2kwJjSTLAjXf6Y/eXetvfqWhpk3CSl+VsnefANEN",
-	"WxAbKncfvzpZHAYqpK6Aw8imxMLayjR5OLG5t4X6G3A6fU1RHqjKAX2S9Fgs+ACK6XLW/1dFAlgLEf73",
-	"Cqon2aSdEI/ZI9APzR1O/UXpRM6vOmXquK3jsW9xRAa83fiRpSbtkRgxrtBSQednkDCV5mQMBLJIfBVk",
-	"aWiV/WvhhCURdj3x3ydSLZr9V0X+l9GAb0z9o0hK48TNs8FowKlJ8iuSy+Xpi7PO1buLk2uTIDVHNE4K",
-	"p6Z9CSMz8U0oMRZ98iJSw0mv+nbSi6PAFHaaCrsEBO/8DZd2UA9hlY2lcRtDBPb3TSe/dFKa/YOI0B+B",
-	"QwHalgkREP1FqReJkWoVj05Vau4R8UH1ASoDTBjz+Oamm24zCYVRb0ZUBcNHmPjlglcTG4g8hK8TdkcD",
-	"ZeoOejPFjGOJJpp/cOWhXXNydHzZIYKTt9Xmzi7Qx+XLjv4brWEgLXgFlWy3Zc30zuVZrQF1MPdfvC+T",
-	"3WySRdBczLYBD8bLSe+7f5iPFwt97qenlYQ8rI5itZC5mOqHs5OLdbU1E/tIS4pB2Z0Pv0mmwE8bqcOC",
-	"7mYrkr4m7e0r089Se35jEfVP9jhizsc3j+M66/RFtL1ypxtZ6XPzTD2mvvs6Rrr+odU88AmVWvPvw6Na",
-	"usMUvrniHilqfmkUovN+f1Mhgk+4IkQROY1UMATbu0zlOeqcnZ2evbg+f/583kFt9bZUvUlYwKJblgpw",
-	"a/9YJe4QIzM2PS6g3HwfNR5hXLiPqvy1HvvcpMNHUeksoUGC+XpEzhX6Fs1lubFfAIokFmQcml9x58Io",
-	"VRTun3Vo3yj6hm7SCGuC4WFjOKyVhNh8iEB6RILJJod7kLqYbyIezidkHSJUU3mS3uOxz7+Jdxl6NNW1",
-	"m9LjqMxNnjAwlLR+YsGWllHgh5NnL8/PX12WqMPF1xhoABR6DDJFD0nITNoD+6rqJcpX4SvhQu84naih",
-	"SKI/N9Z8w0jSXrzENykncgxVGyWbfnRxcnxydnXaeX19fHrZefZ6iTroJg3k3ntoEwsI4zAUw2JEAk6+",
-	"1BfMH+SNMSGW8mlqOWNvWDrLk5/fnl6s0HnNiw5NuQvYbY86lYiDRT9nrNoBGM3BYNAsmc0i15pjrBgn",
-	"FVEi50iyyZzW7eokLD1kZos8heUuZWcmb04vL0/PXuTrCBgCwtjZUEnuqgYLsk0uT44uTq70znTM0YEz",
-	"0iYGIQ9/f8hkljr9wd290OvvzKzM+e/ukfOiw8cjskd1FUCMR00FCaN+nyXazEHnhwlTITmbAf+D3FFG",
-	"CB87HPZRGLOtjIokSW+apyEjhxcz5pLXHBoWDDlgX1OxYvmUvxLpa/b5no5Hi2+yrIBwyfaudj/atTMJ",
-	"TpEkUWiq/9SQjTRrl4wZVSxV1L7CUsCvZcfTCWKpAuC5Yd6NSe2M9Php/BYBNiK9z30aSzZXjoJRGmGC",
-	"tRWvMnYe+VTJJVYuwlzFBE0b68kySN2UsEM0gyifTZEw+kZoI9SlSIjPJ3Hs18hpv8tpD4MiFDxxER+k",
-	"+XGAm+QgSpExlZJJq9gRwQvwSL9VGgfNWr3WrNW3mq2KV2nW64122Ntvt/cqH71KpNhIrqKTM5yj3rYR",
-	"vTvFR7abXkWPGQvCEL/HlG3QJKHgQDL6ZBkkMTOQWUYa6yU81Mviw0b5nlmfVElNM+vQ/XhIfP1JXz+C",
-	"y+XOOjeanhAxo7yS6qCAk1K6mfA7cAoSQvCeh4hHZSNNKPPbgO27vb19YAoIORH9vmTKMxVBXY7gKR5R",
-	"yYQHGJkXZBTFcWTLd+ZgrLbr1Xqjut24ajQzyKd1wJw031E0pGrlgX9j7/ts8ZhWbLy+57NXET2tdrLN",
-	"z4Ec2tTx9Ci0QUmC3WSxZHgekIzRAx3JLkc/CQvnqqYzQDKo3jJwgzXyXCREJTOAM9ZnJHdy/a/qUKSB",
-	"rjXQ3JywAY3j8z5gkix77id9+yVTCijj4wKnuI0xeBnnMd4nzhYA1y2Ylej9zgKlB5o5ydcfbep0XmfE",
-	"BZ/9Yw2bBdE4MqrC0rGmN9q0aLn6EZBaLDQgyWiUWMiz3yoGStHhSh9LRojyLS2fMdJ6HozQ2liRApvE",
-	"4EA4qHrz4m0BGwSWF3ECo49EOd5es37VKMR81mNWgeAyklY7WywXEhaIRHN+TKmSJGY0EwNgEU9dXgPK",
-	"1lRLUMKF8ogUI9YT4azLTU5WvhYzUpLFfSf8I4IbcF1yETJpTKU831gkVkyK4Xo0j9uZaV2LKN7ZSj1d",
-	"wBuN+o4LR/9iBOxhphzEVKprzWyvqfJN/Cq7plfPt5XEY5pl79jFhgnPkSD6Mq4HjBuYq3JgaFNha/3a",
-	"1rUTwv/rQfYHb5OGAT3UMwEbBxOvIsFrpAOiXM8TpGhWkJXhaCSMQgFvjwY3mgb0a0B9iwTPb1fTmwf6",
-	"H0U8Gk1G0A+gCPqfzhNxIsuIk7spb6gUcNgILLCl7vBJ2eglnUkiRTmC5f5V/WDzE1VgKoABh/4a56Qt",
-	"ZiynIy1qN1ScX7EZ5IlG+HCRsYTJ7DqZ8CXn26rcNqSCoh9L7egMD7YtO4Nyd9u3IhHTQ6skkihVlmvk",
-	"vA96mMnA9m0KNmqSkHaFXEX/YQMUmNyIGSBEYXl9H9Fc5dpHf4FCpD9UWVOXwD1g4Ss2y+sTjXodaNb+",
-	"s6hNFPYeRrNqqxeLkA+IXBrQ/HrPbS9MrQQGFeGgbe6fkyP4nTQOJ1TnooRoZpNsujwXYlqyPEtXBIa6",
-	"eEVeR3LJeryCMXM2ZTJzxxQo3WjdpSw8I7Qxot+vNduigFgxYa8ypoOIp2x52avfZncWFwomknvX4lVb",
-	"oYR4qTTSvDn1g68wrdfQtSWoD1hgU2rDpRzaOmbNzUV2u1Ot71abratGo93cb2/v1Op7zfUVmIVWrWVL",
-	"02EUZ6j8qGjkjNm2sW4T1tdi2dg9ShIfHTmAcm0cz16XW3kJDgM3RFMjqPUZZJC5yI71QxhbGcvSrI1l",
-	"3k+UEOvxumXWc27lzY2r7NvN1Ma+SFg04NeGnuYXH+eYX3uEZHJT1DVVRIafWKcM+uvTyApKlC5enkaS",
-	"6WW2OgpJ2DimAfhc1lu2QUIDds14uGLlxgm7jcQkyyhRYizBMwJpJTndwvoWOcvyB2S5mt66l1LhVaIS",
-	"Aj8DPEajjx8C/vztnul5tLPbfKqVbhKFWsNJlNb4rGJ2n8486TAnEwCWmhuhq+quwQsArdwcN+NDaNQJ",
-	"Igaky4tHTat1iwC5G/X29uarmVfByyUGZqB9J226B0oPCoMG9b9PE/0fH2+8Nrf5nha7U5qEnYkaEpOT",
-	"1uU2dcnwnxvOppDVmhGSiS3Oe6JMPfreV+FrWlcwbOZXGSesH92VbwRaJcGQJjRQLEk7GOHB9LT2qu2l",
-	"AY8kw+LlQ8ySsqIuW0x6c12/unr9415zt2wxU+/OSp/OvItlLcdKxcRBMf5xnTAqV6sJF+kDF3h/Fkwt",
-	"PWpvsQcSuuRUWVVV8SQ1Qfru34cvred6sR6XLDSyjtJ1ifcWdSNgP8ZZYzOuDf2k43EORvrNTFXIqS1r",
-	"enwu2G3Epiu0dZqyN3SwiiRL4+U0ScQUy37n9K+RSNi1ddouNtSMByKrbdfP5Zy9HNJybtg4R/jGapyX",
-	"hos/+Vy/Ht3BLtueID7iWqozLhkLS32zu60S1TkRYyFpvN6L39q7c2S4Rt+zTceP8NcrR7/AT2EXkhPB",
-	"9fJJrGb20o4cdFDmgKhXt+tzadz3cEBkXTbMwUi33CtQ3RLah1K8DZ0Sph8jlvEdkgwLEZVgTIGfzJsi",
-	"qKDZHMRSz1YsDBafiMNMP4vimBh0FqtR7MEKozjQxzOOyyNU+7stbcrN+6foHfqnduutfWP844V6mcPq",
-	"Pt7rzwtX/TJllQWMIGMpRP1FKMWYYlWeXuZBnIeYzC2I8WX8z+9yraND/Mfe2Tm6On1/opXuzJCxyjwX",
-	"xM9EkW+tGfOMTVzjAVae8rDLs0FpPmUYsgkIcb2wv1Xw4YpXybLLbNbPR/ecpPfNCSXT5A6anG1ItcDG",
-	"lTBa9SG6viJp1TSpaFqTD5Bgf3uEutPlK8PS+u2IMqfHlw1B3xxxSyj/HrFqa9UbYpRZM0tjcpqLdD0B",
-	"uCoGrdV0uGeGLCyZxChLrC1F6Hgcz4oqe+Nb8Pi/Q/D4Wzj4y4aD7x/YXSBTP0RqeAkKg6vJ3y9U6H0q",
-	"cH/JaMzChS6xK8dmZTxIZmOTiJJ3zfupFuG3AdUm0WpaSOhAm8IxSxsI+qZbtfFtjxn3Yen1jdVqyOAL",
-	"PvxQCJ9Uqvr/np28OD0jnRcn5OTs6OKXt1cnx+T56esT+LHLf/kQxq8/vJ/8sv3jTvDyYtxrtia97R/5",
-	"6+1f7o6i+venzwezs6t3d+eXz97/Ovqx/p4/f/WBxy8/jC5+6b37kXY5vOjk7HjxN1DFeg0tLivt/cZB",
-	"s8zEXLKe/Ukcp7m/RhN8AqIuYWqScCgzc3g1D1PX4dOCE09zKqwT1+w0JNTdicL6OX6E5tnei+Ojux/f",
-	"Ba9+rx/XG83t1s7u3v5B59nR8cnzFy9Pf3z1+s3Z+dufLi6v3r1vdm5+iWVx2l5lTJViiZ7V//qNVv/8",
-	"qP+nXj24/vip7jUOPl//Vq8edKq/6p8+7dY//0ep2l+g+Y/l+XWQI5WFAiAKFMSMJpp4kISdQhQOPkY5",
-	"FFNuoEP0WdIsvBOUh54/WL9uCP5QgUaxwX3OGtjViB8zeuO3nbGY7G2UF3YQqHGmUh4TBLoczARbQ5vZ",
-	"ATXii4mSUcj8dhmQswc4cUWLFmWYeRCVVD8nKP1DR1jZhhK2u6qmKmhd6mNf3WtQcPH0pskBad6DLXKH",
-	"R7q8y8+EigJmR5gOmkXa5D8kvnHw+qBx2xwLDMxSSXwOj/s1o8dHfOC37QS7HLQhKQS3v7PQT8vuYWlr",
-	"xE994tnDC5aXZO/rct8epetwwsxzWTDegRHMKaMRvK+G/VfpNSYQhOZxWwyN4Nm26ELv0GTsFYA2PTBe",
-	"btgM+vpCm9WY/MkSIWvE52xqLVu9EelYujw3mDwBUKv6mEIOTf7TGjmheBamSaQUQ4Mmb7KkCatIABWL",
-	"EVSxnrqKV9HUnt5xbR1XhuasFwrLGbPaG3dn7FvNgleM+mFXEEz7dNKpj+s6yxY2n84u4CCdC1hs5lxQ",
-	"TKr0nznrK53pvPVluINIlveyBGUwUMZyQbXBlrr6bUgY0mcNczqDgElphaXNGsq4Qd67XiNX+G6RICXq",
-	"tff0nylzIPhTjk5s4V0WJiymhaaxknpjWazE4eZP7Iz+C1n4c1rtf/y0//lJ1f136/PTT9ufc5cazc9P",
-	"59m8V7mrmrdX5zsLQoPWMD18sDz2++nOYGvwBap/ptA4/jLP9tVN0uR5OB82keuJ25hUazCTJPbR4NRv",
-	"GApMbAIh8tRLkUWjBBgLcEM2xT7K+uhCVpRjc0fIDRIGp9WyR0Ry1laf8AthOLyBi+kh6QlNPAlL38Ut",
-	"lLLmMQKa1d+yREaCp+WXprTYJGGl4+pY3paXijXi2wAmDHoopkiSaVjTZYl6ooarDakcWmlgmTiyd0rw",
-	"n5CehCT4gGg9bLqNzODma1qwdSNrBiHgLVfsTmVvcEz0lU8+j+nAeRLb/6/zILR1d4adt9dXjzgasezh",
-	"udjvhs/bLb3HYqUYlGvt1mTUY4nz8Jo+AXjYOgayx9dxD5QMGYlwvQHDrdmjG0UNFxDoWsE4eBbM6uzB",
-	"9eNy8HRq5jpv2DREV7J6+QjdhoS2nt0LD6LNmz06SeJ7jNb2gc5JhA3fUmp1p2e4LDvJaLyZvEoVZoDm",
-	"N4MyrVIR4ZCqXM4tgOILSCgkoj/PKIO1Z2LMmc9ehVrVZZ1nULA6+PUliQQ0jiEL8vStzSUwQjDTRhCN",
-	"xEUdmkit/Bux1bcYsUaYe10O7jXrFS5PHbCesUaZlrY0ScNsjE2lfdzkiyBTQFausFVWFmTAzKW8HJp+",
-	"DkbIQyX9APRg7KC/oG1640GZL2iCLMw7nNObIhNREBN1mBkt2W7CL+lZ+CLJOht5jDfK5HCrJBedhu8k",
-	"cYsIF5J5bupLKy7nJngblSSC+kOlxr6HngfjaND/RPSgInaQ/sViW1gVkxTSeKwWpYnL63Kjx+HtZjOt",
-	"MifSaoEM8tnM8zvZ5dAul4dt4oPo9G2yJDb/hhQYjHKAtw9/9NPkgji6YQhbI3hZYUWBM+h1WBk5BsqB",
-	"MIphoymlZ3kXJg3DHmnLPHH9Py4VCMuTfVHvu3e6b6rkY8IvdvhaO+U3E1qr0305uyvLwaFSYk9k4qOl",
-	"4mOeEtWkMp8+qE0ULjCdw2jHj8+pynKMl++R1StK19gab8qGycAppt8miWsRzm2bzblbtgemiBxHUQHU",
-	"+g0fWaiOOLbIWvPCUvNFk8g//wy7uWUydH6rHSN2nXxVnHdBcwKYpmUfydvBa0RCF65WwZxYa8Wc3KvN",
-	"d94NbK7e9OzuhTMomBZrzcBJktl8Bm4a5OoZZHcvnkFqiZXmnDnegkPjw3D8OBmDCRlGzI2ISLl6foar",
-	"U6Nd+KK8Z/hxc8xTG25BbRtiaWZu4yHNDQDxNEuyeuYTd6zTdFk4HF3EKSxELn7gEUq2mi00VLZa+wsy",
-	"eE2Iem6iCZNMrVh0nKIF++RsWprHWQL9uWYe50a1dl/GMFDDhMmhiMPF2V9XwuyAsZUyDYqkTyNJQNVs",
-	"lj8O8Y6+tsRympDN61pJIyvO5iLe0jGHc+6UreYL7slf8nnXVbQea4Mnvrg8a6x38h5bvDUftJmuJ2mt",
-	"xUQn1X2ERJpGvpoSzK0LR130YK018hx28+bDz6W0r56Cc/vCaeQ8WWvNIc1p3Xz8WUb66sEvTSspeMHW",
-	"GrfSNsOXPoCVIKqOozGLI17ObR/55LnfqzbXSVCwq5e5PtdbvTLwhEdfvQdrL4++viVphRvmhc+tP0BO",
-	"HTNFo3iBdglhb8EH6LBEFFIWh/PrD1eXxRRnHvljwpIZGdOEjphCLy+CSuXm6YR4SvMjTdRzjeFG+eof",
-	"GyY1iYgICrTSTLbztR/+uGgdlzozkhlh+iYPQnzMQqBjaUqNnMLQxzGNOPnx8vzM5oiAY7O1s6cXsRez",
-	"EQlFMBkxji1yu1wO6ZiZlAqgLMrBx4hhRWqgfMmIhREF09yU8ctxHGEaDIwqtdq73KBKsNAUwJUGIBF0",
-	"bekOeKa/7jgRg4SOasSga1pIZvKkVa8/PSTzqJVelzsXO2+enb54d/7u0iPzUJ25ayZdPP+4LdslJdis",
-	"HplrsKJH1Xh6SErayHpdPt9D0yNpa2+P5BsBeMTtgKBfvP30sMtzHc08Umia4ZE5IDuPHJ+8Pn1/cpF7",
-	"zsVJ98jbztXL7Ff9rZb+1puTq5fnx+4k9E87Tw9J1qrQI7n2fR5xWmyZf2CbKo8UmjZ7XT6HcpyN3y6y",
-	"/uLB00Py7Pz4l2t9/+vOxYsT8qTV2LZXT86Ozo/hzsaOHvaydXSGa7G9yZNWU3/h9Ozq5OKs85o82QHK",
-	"chr/e8Xu/Pqe7ae1LnduIiNGuUl6LskcOzTN/4tvQuTXKVZo5Zr+WyuptMd/jZyxKQkA3cZk/9MwTGsh",
-	"UqZVODZlLDEEBr4AA4JxpXkuSwxjtOxsLU+oKx9yrtBmiSd0Tc6sGdMQa4P60R2JVMopWCILtcmZKCBr",
-	"Mu/lAYiTPyY0RvvQDUCUSaHNwg1yQa2O88GXV1dvSVaKaD/UWtf8zBV12dfYNfeQJedmXyaoXlI5vNSb",
-	"y8r9Kv6QyqGfUW6u1PY76VThOtlvckibO7sVT/+x09DDH45oUDWXc1lj6a1zK+iCrtwHNlL0i9ABJsiK",
-	"eZTExzn4mGeG04TUG6B15v+ltTzzFWhfto7hCyJBfkHox81Kbu6P16iJYVm6/neYrAWZ0kN256UNzxLz",
-	"1ySJDbGJJK3AGmsS5gMDhdTlL990jrw0hsgSUxIBWBNsrBn0E79axRSjKl6p9qOY+U81q7xlSdSfOYex",
-	"ICYO+vu7YX2/sb/fCvbC3Z0D2uwzSuvBzg4N640dut3rt/qNXrNX7+03m0HY2Al3g8ZOr96v12l9P5+S",
-	"3mjuQ62j/Xdr+++oVLofMuP6BTj3KuF3npYpI132pMNy71/RsrwKwiYmWgy9vnWSQs0fEK8+s8Wq8ErM",
-	"BjSYXcfRLbtu9Q+CJt0LG2y3t1/f3skTxE6jmSOIxm6+ZuH/V/3/f/x+03TVxq6m7J1Gk3Quj05PXYgH",
-	"e4jkmAb3hmp0gapWoWvRUmitNaxao8fk1tUMby0Ql6yEKgq9nB8AAeAfP/djuZ6G00GdbMyE/nSu8sXC",
-	"6fdzLbYhKSFttqDnX+xlbqYzNxoxUYEoU0d8kwCBlQG4JGkCLbaKNQWJh8Rnd5FUMl+D4GILdTnq4IfE",
-	"DwTvx1GgzM1O2+1cQ3Y9B8w8M9248424D7vcN0j95kWJmJJewuiNfpOWWZiFDjg3airSfA5jWpTUDyA0",
-	"h54IogXCMCtZg4ucJpU9Mq8Bl9G7AcH7DrwMAejRvkHkA/Wk7m7zPVRSPD52N0uPI1eJkGMWIJQJcLgS",
-	"Fxkn54Cc06zViRI3jJPIfTDt5glJX3u7u82n8+6JHCJP+VrkUH3SfnOgyIFHThtraf47lfBvSadgrxRF",
-	"PSWayg67HBor9RM6YpiLkxCVTDQf1+zibmaAD7Xx9yHFZPPw8GBCYL7W1bNp8lPe5ZgzFCVZ+QsmjSgI",
-	"5N6yBcl/e3lG7gBXuK7KG8aXihZYF7RfoeGatob5jKRs/jFL48qHd60vXw+jskzS0wEXSQHZBitGrnFq",
-	"q3x8eNcaRLsQaW811eKjy8gW93G5Um7eLU0XWyhyiAzELgT1IdPJgjMg57WiqlKmiZuzsko03UcSzUP1",
-	"3Y2XxJZxakamg7JtwsAEotKkcbCXY1KN/YPd+kGjWTSgd1ulkcZoE4jCdT6/t1Pf223tNHbW+jwofsvW",
-	"GDVDj0g2pontfG70H3fxtSotmZLthNFS9i8nvWXfmU8qDSZSiRFLqq1m2fsmkiVWb1/00lQhWyv4VMTI",
-	"RbovO36vGb25YPeAxO3Mca4+NCMpnjkDFr2a8cHjfx3Xm4eSXbE+i3nT1ZByMOJV1jcTUX0ztuKoTAMh",
-	"5pdpoc7Yiad0hlasLNIAfFgvHqCAg1Zl8LOLZaLgVchgmcHrUFu5KMsiMm8c47ScbD7l7BsntdN1rLpT",
-	"/UULdzGFZhTUJGkb1tFOq4ObdfC4RvokY/N50ScNrVW36iUGTpcH2ITF+c0zJWewOua1O/W6QRfNepxm",
-	"iKUFn/GnSiCkug4Yh3aLFa0CjGOq5zBOhPEOuUvheHOzFTxbeOQ5nevB4ZEJj/6YMEJHgg/cKl3UbtL+",
-	"8lhYB6UxCAikrV+aALdTiFis/6jhmjV3dpyFOdQkUrZeHLKCFOty4Jd61YzXj/HQg2/6NQRHqNV8vBBx",
-	"AMyERvV4xSKTFj3weVbmEE1zZydvFOcrP/+z/dv/qnW7stu9q9er3e5d43m3e7f3XP958Pwj/L7gt3/p",
-	"XxY9+PQ//6vbra16/X8tfPn3S1++WdGpXje9IzTiJTuD7YqoJHrtjHEEpLUo3a7DyenbW/Csnb693U1T",
-	"7yJOjk6PL/TnwAN4CMAYRoOnseCpdYj3i742N2ukw7tcv7A6ouMxCwsvlfot+D1ukHj9dnur7lv1CX4z",
-	"n6mRZ5qqe2wmeEhol5vXfCdJDPtPnqQq91az9RSovfx8Fl29Dkm1DnIU1cx7WdLy4Fr74/dPtvS/P37/",
-	"9D839bvArLO1SrKqJLtf7gA9krmit7ab+v7Mtsg2U5bh0yqDx2ZLfu1SATsAZPJCzuYyN/hWo7mfc4Xf",
-	"j3ZKXSI5b/kShHevcm69kkv1q9RkRCdIG+vXEvDxUKIYHeF/OeUK/QSpl5sCf+1ycHJncBUpszJIB9pM",
-	"nONUOUXuG6d6OKeC3X5V2lUgTUM2As5xJXmmvUaUmIBfG8q8yoVgwhxgPcDLxiCyhe4rq/9eYCi+yona",
-	"FB8vJZDttVIyndawy16fofNlJtFa73cagS57f5qDkK2O4EySiAfxJMxb+821Ppy17l3xaQcsUQ3ZSLL4",
-	"Vp/NJAddUDSjGpv7zMw+uoAfGUhvNtoy/RYIc3kJFdySdnnAHg9GbYsSVE43qKiC+d63ogqGskEPBc7u",
-	"1HUwSWQZhohbW4X3rF9bhbPIMc1ftt//Gb44UL/+fKrOjn88OWlWf3/fO+PR4P4VVPn5lokqU+bcB+7x",
-	"eO0Y1grs5jRz7AHvBng1q0IyGblKzCb9V1bSArDU9UDjtXJXFm3Igci7uw44/FMqH7c4wQVwWE8Q2FCB",
-	"w/eNVWJ5PxdJ1h67AEaGQeLvJAlZn05iBUHviBWQ3JrrZdnfJ1T7pcKv6d3XUi3pQ5wP2SrTgfhemOuF",
-	"U5ty7hQN3KlXW9izB2b67wIpmzsoxXwUDzXvPPhrlxdiD+sj0J73ycy6RnIqsBqyWZeD9mU1L7jRWlT/",
-	"vnizZoL3Qpz9wowE2smxW5Z0Ofqy4U2jQxeSM0tCyfhLin5kXYS9SNu54Sji6/CcFCkbq+6w8s5t77Zg",
-	"Ax7IpB4fgNUi0BmNvXCWlBiAHC0DOf2bcVizgp4vNPqyAoK3uWZXc9Jba1/YWjsyiMAm83PAlIE9LSnr",
-	"DyZJwri6Hpd6nOugrFjFDzzW0W2+qm89OwQYyvWYJQs+pBcVnK+Ir8oJtY3DNhW/m6qzjsNE0hHAvqKj",
-	"01k5/U4Y2ZzC2+Wo8fJiSLjzKxvK0X6nf9xkV41x0j9tsuP6T1e93bP3sslelcdeFY1hgeSCrbCp0iOq",
-	"giGTiNJYtkMedkGAd6VmMPRCyCuX25sbUu4ovTz9zO1zmXD/KWUjm/U3cMqQAxrHKGsnErIrQMiOWRIJ",
-	"rdxhc8NASAWJPWTCY4b7Dj0otXEydw4W1D9rurSlz1Qt/fCqcujdVjnrnuPe8zRtPrCO9vYWb8U06UTJ",
-	"a7Eg2SAEnHojiKiZg6l5blsjYMrYjclZaZAnbwQP6QxSJPc8A+qo4OByNfS63NynBNlueKafCSVyKBKl",
-	"Jau+C5ty6PUEcyKks0PSAL4Y0llB9jWWib7txvJFKxBtWnxptypbnYU0+jZd9TksLRozHtLErJoV57Zg",
-	"XJFRFPJoMFTk3dWRk3oU0lnFq+hFhYYgXA3zeUZ4qYQz5GTpZkfnnkDnEEY0zM5BdfZsZWCX274UygAN",
-	"GWxR+6EaSTHHbhgbGzRdW8SP+mhRCH47kl/dkayRRpZt/pedz4Vn8tKaseVVL9jopk/ogmLxhI1oxM0h",
-	"WkRW8BJw5EWyhJAODg721ktDWQdqAlSL3E4/JtZEMW8wnb47uLLFziz6ewpqPJYmk14ro6ZRX5VO1ND0",
-	"Rnny4uii87RNfNh9XzNOwQPmIYgEYH9TAN+fRjwUU4tU4ZMt+0hZveQStoGDMrZ39jko34T2OZZ94AcL",
-	"7GMNS2wV18hPpHyQJmyHqE5z49hdOgzTW+keB68wsqU08VBBtHn/ikXSCKM3Fui3XBrBhx4ob74RzoMI",
-	"x23VVZLdP+nFUZAm/9IBq96w2UCbL0nEFSjuT/RV08gjErwmksHWbeOpqb8QWOMN8KTGeQNeXWxScJVP",
-	"1fRzrUN8EnGpIJzRd+rWpCBcQAu1iJMeU1PGOAkox8hHNJe3QgesMRjM/tht/iFv91u/h/t7g3D7bncy",
-	"+nO0//tofxrMWq3mcFKf7Yxv6jv124Pffx+wP/8Y/j6dDgqtORoHOwe5mLF++W/1ZvWABtXh71U+rv65",
-	"eQGIyq20cW8Vl9ojWomJmWLQt6DHBhE36dJ6ELiZ+XKZuS3F62A+J5RDdzRDN7C9ESc+3uJDvN3mdQMm",
-	"o2xDFf7uXusATxs61Lwu70F3Iq/nE85oAu21IBnO1BFPhcnptH2hYX56uzHYjL8aTTQyzW6x+YRpWYjR",
-	"F8jXD+e8pcCKTA5oPifUdZamxwteWbXp0EtqvQrdSLrdu2ZD/892Vf/vM/0/x/rPHf3nDvy5d7L53sPm",
-	"asZnin/yFT+eWXsPlCa9FDwkPRrcyJjKIVZELenG6FUwHc38rjkrkEmubeSC3LasSyfQRtq3UPQJ9jzA",
-	"PkD5iJOpFrcdstK3QNMT0eVxpFQMSUoZUO8D/fzFXqCe9egraD+e+oqthFACTb1FDneXalYkyMx1vlzd",
-	"fRP7YoOqL29sa9SoD10ezHUeYr46uJ/zA11M30tGOt+j83OpIMg3KS2D8HKbgpS2jplX+NK45jLD6sm7",
-	"q6On1jwCSwdBKMBXBGYSOPTKA5n7RX27FOd3VaadkzFnZHWzhWVPPJ9Gld1QgLcrRG2Wa/tZd5LcCn1c",
-	"sjGX5YnzHcM+c21dSzYByG3hLljz0m5FZuk6O5FSbKFhNwSawygs35+DdfZnSVUA/rRB5n8RIwCeX7Cy",
-	"+YbSJabgzOllbKJMbWy2o6VxIkaRZKgfp/39YkZvpEf8CZdjFkT9CDpi9K3SImmkhVgnVYsjlbYGzfqX",
-	"5vvqOK8y6MPZ1yFFZswSyTAZiItrTB+/NtkKEPq41pazpgwRR8GsAEbgPj63NZcB5c8ZC7XUWWzdAzu3",
-	"RAjSNc24iRLMuQF0n5hRyCGCbL6UP0Mmdb7u0IAXoHYBPnXCBZbw2qZEN2ysPKhdRUz8DHMAdUWJvMOg",
-	"jkitiNI47Xtm4q5rhVP1GrxnSRgFBSjk5k5J1o6++zXtsRLRCpHS67GQkYpusVdUNlcSSTkxSNewhF5a",
-	"mwD2F8i6rL8vtKwCc859YaRs45Y8CeU+rI9k7sE8QRTvLaUJux6L0FixjAnzT4r8yKzNqiXHRUwr3xbj",
-	"E1ggAof8vpPk8mWn2tzZPXQLxhCuPG1dgzA0hZK55NXW+1P1ovX+9N2bi4ODZ52ff/o5uEluDv54d3X6",
-	"rv798+TF0fu9P37c/2Xww/I6vQWNn/RPfm60BbQX+OuajqNr5OdrVO3h6uQ+7pmVLuN9enk5Cy/Tavpy",
-	"bwHa4vNoOv2IY20YQsZ/Jwmy+EPbgsFF3tXaV5SWJhZ6RYpJUoa0espNfghqd1B1lOVl+4HginHl59N+",
-	"8WJls8pOxe5MeRNG7vD8WdX/S5d0LiQSt7jEDMaY4AljIdp9uPib0U7aGaUsSO2u9qFlppDoMgebL9tb",
-	"W4NIDSe9WiBGWyJQWpZuvWRxLKofRBKHW71Y9LZwaer13kHQY9v7tNk46G8f0IODViM42G4c9Hbr9aBe",
-	"b271hdjq0aSm7tSadarmrpXkLRfwKNPuwBbErS0JsnOzjiwoNwk+FJFyQpEVT+22jFKHghRrZbXh7WnJ",
-	"BnW027XtpzXjh9NqkO/Zjn7TJFLMNw0S2ujlNRA/bsc/SKvHRnKZBDJuMz5DC8S+8v/+7//jO2VW2KzD",
-	"2Cg9hl3oBeY0dd6e3tNCv68p/oXt70e0uy8noxFNZovzYecSnzBrN8sYgR85Az+nZnVluOX3TYpvrJnE",
-	"cf+0+L313x/xwbUUZSq5aamfVdPheKzRv12H0Jj72Z2/Kxt/e806AFBIy+Je7lynoC2PE3YbiUla+5hp",
-	"g/KvqQMQiRmJLcs4hLwm9AVJ0AvQV6S/zxLSmxHf5BT+gBmE3XukKE042DJLFyjNgcYMd4AAPUBqIHQg",
-	"Do19oWyoGxVAeACSb9BaQL+jDWIUxvrlShscKiiegHT2ZXLuneZmR3r4C7wrLIigqaPW1aA8kCuW3NK4",
-	"FMpULqsSXsCqsi8MaYjCxEDwrRGFXTZgTTn6TYD+kVqKBqy44A36VLHsRpO+i5MJFAY+jEq71Zwv+XXc",
-	"eE52osn0L6nytnJvSaLWIuADRZNFuFX6J6vs2R3yCNVHLWZkFPGJYh42WcbYP5TtYv7K46X2I7rO3AiP",
-	"0y3Bk4+7AmcIF9ZFcWyusRbzII6JVvnw89nqe4YmF9L9qaXlFSE3d1XloeEIwCKAkfULmUC43BWvotcb",
-	"VBYXcyBbLhjDYmGeLRuWyGsmBQVxzgbzMM2Ct+kRKpd7S2TEB3G5W6+8RimPdZp9S8Rh2kDqMNVyfAi2",
-	"IMAOclBTQ8yFIkIzyBlT6+rGDjPKqUetstImO7LFcVPNYkC3hOitvR9igXrqPuTS7tY9sr1br+tzAYHS",
-	"lXHV+ZO5AWSerb9Y0B/kEhBSpiaBxNRcGeki+mi+ppTYxhvhZ+zkO6BOTzTYry53nV01ckKTOHL2FQm5",
-	"njrBbASm4JEbFWOiDq+oHzw4dwVXo2RPvcWlYe/BMDkqBdDOEJxttzn4rp7ViMagWYTWJUaJSXNN+/iz",
-	"GL2Bpluc6KdKW5dnaMx5nSbrpRnJp55VXr0y/GvyxM/jark9mkWSdc8vFJI4HvrcF596pAxPOw/+DKwi",
-	"h6ONyhnWQuGcuxzYcc7rZxl0uqIVr2JWo+JV7GpUvEqmrpdMueJV5odY8Sr5MVYKkjfnUrQDmeOiSAcO",
-	"DNq9wG0sMOh/Zwi0ko17ABZaIKRa4rZw0rgjbpLzcn1bgakeuhmKOQNlZ7PEm3oZ314bs+jvAGu7J8Dp",
-	"mnhH9tQsUj5smavFcnGL31Dv0Bt2w2aH4BXKt5m3Gl4kics3ylsfLJudw+Oz7Vra6wnMSLdA+h6yOWEq",
-	"mV0DSP1i5eJtwmC2cNZyjFUvTp6xpWULU21sj6mUBgIfrB2wgsx38udtPZiBBVq33cFsLwos1G1Z6JKM",
-	"VaNhg8pox/SHPIKquI05LmdT29ASWRehnPjAiHwSKTJgUNkRz4q9R1G8OqQHyFbjxTbmWl0uj50n1u6o",
-	"P9dUc7Ma3zVai5svvEviuf3RTy/ZlmMWR7csma1G6uWm06jA4tUpBXfu4najVCk2Gqtlxry9BTNRip3t",
-	"yuh5OYeGpirlYfXU4DDfJH0axZpFT62IMVw7MQmCLLR2yRx+Mxc2idB4ARv1Up4M67UQ4pFOwkjhmn4n",
-	"iR+Fvi0eidClFZqt0b+aRa5Gob+gQ+32g8CJ+xGP5HAZHoCJ1ZhBoUIM9WVkMk6zMwBHBW+N1CokgMZm",
-	"7gKo5jO7t0Yivd3nSJJwUtaASjPXHrNFmI/o11jVzDGlerDADsleE1wt0vRQx8oO7FuuB29aXT/yGNfB",
-	"ACiwiMwaXdB14yrfbiOXYYUHZlEfsPwW7NTXE2U2mrku773S9xf5Y3pIzfvs2ngZA7NbugYbXQ4NY+5C",
-	"lELssI08ddM+22H6onsiwxS5/9/RcDubxBdgaetCxpTS+HwejeZnER/4Jh1NWmM/yTGbQ+Kn/NFvE0qa",
-	"d3dWVAQAzu6j2PHbXW6ZZ5ZSpN+L9IDpXyNxaxIdkW+AwIhFHsPcjKyiVSfzaUi30Z/J28TZnXPsoES7",
-	"WWyLOcypL/KQtlcsNm135FCMS8DQFn05O5/l3x3S8ZhxSEEyqQY1Y0Zfix5gKuCCz6WIWv+IXtwu983N",
-	"xsp13hYzegPvgDzwDJbVptk5t9p4iY9Imun1QUIDds14qH9rE1PSkm/X7CFqhRSCO2+0OWLX4YTlwPS7",
-	"3EK1GivdDalj+znnNZxNr02mp9+22e7zK5LiNWbePs6m2BgLG9KVNMYy1GY/lcHg2yuYpO1egVnlrrgB",
-	"qPQuJiejwhUbsMpvjnOhuPfOT3Z3ipdyN7lbVRyx2QfnMsLmJIwGw9xbnPW2eY/OMuC/i89aWyZbQHsl",
-	"e9JeyRbQXglZzPJXFJMqf8znl3HpoStNFtFaqLGnaMapbSpGHpOmRs6x30mqQBscDPOCgEJ21i0jvRkU",
-	"aUUJkeyPCeMBM12R0+5vGAwYRVJGfDCX2LGQHOxUP24m/RylwBV/c3k15ekV5iXLJX5Hm/F4o8wHRTaQ",
-	"9vYFGwr3tYHfNpSVS2a70Bg05L5cb7eCxQGEf1yt98H2vlXGS+fhRGPweNi7580jfXb4ErV+974TtONL",
-	"lmSY5wfXhsg3Mh8zad9VSTJzuNWog0Szv9HUQu1y1DdAO7LmzLJZ52SK6SxS8SoDNAT0y/SEcmzNXiyz",
-	"s1eh75WxsrXapd3PvWOGurSrP+UFT4TRKLHpgWaEchIEjIVzGHVZ3DS943FPSZnD4t270+PbPcwMPNjB",
-	"LhplKnvzQV4IEdtazGsIFJeMQ1/GM+bYQJA0FA24TVQ1Ac0sXCMKazizQDjlK9e658r9lX49WEH9ijxb",
-	"S4nWBdpzuO8yvi7U5h7alwgsharKHNtHPWt1yH2jvfTSxNW9ueQ7U7y8ONazW2/trwr1FFY6P4klC/g3",
-	"wBQ+3IP9UN65EHDvnsxz81OxcDsWJ547kxoLiJIqUSM+JJr7nkWJAtIbs4QqkdgaZOwVDl4u8H5ndXpW",
-	"txVTXiMXLIwSFqgMcasvysHDbXI7aHg1cx1y3Ok4umGzsGBF11tzycqL9PsPkRpi5rirsq2HfjevQ34q",
-	"llIs6IwIBL3kQD+BaE3C1CThkM7qNBjlYVovlZcw06FkwfWb/qufDpL9F69++SO5mv7+7u3x/unrt7+e",
-	"iuZr+ppeTgsV1vqcO4nc+I7fOtVfafXPevXg+62P3//wqe41P//H6pQTnOz84f/oLdKBbS98mZr+qXcf",
-	"c0HlUEw5gkbA9yQLJkmkZti1EtYYA5SdiRqWKdtuWxJIh9HkZFsqY+ugyl2VjqNqrjSDwks1nTyjMgrK",
-	"335lQfDs4E1N9phKORVJiFVOAK4PpSORdGpubIfOSk9/IPuypnX4LqMJS9b/MCU9eCItXso+ANeLX/gM",
-	"CV99gYFjrijWjZkluXKPtXWfhmwci9mIYTJZfkgYuvQg89gzjNozIs8zFZRAuwbjxjRnkbUu7/J//UvP",
-	"k3EVYe1n7V//IpeMh1i/cMOgw6GfblObXJ4cXZxc+UQkXe7rZ0US/QmPtgkunL0F8SxMpbdbm0GWlGZ0",
-	"+VxtRsiCKGQoeahTIUI0rzzEfDhcMH1Isb2Osl8mkepyhGmJuJ6IPTZV+NknT8BL0IZcCOyedsNmT2uk",
-	"w52Xov0Pb+FC39DlANA3Hc7MaxGwwjdrCh3SpV7LE22AEIj8aSL0IUcJl3rrdym4bzxnGJPQq2GKMvSf",
-	"GOxGN17WwtvHlAUuAIHioLWzR8aJ6MVsREIRTDSR1LLXEDPQvBhP4+hdLrHeQ79yxChX2OMzEYOEjiyN",
-	"PKdRPEmYTRRNhFIxC/X83pXIImO7odvE0zqRi7SEGB2kR0NcSHSD8hTIALAsW80DszA40Pn2/kAmF0wl",
-	"s2qnryDcnsKjdHmr3qiRTrahFoRD8wdmZ/XOFOdFfDzJNU6CeYUsiKmJJIYT3DXmFPJpOezc0+W2epL8",
-	"MdF7PqYJHTFE6NSDnXB2N2YBtHAToRY9MNF63YzmDVNDEQLRdMgI/mHS2siYqiGJaXAjPfLypHOc1ld4",
-	"mGDQqu+QNydXL8+Pc6l5egH1IdWS3a+R87dXp+dnl/hIs94yC4w/e07OFmZ2IYkdnV9cmkb4skaeO9BY",
-	"Xa7oDYOQQDIzAzZTuYpGTP7rX1gi8vyIbG9vH+gTpS11UwAJCds4glEUx5HRX7HDrBGsXe6XdPAGm8fg",
-	"acVRwIzeYLhnZ0yDIas2a3Vjf2QqzHQ6rVH4GUB5zLNy6/Xp0cnZ5Qk8o/W1SCEu6ttTAlUcbyinA6aP",
-	"lWadFa9yyxKJrLdRMw+JMeN0HFXale1avbZdAck+BCG5ddvYMtwTjY4yreQC9A0DyCv6ZlGRKaTBODDB",
-	"s40yZd0WRwZKuLA0nMZxlxt42Br5RUyIZMxmo8H7y6C5D0uc+GlSOLxSmN4RGXofnFs6YiGwQcx7ASK4",
-	"MlE2m7WPwgmyhYBho9vmO0l8BwbXXwJ3m07IQ0gccFG4bS05qxlumxa2GPBZk/4KT2fxKlhNfWqxcSzU",
-	"/hnvBbACowCyOxqoeGZwtDQfBe0IGSmi+oAHqUbe0kHqMe7yUIBePZjQhHLFsGCjrQ18zMEDqZxuSZqc",
-	"B7DIrkj4Aat6MOVRD1fvsrhlZDKGMwrplzfRGDBTNC2M9TDG0F94yIgW5akrHM5MKtVOw0q74pQrAdFa",
-	"nrVQA89uQVfBeR+1tfnM+3jmzM2AXUXSRt85gH6BUgj8MtMJTfzeqFF0vSy5S3zo8/xAPtgSJ8lUinOu",
-	"SQSr3y1qgN/GPK2skg1hlBHN3fwIJA8VL6YMByJgTvEbtkOx7DlvSxlTtGzKmS8km/N8YtuKJYYsJYv9",
-	"jhMFQgZXq2utzCFmlA0pSeFArtNXrLchc0AiS4eOVTSgpJt2AKZduGJ36pAEVLKqZDxFX3A78C0Yuv7P",
-	"tX1ZbtjLm1/N2VirRu3rL2EHQZPyNz8FDw2PiA9gLk7NoD9OWD+68yGD2Y9CP+VXkaqRIypds4XETFuK",
-	"pDczfwHeAIoJGo+HtKeNESmI///+Pz7A9Xe55j8oEPzLSx94A3xRvza/rm3IlUJrUNFEeZq7KEEoQJQY",
-	"VmIYZtoeK037NFzTv/bJE5/eXDf9p6ZwI2FM/4FNdlBiMEAbdnpswVsQHtF5TTP+3UctPArTdYEzCAYX",
-	"CJUauUrRCtKFp1kjTM0tSzvt6THGvzfPG0fPFvEgRpNg+EVpx7Q0vqYKYuUGlwXpJhoxz3ARTTgmQgy1",
-	"tUWX8F5BPfp1wYzs5/A7uZmtV+OyDvfJqk6L08mh3ZUWnBpLwC04La3Tqe+vM90MSOrRJpyTBBsVIx8W",
-	"ZAxIcpQj+RlipKeUHWcFsZuIiNyYnZ6r6SEZGZgm09YFW4NbBB6cgtZtnSl0eUEUrjsFvQ3RgG84A4CI",
-	"yemIJtvX1H6hDghNEDQPiPiEGcaUAkXfsBlgfMPzSHhdbs4DVh0Cfh4apnxG/HxvAB/bLcKsU5XUqpOi",
-	"n/XKQR3XQAibLHkG3F7r31k7ZKMmfIdeGHKqCLsDhUESHz5Y27xFQ9mCm94SC5hYw8QZNmFiAIKaqbkW",
-	"3dvxHdJYCpMeDA1kDp25mQ0sFLyXjdz0aCg5sfeDpS2fCU7CtluDClH94UPSrC+o06mXD7fQS2Ltga8Y",
-	"9EfAvgYHN1iOzXrdugwNRG3Rm6SvmdHCE7aFiUSsDetd1JQM2wjpW5psseB4wrJMj9/yWRGa9+5U67sQ",
-	"fWy0m/vt7Z1afa/5qxPJM2c/E2zwWLkBX8FAbhab3e0vi83mO8ItCyI7/YI+Zych16zZxEELjVFRN8qX",
-	"P1WyyqU8cEvmwKx8zDKODQIDuN3HuR44+eY1jfk2M9Bs2+2q0vgMfuJNbKBcrg88PV8MbbfdNBg0nh39",
-	"/iNwnBxhE9RFHzT3b+Vv/uxVfq6a4q3qabjq4dy9MM4WUnbZQ+kJ2HpGw58mJhu4VW+sfuAdp8Y/zUJ8",
-	"aHv1Q89F0ovCkGFCDTKx1U+BwzcXJoET5AZIfvuouZAbW/jtoyaU7Gzq/Uu981ojoQMgPOuJ0qRWdGCj",
-	"OWfo8rNXGZcWKh6Znl/oPoc4lnE4ZQGgGrlUqLLZ4EY7bQmmlQFEJEYVvMsBelC/KKBgZ8ihmEI6zoBG",
-	"3JRC+YmF0/Y9fDArLE4RqrPPQb/1rhbP0BEO3Ei2GtTHY+inXT1gIuDJdCILDq6TDS5QSfo0MeGhLncA",
-	"1y0I+wg9ZHpABgYa3AAOQG0BqV0/eGjBoIyfLHsa6t8g8gAeVIByNGpV5h+bc8Mgq0VyqXg25+iZCGcb",
-	"cnw50koH0kBGWWc4jBAtiZnL7Vdx618rpVxUkzqEbCIWaksg/z3U9bUWlDoaO29PjUePC5JoI1ASA2Ob",
-	"jqWAdryq9986Q3fbx41jqg/DOBGVTDSMRC+KWZWOxwslQ1p1aXD3bYMW21nFdMOZa+SW3T4Pi79b/+zK",
-	"lgIQ2Mas35Qvfs4Hhk0qaEGJaGxIUjbXcU6PMMcQVV5lFQsJBr7Ri9Pob7rHX5FS8beoCiYt4RGKrOe0",
-	"jk2JpiQBo0RrMALJprxiWp+U/Ukczx5Tg3htnIarHkzve5jW4VXiiN/YiMyrxdXYcNvWC7zns2fufieN",
-	"ar3qEbwxhVRb+aGL9DYLhrbGM+ltn70K5squfOZdepvl5LOVz7xPb9tIa7NwFn+d3taqH6x+4kyoI8Pa",
-	"/nJVDz8MCVpTq/JtqPEhS9HjcCOMW59u2Oxa87LPqAbGrKxiDKlMprGQMUtGVM80hoKJwHjuoM7fqIpe",
-	"FjhJI+VpATuHCF0kST9hDJXAQ/ghEVNMEqwR+KbWoWgapQC+YiJpBqwHtEDIgLMBLyoF93JKa+pI6Ylw",
-	"lntxLnpD0s68eFlCKocQtS6/gtA1F/iGnKbpqHVelgUD0VUIYuklMdqhg2HjoGvoqZXpePhLquNtFmt7",
-	"xWZaiYNA20PCcrbYPN1H2IjDeXz2ee9HHhm9PGb00EDRw10eDnJlXlspUC54rriYEhjwY6snjX9rn8d8",
-	"7K+w+WaR3YE1YZX289PdyHlikZg21mOWaS/QAznjNln2RE47/eYGWSFOW2uJ0+eAHf2XC9MLm+L4MEnq",
-	"lafmPAcQV/Sc9GYYqBUQiNUHrUY6aORnWK+5pk6R0kwGwqEWia3LoTogYQHI25wwNM9ljbvyImTA1F8r",
-	"Px7OjzMA5qJ7wFb3GnjLr9FC/DdzO+eBm931dmjs21L/s6XdNyn3z5RyL5i6v4hLwwNUBSVVDUfGBksj",
-	"+06/khT3fIwgcYfE//TZL5ptueaVkcR8Hkz9BIIEgy4fFs8ZXOC/r5E34lYbcvrhXIIMxPxt0B5FZcRN",
-	"ymZ/oiaAz3UDqVM2NcNEIjp5YxOjFT1mxh92+ZNW/eApmIAWmr1NMNXBWpOpWG9ja6oS0zhy88cxLQta",
-	"WNfct0IuhjVKqUoTd2madWhyEjHhAOxgeNY26sEpPaa1aqtFoMbAuTe9gYZhmSLi9jz8S3WR+8ZF2J1i",
-	"fE4sIqTV6qBIYy6ygLIWhU/+nZxNQSN03zcvpKpN5Ae47/l3XBpiyDrYZQOzghgo9DM0A4AwQ1Hknwmn",
-	"ebFtVJwRi/tON2jBJ3G8sUQyhaVrBR/q99q3Mnt+0d59s+AfoD7mmmC4VJ1zrD1ouU0a9H9jdf1Lqn5p",
-	"LTaanV+tHnjP8MvXHnbYUINcK05xJHg/Nr0W/+IoBWgHD3asLA5RbA0jqQTCuw6YWtEYbEolocpN/lTR",
-	"iLVt2jqUSuFB9FDuYXYngD3FtmVKoPVIR+0xqYu5eLWET0Hah0HTh+oiqDPUn494EIWIih5JW2DJsEeY",
-	"AUdGZQs6PgJyrC17HAgRYkLqqUKIugkPSW9GJjwUVvW1unWafQLYel0eiwFJWCASzYcBigVS/iNFEMFL",
-	"QlOufM4L0Q+Fgkn7Rey/YdeUxoKzdpfbAlS4FVRPSWdpw80MyByzd6CcJpUIeqI2BTSHBPid7HKD3XNt",
-	"CiQMtEEolrq3XhqyeIhmWdLbMBpB5SGwhUhwz8DZZLPLlfpDi1HumBiHEC8oj42ksqauZc3S1HSq7pWM",
-	"/pd67YzNdGkhgkp9d5oKgJ4VQgaF4PHsMcZTm8v2wshSfFT5YlnBHAguI4nDRMXMAKUX9Qx4QWN3rmHH",
-	"crWuuVet71QbO3OPGTWDNtj2wU6Vsn2tZuxsV/f7TVata90j2A5bbGdJ3sj9dYa5NoBzqplNHLkeMG5O",
-	"DDR3MlcNlFO2LvuFCW6sapgTuL7Gga1tv7mY/gYFId0rQGT9uz1TOXrY3Ee1RFlIoPf7El3BCPKMnxtv",
-	"Rta1Xbpt23lWu2YaJboaAdSJHJo2ePaSwlIRwOhCyFyb+4Yy2zBGMYlDbO6dNblB1xpVHuS9ztKUVGiD",
-	"Don4bztXRy9r5Ag7JOFwRd/AduCWQH38lCah3gnMvtBHRo5ZoK6wSba+aGBDujztpW38StDESusnXIRa",
-	"TbJQVY06QYBv8C79OAkHzJZwgRcI2qNGqj2fHGv0HSwCh0ouqNCzq4zpHKZW1nqVMCM0ECEjmippwmRW",
-	"WZNCcet56K/hQmADGhrp7WEJy7bA7NBcHyKIudF8n5mnmKec4iLVyFUyy7aVSlKA4MWix6W6ygVS5b9N",
-	"QE4J8WaCTuBSqR5QTkLhtI2MFCiFrhTXP1ps2Qw5LLvw2yfHFofDmYr8/Up6o9ODBxJ8oWwiEWMhsYvd",
-	"8nTgj8vyZ53fzFCAIgtjObBSGLUv5w16V+Z+MebMxxRD37ypXt2uX9XrD5K3SEXLxO2cKYRpLFDg9U3s",
-	"/pvnL0RsagCOMjkKPttHl6EpimJ5pciFk2LH2bQADmbYpII4CIZ8HPBDqcRYpukOeG9faJvYFkDksApN",
-	"XSUWAgNghRvyOSTU1p/GIUsQUdR+oEZOQ6/L9ZQ8W9QO5Q23LJlhzz+w+KWis8UhIANgTTACRM77RE1F",
-	"lweCW7Pfor1J2wjSRnjgETC+DTS0DX1p+eIUocOvWTU+yJxHzTaEKZhIUpeP6MxcsugWZXmIcMO/Uewm",
-	"pHPlJSG290FYtAKxuoKqgPAJ+Jt4Wmlc4uR2Ni0rcgaPhwViQ5wvS0jEOHqzWIqteNLW3oA1BoPZH7vN",
-	"P+Ttfuv3cH9vEG7f7U5Gf472fx/tT4NZq9UcTuqznfFNfad+e/D77wP25x/D36fTAb+HCMGj/dnEYR6k",
-	"JMC6lVSOZoc9Pd5peVNI/8rckhQjXxac/a1/cghhZfXIr7/8/OH9u6vLi5/enp+9ef3qx9OXL56fHB89",
-	"6xzs7+3utLY707vZ5V9XPWKdBCnaZO6c/htHIu5X0PFlCy3+Ge6MM6EuTGuJv96VEd2ynC8jT6+PG/yY",
-	"2BqiUnfGs5nFUMjcFM0WgtdD52z9l4sSMxevGDAF1UcEX9zTWsgUwXImXBlnx9CCXEdOY2UfSh4Bl6as",
-	"I7fT09TDdhtQEAxfXWYqYy3UX1f6sOJu8G6f922F1sr7Ad19g/ttR/b0kYcb77D7Bbk8FaZBG7ZIZ8kt",
-	"RGyoIr9rNRIAnfIZthnCA7SUb39KGx63m4W2xe2GZ7oVt1vNz1k7+vZ22sN/Wfts085TP+p8zb6w7r6w",
-	"XvrCYnzAvrCuF3O+a/r2br3uFOwmbEQjHvFBpX1wcLC3A+vPlMynctYbReu9aOHbuYFmsbGFn2+Nv0BI",
-	"AjNwDtg3q/4fkK+p3I0tDaMjZ1jbop+Ekapm0PUL/OCChOAnRcxfNN0hC9MFEgVwNeznlocOJSly6JXT",
-	"FK/LHeAfmbVgsSHmQaINX2ymgnVwNGwj4KeyEE4Wu8nYylR2eUlbPgvwiS35IoPtuQi7Uq/Iie0pURAs",
-	"JYBlbhteRzMF2842OTUQn7au0YQySvqJLDclymK/uPklwd9FbQJXTsL2Ev5OWtgQByExZ3eUjQctlHUZ",
-	"mekNsmBUNmuhN1u4tlg3A/Rg0aL9RVHyQIn1RwZk0IFH1ly0m4iHiz8dbVDGaL8dLYG6tB0doCej0y7b",
-	"hPvn8wgcmbQoj8DG1h8FyM8MsAjbVzK25jpjw/44jzs29ANCSMJCD8+fXc3qRnSGzjOTioCNKu1ylfUF",
-	"amx6jpeBCq57lLXUh+CbmV/EM974D8IgwyzpsCzeNBAq9R6hL9dEUy3fN3sOC1SqwJqjahPSK57hG87m",
-	"1pdurokWOqGoBvTWXeCz2tlvQZYKsrostftTpZ+I0ZwDSInSrO+8Q2o59WlzcRMHVmmq+SJXVNZUoNKu",
-	"tF792vz5p533e2+2z95e7V782Pzwy7Pto+OT53rpI5r2r9gIniaVz5ugk6VNor4yBxGQ48nSzkHowDl3",
-	"bvyGcJZHOHM6y+fCW/ryMk0YCxesKtx3WhEsVIWfi4TwQcTviK/vuzb07nvkKqGsH90Q38mn8D1yRMNw",
-	"ll68pnj1hN+KWZf70OJ9ooZ/+mnaRxzdsDaRtlwDcxAwT5JYaHlDVwB3hSzOqsUZ/LzgBiGt7yRBaCbY",
-	"rNcx0Ja+OgUyoAbFIGvPsqwti68VftuoARJBg4CNFTTw4zMAwjB9KrArRrGLRZdD4waEo/YIu9NPQzPU",
-	"MQNsNNCtEKjNrxG/uElb//d//x/wKGWI/qk6DzGxjp6rbdQxpBKbuYaMq0jN7CJmMTdqVsQG9GgYWny5",
-	"GjmDLjBQ1WQw2aGCjSUB46rKeCBCFpJ3V8+r+20SMkhFUUM2wsCmHs0pbsSAKjalsOCFXJKS3jywfhIK",
-	"vADG2O6YETIk4l3u/1w1XTRYqP/yvWwmmOMCz5v2KBIXzDRcaZNWfdt0B3Bbn5imOQtapYDa3WoeaNry",
-	"s2IfFpreMFLUyLkWutPI2HN24F2ejlxaukACRtxjGEguSwMB+rDNGEKAm39oA8UzHU+2u7xzfHxxcnnp",
-	"tisps/Ccw7nKurssAPblwqgekUw/Dc1XZkSOacCkHh92OZfa3qMxaLwS7eLRWM0AmH1EY60/aQUS+wll",
-	"QWB99gm1/YBBIX3Sqm8/xSWSAmiucEC6HMOIdiptB9rQhznoP+DSbx+zP+sfAb8dh2BSyQMxGlHAQOzy",
-	"Vr1utd9CAyTQKy2agNOteC7nlN2NYxEuRXBGduyK/rTh71yTt6yl725rvl2/VLPYYEKPFmRrmz4RWDMK",
-	"GXTWKAf3nt69rMLNQV1OT4shYzg0nk3hM/zHiL30aOhHzVE3NAQsOgLG/ARFiM2Mf1pAZ9ZCdwEejnPY",
-	"cstme8vio63mgdO6bbHB8MEFoySBkGg0THiU82hY1/whaWQmRI2c2rbYOZrvciB6AMqEvqU0ZXnQ077I",
-	"ymCGCAU1jAZDLbowmnCoT4I9K10+ny+x/bRAgwuwn/W8HhX7eYEJU4YTg7JY2496+w8tQNRjKqIXVLHX",
-	"FiFy2ZPpjRepE9t9vPpWxFEwW/st9n7QhTvjqPqKzdbShZ17c8+eGcNnvadNBMd5/nxZN9r5F6R9abNL",
-	"lyZivu4rzP1/mUMcvvdldfkzoTrhKFImWKo5ycpnUpL4OwKsr5lyWEwwZMEN4MHZHtvWGoAIuHErLDAK",
-	"UlMAmxjIxUltFv7Y6dZgC72KLQ8iKSdavU3bRNkbU2VmSOWQoXN81uWmp6JJiTNJ3dC/WTNEmz8GPDeF",
-	"X7YpNFaBNN+uEfB24Ru9Ls8yu21FkqtOG/UdtFabZB1JiDCkqV9dfkKDIWDwRTLr9dCbpfngUB9nO6jj",
-	"dTKOaQB1UpCchnqHbamSvkRz+IC1Ye9M2zuA+tPy02d3kVTS9aX3GKRqmyo7iEWkejw3L02LimDqLEkm",
-	"2jqBNKseyz7j9n/poNmSZtmRrOUNgjRovksDF5yhy7MXaLFUN+qaHzJFo1j66PPXW5+IqSzTSnG4Wdes",
-	"B2S2JbOLCc+7xj5kFQQ9FoiRQek38FPloLphMrtO9IvSkilUkTcAd85wkJf4i9L8o5gNaDC7jqNbdt3q",
-	"HwRNuhc22G5vv769Aw4ir6LPSZnTz0zi8mWn2tzZhePkTmWjseM3Kgf9/d2wvt/Y328Fe+HuzgFt9hml",
-	"9WBnh4b1xg7d7vVb/Uav2av39pvNIGzshLtBY6dX79frtL5f2QQNOm3uKoe0ubO0kOvz5kDOp0BbXwZL",
-	"IWHw7hK8CjiQWmVL6/oyZgGeblNWwpnbr0vr0hQ73mYJkGKK27eJz1JMlCb0FAcdQJfEtNKua3Ey96bG",
-	"Om9CHmRf1NAv6kcsDk1/MEjgk5iAU7FCwDY1dOJpBiU+wlDgIQmGQs8/fQLz/LLx21pt893mvUlgZSlA",
-	"xlKZYfL/fikDf32J/l+r7eBWpl03C8rGhgllef9nph0sSeZ/fkT2dneb2A0bulOjI8ttzY1N1ji2ysV7",
-	"sK/Cp64B7+tWDCLSZ1/b0WmfWERLg/YJaTNRMhDgclCCLHBDeq6/UhvgHjhGsa2Uh73rofN3sae3l3Vo",
-	"Sht714ht4qutRMdbqTWwLk+9lVSScyiZM0sr0zI70AYm0k29yeCXAHBJInxG5mwo1QnyZXhrawV31el0",
-	"WtWDr06S2Dgm50u29CtzfPvUthiEDYPN+0+XD5tHHgwzvwH3OnX11fRkfwlBVoYpeeVSOGaJuWXn5gnU",
-	"j0yl4CYiit2NK+3G/sFu/aDRrNe9SqT1ksbeTn1vt7XT2MkKydKsHeKkgWqm0JtTJTQZL+itEfGVk9QE",
-	"unCiBh/qvpu3TPZkkBAZR4Gveikc+Lf8ta9BFOkrmpGWy6b3xnK1Sjnyx2atbrfVpYjNLHOnoX8qr2JG",
-	"b1iYdsEuF1jPRZIWkwWUY+AGTNSZ0T0Nzq61oQ+zrvxBwiBWRGPbEvs7afOhu9y8NVmMe4949eXlbDRD",
-	"Y0M0+8Mup9ytNLPWZwkWog1p2bhXjVyAIi6t3ZpC32vD12ZzZ3EHwcE/63beB/RhU8JcijSv3/8aVvyh",
-	"DYUAoKa8u88Eys8JtUVR+rMyMsAtrkH318ohPW9c4fWkT3Nj6YNx07LGenbbc8XSqZ1xNaT8BnpbkVPj",
-	"+7FAQ5lLyPTfB+BoyMxnppaydr9FWNrbxU7l35hZr+PyvBLiDeUz8zH5cO5bqN8FLZ/mSzPx4GR8U++I",
-	"0e/xvFTamgtKJqEvhVE/M0+bgWEV/ZSFYiR7YbKDLd01AW8DUO6R3kwxCHDpP5yu+hi3MR+OEtONtMNN",
-	"xSMa0E5XXsgaxkhc4lzAzKtzrJLkNWI7/2cAsIXe/5p1btj8n6zu/d/lV6bdeYiZA9boSi16w28BLQtW",
-	"alFO8Tmu8zrpxObFS5uYFzqAz3XyxjbWBh2jrI81WdDG2iqTf1kP60Wd8nEVFvbK/6JN8B+hPzAMP+sQ",
-	"3OVYkm4ckGgNYrnrqh7AQOrFbfpl+/2f4YsD9evPp+rs+MeTk2b19/e9Mx4N7te3t3XPxr1Zu1tDtd8a",
-	"3haySQulyFZXtTbVtq1ODmH4KdR+M4eb2vi8URUxvbvG7+i1XtytcJPOhPOtCU1plQT8Ez1AePBaWiyI",
-	"fJ1UQw9lvUKpjdybwFc3SQMVlhF/syS/tiTOdGusemOE5tr+S3zB1if47+eVSs3UBiYkUwZ1AMeQGWeZ",
-	"PmNcENpqQihOk/ujUD2odfkvYkIkYxkYlYNueWgS29z+rgAsYgRFeYXruamk2ay2FZ7C3IiHMz9hMypc",
-	"U80yDJs1hslTsIJxnK7UPbuwbjWa+5A79o1xbso4N2Sbq8pHbSHXN0758JpRPJR/d6MPu6PrM9i/oMlH",
-	"ah3aBlddzgWaWjOGmXNZbw2ihMhiKb0ZvvNJq95ap98GfKdt0mEwseT49LLz7PXJcYHHI/9HQJ6AxjFg",
-	"LWEvScEN6+YiZJjgCHZZJNO0F/DWRQlJEZAjSQxCOxkxyqGk9TDLZM7G7aMvMIVcd4aizQWMHtmPWiCh",
-	"SJqmHkv6ajyOLLmvxw/551y7BQTUBgUa7nA9XGvy4nW57pJO2uWttBe20rgAy9mqAfZUfTcv9IqNNTbj",
-	"zl+yA4Y5TCVWDdCTLSa1p+6bJP8nSHLHS4e4siMasm/5Hf8MAZ+1VdhcxueNKHQRViFWFvHB1iBSw0lv",
-	"cXxN0xfj4VhE3MQaxjRRIJY4eRGpl5NemhdC7FvbmGDkQ1jQxwSSmNEbkhi/t0F59AthPt8ARJpCfyKn",
-	"kYImBVhVgUZWtVqYAz56iK5DqEjCqoVWvVXrchwjkdHAYFT2RDgruLgPs4RikiWrYH6LfpBCuzB4ZcOK",
-	"7Cyu1uVZYC39Xsj6ETdhQ3RwQf6qLZVzFCmUMpFiI1CnDAfGlYBc1UgSUxFClOjy3RZ5FT3DUiJjZOqJ",
-	"Q2or5LEW0l8P5ysEd+rbnvl9QdtQ3KhLiKiGiNm20r2tB4zFd/0oS41LIxx6IbH1g62QyByevaC3s727",
-	"2wjqu73WXnOf7RyE+wd7/d5uY3cn3AkOgpDW++FBEPYPwvoBo2FrZ7+xux+y3t5OYz+wblHkP5nX8QVQ",
-	"d/UtRE9MTYIdYKUoeEu8yMvdoydHx5cdh0CevK02d3afYtmRnqfNWDVLoad9SHpUst2WVUg7l2e1BlBI",
-	"bkHenLw7On3++tc/2avvvz8dXn4/a+7tXl7cNN+yndf946R/e/XzZDeavnoVPH9xlNx2opPO8OVZ8+b4",
-	"fDhrnu6yFzfnz0d3ZzfnP37/ujnbFz8ddJpXBy9e/Ch2P/z4yw/rL9ilnd5G6/Xxbwwg//apIsUkCUx2",
-	"pUIP9WOlN6VOaDPiazqOrjF7ZZLEpuJdtrcMZ60FYrQlAiUCqrZesjgW1Q8iicOtXix6W/jJer13EPTY",
-	"9j5tNg762wf04KDVCA62Gwe93Xo9qNebW30htno0qak7ZZKl19MfCif4i6ibWABR1DazKgVTIUEilduj",
-	"mPaYXi89iGvYRa0vmo26Nnnayaut96fqRev96bs3FwcHzzo///RzcJPcHPzx7ur0Xf3758mLo/d7f/y4",
-	"/8vgh/TZBRu06bo9Zyzs0eBmYT4tCDlMfZlSLIgzXXQiZbmwEnH4T3eynAl1Ccx9bXXq0oju837/q4nI",
-	"Byy6ZQtVmhVheQg7u5rCfCw+/dYCv7XJLjUyE/SCMl8zVCOb1lWoiQjbqIozFhKq9LmNBEendJfnvNJ4",
-	"t1Y5tH0LuiNUtNqoN2emL0PEiY8NmGoQ/TK1K/C37HIg/UEiJmNbneFAgM0H1W0YHR3ubSxHjRRJaMJS",
-	"CIOEIWAA6DQjymcL/OaXZiHv5e14tKYIOJV5GzuLKWRLXJZuCfZiahnvmb8jPriWQn9tx7GVt7XhDIVh",
-	"2tgsWM5eZcIRD7HR2MCyNKu4yrY00/zmJv6qAmrAKyw2oLw3OOByONmXYkpEXzFuqiAZnk2tPIcAJ2vB",
-	"Zt22OLt1Mor4RDFEnMW/HcxZbPPsgM62M55Uxu6wMcBcdC13vADCZDH7Orfe6wxXMXsUB8YkOTu/+v/Y",
-	"u9rmtnEj/Fcw+lrGURwn8fk+dFzb6WliJ84pvvRa3Ui0CElsaEAlILOam/z3DnYX4BtoWW+Jo+pbRpFJ",
-	"CAssFrvPPk//7Yeb9+eWFeGWJ1KMVU9oyTBjDfe7gpuO+DBWyPW/pObOz1aiRnpVdwjhiZvvgP0CXK3m",
-	"MREkj1PQNcAuBRERzrPg151ST0+UpXrMPXeYhmrCEqm4clo+qC1Nr0k5UPrC5fiY3mhfbT47areDnpiJ",
-	"hBNRo7uuD3EQ9hp+wK7sSqDjBVYIkhC719zOMY6CdHsseuKO38l0fgJ0FWaVU4UAon5cTmw2NTPnfhZV",
-	"dM0dHjJ27JaPARClWdtci82je+IL51McMC1QM6oX7aDdbtvFYJ7yCj7I6wT8Ph6CvQGvJbUTUQGkZcMR",
-	"tRpt8c5zEdPE19mICxZZlY94OYbgw5+8DMHBFgiOq8nrnODYy0f8uu2lEsYxv/xGVML7A/+JHfg1auC1",
-	"z35qtmhM/HYLGrUlaCmmRaHJgVwzekTgFaspqllWLkf0pQYBkk/FSAcFXEOWocd8nnfNmZNYArBSZsJc",
-	"qpGPDJNMRT6yA8tkRRcvhBljhdq4JI48SoUjnsq1gSsQB4z2e8A8TFMB67zv3rx92znrXLz/1O+efbi+",
-	"CHri482HT6f9i3+cXVycmy8V3QT8FnATFIGEJCpIadjhA82EcJoVGgl9k+M7eYoxyFotHEOpdFKR0LkK",
-	"58SDy831DIis4B5HKGSlFTt8lXMLuYGXugyBq+fk8FWwsS4PJw5XzUGVBlxapvAprdHy6ErLt0Dx+aa1",
-	"yQHDRnhotACHt9QAf918b8xDDARf3RHl6x41o6v3jn7zjh1sRdtqy2gUKypsV6/4RKeYX8JL6zsy/ta6",
-	"lVajGvFCcSPCvT9W3WiHJIuszhA56Va+IglqEbR4ojioevqtYw4mkmzz73qPyTxuP7feCriILatZ7aC9",
-	"c+nqmrltnsxnbBNi2C/UzWrD+NU3ol8W3M3g7tvFTqHHMLFQs9EoHppjE8nLvCZKwuEXaFAiOsiqkerR",
-	"1abttd9HEClZBEvNSnlQjcRgeY6u0mfqsZ6Lq1v1N0IEePHfIedRbf9KyZJY64R7qCidgNRIkvCBiTU9",
-	"Ly/H4PtlU1o2fqjbYqTbisvNp6L08vEKSinX6bwP8MRiPuTo2Ay5urDSAidhU4Tm+F/za5NnBZWSO/v1",
-	"U1w/TZhaL6R25WXjtftLj8ltPcxn7ixUVrTXZ2MKJffmLZmX30u8AfWRmal10lKzKU8Vx2sNTWh565pZ",
-	"Oi7/3E2F9Z6LZ2E716hryLiYjN2bdnMBA9ygl7+NP5xktuWyfW75aeWWS7Q+uU44AmKi9Xl8Mn47kfLL",
-	"YhqKMEmY/XIAQj5Wee5nkvgBgCwVLV+02010DJ/tG9dOAkHjt787nEbqr0pVXFDTrq9sEg41YRONT+TU",
-	"46FIRuZfLYK0HSB2uhW4D+wJ+EdNMujwIT9VRi7C3B3QNACAMZzGX/g8Wk7Ih6ywqH37tGD1vWt4go3b",
-	"BeNYT+A22OK+g6ChvoRSR5iZEzJjUsDujngS3wO3tJZsMEuTQWCR48R71NWhiMI0YnYQTE350DmmnlDh",
-	"XB2wrkZZOkuQc0JdAeZ6qyYyE1hhOWCnmBHkCH0AfnGA0SEsgcYzP0HxHYt1IL0eqjzY56bmT3jECBwx",
-	"gEo2e/aMZvAZZBEHpLfhL+Gg5/jsfMvqNZwEYIp1omjIjXIeMSXvOGr4IBV5yZMtcExLeaJHe5elfQvS",
-	"tD8u//9i2RoYEQvXvL/gmd0TOZUA8tvE44m2ta865/aPdio47u5soviwfzV69/Gn9Pjv737/T/op+/fN",
-	"9flx5/L6nx15eBleht2stU1Lf471BFHsi8JMMg2CxkqG2NjRckm3pkV/aE9A+/Wd7qJ7PITbnR7fHjcJ",
-	"O5CFheBthSOtEtc+/5P+1Y+jr+g8E649bvRCRMoeKDFHNN1YSoLxoeqoorZxoIViNjLWhXWN7QVZ6CUj",
-	"w1fnx8dyADT6O7Pa1gd74VAin1RBCNPAK5iunQ2al3Z2j3Vxuj6b+/B5/WZfssL3a/c9B3Ou66aCBbft",
-	"0kkpZ7pwWDbAWp+EX7FzUu4PFJYjw3cv33uWJT3L3pHshiMBYqB1vcgWyYFyPh/gAXV8m6onAN1TjJaU",
-	"ltOp+WqGRELTKRc8ygl3WKzy7EGxGRN630FBOJFjpnScJD0xCRFQSl0iVhIWR3jChhQokvwGzWAz/86m",
-	"POOql305GpUd4jnOhJ1qiDUFCL6sT2BDg/7mFDannsDHgvQ27+3toyvPeV1/jv2iq6Hl4nQ1NN8OR6N7",
-	"AppdPkosBc32rs7Pc2ffWCqq6FhhU5nmyqrDB0zwzJWNTord0VkY6zxfB61oL7D5awTStqInIqfliw14",
-	"B+yaZNeRMNoyRROEP1RsgGJnA6aJw1wKyziOFavYkY0/VKk6z3/5GidI4CUcLxyhMXHZIYVVAwc4/d9S",
-	"LoLGP+9qPBH8I0ETQWEP2ruE6zkn1xErNoijQYkJJXd/Rw+5P99PQdv4uaZnM4ASPIrnBcqN5Wl0i2Cn",
-	"mbA/CBeBzW1brNlGylv0DLXmd1NzurXpoKvoJb15+ZAFgZGdnrHw7PZ3yJW/gjxtLTNgInDAObPBnAY3",
-	"v0JF0672ZYipo+IO39+tduBAhNpoyazbOw+f/2n309fngJZr7tu7Cq1akd25LJpx7NfziuvimYgAUEgB",
-	"vTmEHm1FBVIvO5hO55XNsObBteDLUC3254+WFeOx/qDc3qRZFicJu+WMXBCPbHsiND9KURZN+yF93cqe",
-	"rhnS5T8c9g5ufQdn577o4R5VZbO2s1fj75G+htxDKDDkQ0eyBQcJnDj8ma1TN4qaeqpoxG0veOZETfMg",
-	"HCk2EHUCX7yVeuJ03V143xPjNBwCPybKIFkFmYIkHJBTC5l53SgMnyaja6vU3yeBFIXzarIlCuekgTOK",
-	"xzMC0xAssCRXBrOQI7ePXx+12yukGaTeWjoJZ7oBy4GWCggVBLeQKhzmRysgyCTq48/qw2otjvqofnqU",
-	"cR5nh29/U3/72Jmkang2ST52rn77y+0r1f1dTeXtG3n+VHEeuS33WaddCbJ/5dPEuNiq4OH2klAQKTUe",
-	"JZ/TWJvzgQ2KkdXAnnMisiERgDSI3ilHi7kAvMSYdwmwDt0D5oQKPiQrJ7z8oEEzhq3UZvex9T62/j9J",
-	"HvwYoXWXA9FZnvFe0QPCKNL7ZiLviE8TOb8zXg3Zu823iQMkksPZHVR1U56EOr7n6Om4+x+CR9/8eumC",
-	"hQPwLzTWWi0Z4quAdD+xfhQwjNoIHGfiIMt4RJnU0+sOe2c+qadtuxy1nydhUfMFGhiZTC11R0n1M3RC",
-	"NXIMrEf5i4hkv/6aS66RtfD0ugNMhWYSxqHmGTAjjWTKIcMCqPKc2jVXFYVguvCTSi029fch72P+gyaO",
-	"ohE0ZMy1BajI3PNytrcaFDEndXLVVOTXxsp7DDD5WRIRkUb+TOS/bZ7zKI7w2NKSXBe2jVurzaJYe/78",
-	"l/Ce2xJBqQsgdJcOSxJZmLAcS/rH1/8FAAD//w==",
+	"7P37dtu4ticKvwo+9e6RZC1KlmT5Jo8aeyi2k7iS2CnbSeqitAmRkMQyBagIyLIqO9/oNzn/9YucN+kn",
+	"OQNzAiRIUTfbqUrVrtW913IoXnCZmPf5m58rgRiNBWdcyUr7c2XIaMgS+POIBkNWPRJcJSLWF0ImgyQa",
+	"q0jwSrvSiad0JonPRVUqkTC/4lXYHR2NY1ZpV+zVileRwZCNqH6Bmo31b1IlER9UvnzxKidXdDD/6tOQ",
+	"cRX1IyaJGjIiFVWMiD7844bNPNIXCfFP+9W3VAVDv0ZOFQmGlA+YJNNIDQm7ZclMDSM+IGpIFZFixHoi",
+	"nHW5uc0jlCRCUf1BEvEgnoQs9AjlIeFCkemQcfs1EkkykfpXdjeOEv2sSEikJBFTzhL9M7407PLcEnQr",
+	"3/PG652r3179Vu/90Lz9cX+0/XPQraxYkjcioLgOxWW5GjLC2VQP6okkY6qGHunNSBR6OGs9YH2V9Fgs",
+	"pmQ6jAK8KFlyGwWMRLJGOmSciLsZrkvCRuIWV7nLe2wQca7XTPThPbiYYqKIpDN9XQoymkhFxhNFIkUi",
+	"TvqJ4Aq3JpJEcFYrLMLWbWOLjqPqDZvJrXrjYI82es3qbr9er+4F22H1gLX61R2629sL9sMDVu+vWJ0L",
+	"qtibaBSp6jsRR8GsfJVifYfMkUzU10MeUkkon7WJ363csFm34uv90/cmmsbgOf2Y/5tPAhrHUk/Sn/pd",
+	"LlkgeCg9/eRvE6EoPKskgX/YZyY8UrLLn4YJ7atqxFS/OlRqrFdAfwDeXzVnrNqoP5sjGRjU4W/fNer1",
+	"w+l3u/V1l+OCjWikN29+QT6anaYRhyVhNBjiTNvET+w8RYKDJ1xM8SDQOIY50QGNOKyD8olZhodPMfmu",
+	"1TxU323vrJohU8ms2ukrlsxP7RJHQ5QgUxop0mN9kTB9tvVT7ncb7lf6IhlRVWlXIq62mxXPfjbiig1Y",
+	"At/9+PFjtTNRQ82JAqrY/Mdfian+MHVuIk8vXhyRg0aj7hH91+7eTv1ZbvrPGU1YQhJG49F33QodRzds",
+	"Fq5kCh9ZbyjEzWreMMUbDX9YfNxJyWkvO9tdvuJwmw86h3uved/D/WO1M46qr9msehqWTzEKnUN9SCjK",
+	"oHHCJOMqN7ZH4DXZcM7oiC1YczrKi6YxSwLGVZXxQIQsXDrGIPqfzfo4GrM44mztwZxrsVM+GpRI9x7O",
+	"RCoxYkm11Vx7MJeBGDNZPhoJv+WGI9mYai4RasElxzRgsjgkj7DRWM0chs0FrE420JAqKpmS7YTRkKT/",
+	"miaRWr2MF+y3CZOqlMRyiocW7JoHRtwVok8kicVg6Tq2Xv/c/PGHnQ97b7fP3l3tXnzf/PjT8+2j45MX",
+	"Swf3xavEEb+BxXzJ1Gu2QLhpnUSLfSVJFFa8ihizBLiCnlFlwFRnHOmHvYpe6xFTRp8DhnDDZtccqLny",
+	"HwmTY8Elq2nV6H9sRSGsEH76vaSDBTxP9JWjHU2pJLcs0Yu2ZDD4unuO6DwOWXJya1XU/IjgR63w6V+L",
+	"348jqTqTMFIn9vf8AH6bsGRWQ6lR8n3O7pQRQrfihpXuCP5kl2NuBAn8/LAdudCKavnXX0a36bcJBQkg",
+	"WZAwNT8QeMnDBvJ+HC4ayBGowAuXYQJPPuzrHzSVzUq/jj/B15csAZDpLB1EgozguQjhjXrY8982r4LT",
+	"mR81kNQiOeUDQV5Hoa/ZHyUhiyNtk5SLqL3tZSIq0i/Va1TxKmaF7NvNLKKEhZW2SiZsOfM77YPBND/k",
+	"t/TGqAVoyhDBY+DAjg0kVRTHBPRnwmgSRywhlMspS4gciikLSaQ8Mh0KyYiv7TofeGiXR/KQsFgy0mo0",
+	"a+RS22Y0JjRheWkQiNGISlQ9/X+BXk75rKBx/MuuByqY2YpYY3AF+z/liiW3ND7vL2BwYD0wPlBDK7ci",
+	"84g81KMMWZ9OYkUoGUV8ohiYoiB2zdApJ0MxSeA6NWchG7/+yU4BmE82A/ud3Az+I2H9SrvyP7YyK30L",
+	"f5VbMAM7IZjdazZbpakkMCc/JcwbNquRdzklQfMRuJcHzCP+lk+UEG3i060e7IpP/2fzRc/3NC30Zl3u",
+	"42PvL06P7CCf6hc887Xo/J7e0ksYikd8bSsx+NEjkvbZd91Kt4L3vZupoeB6CbvcnyRx7R1VwxMZ0DFz",
+	"3vZSaJX2lsYTvTHk/fvTY73SI/J0v9qC/9doPgPSQfFMOZrH2hTucs5YqNUJAiOO+KCo0AZR1VHHSg5e",
+	"yqU2O3igsi3eGqCfuW3QlujyLZgbfk6BKxk+fOg+Yz/vl/LdDrcqpxoyTVqUk5mmfjHlhwSX29emf5uG",
+	"o4j7q0ZbOBJ2uOudB9SL9ZAvIx6whUf8XPM292Sn/gsVjRgc4pgqPSkOjiJFRkIq0qrXa+R5xgH0G2Iq",
+	"FdmtdzkyA+mRZguOP9jT23USaiI0Vqk/4SqK/Rr5aLwqvh2APksZU4VRjDRH7vIcAyKx4AOWFHe9WW/u",
+	"VhuNamP3ql5vw///ecGCSr0wlVJTWMvnqv50Zg47RPBeD335imbDBFsT7Es79XR1XR7qgYcBFoVwMS2d",
+	"U3N75ZzgBfeZk7GpF4rwlEcaE3eB7G5uKLvN2zaV3l/0zaiagPrxnIY/wEK0P1cCwZU2QtqfK3Q8jiN0",
+	"Emz9KtFTYEadabz6DzkZjaj+U082YZqrcEHkJBiSVM+peBVgtfiNEOTs2YfOm9Pj64uTH96fXF5VvErI",
+	"FI1iWWn/8rnSj1hsNK2ekHrZR0wizVTgA1pwwhCyj2TeQ6usHZKY0VtkgBNV+fLJfY15Nbn361LFT+/A",
+	"KmNNUTWRlXarXocdWI8RnSSJSC7MZuHWzZOXGYSex4jGmmRZCJ5l6swlkmSaCD6oeEsd82WDMfdv5W8u",
+	"sYCXPZy7FybynIbm0oaE1zNqdkZ34Joas0TN3Hnej+CMa/6aqhzNgUerx6wJ35+oScIKBJU9SspvvzfB",
+	"eP+ctm/ltGnqM6erMAPv2zxk4Ffb8IiBBVWgtqmwbriIE/Sj3Y/I4C3zh0tTxVDEIaFowLUJeOFIN++k",
+	"61ZAr+pWEjYWiXNRpkagGWeBAOEi+Uqf+lZEgdCGpBYEkQwE70eDScLAaqFKW8uOvxtHjhpWpAiVNxIs",
+	"TYhr4bJ8O2R8JHg/joJNJQW6zMI5tmkdEfb3eUp+ffLT9cXJh/PXJ8c5SqX2GXhFQLkmpZ51doSHJEiY",
+	"Jgt0oOEpuQ9lHOhZK3rD+PzgwaTWWjD8PD/2s87bk+urzuuTs9zQc49p5ZlytLX0TFLmqy2fQxIMhebV",
+	"5g5gd4n1TlIFT/SjRKr7z+5x6T43N8/1NZnt8qy/Ao1MIHKtLvGZvhH+ESkyojMypLfMI1Joi4kqsKZA",
+	"rId6N50dZ3eK8dCE6r+RY3JsfINnQr0QEx5ueFxS12KO5M6MdmGsDb2Qjg+ySHzHJ29OP5xc/HR9dn51",
+	"/eL8/Vn+/ACR2TdhRCZ9W0qE4JNMdwz+ZdQcNFutVkUnYaQwhhJHWgFW0r4sujdPbj0mbS5fu2+EamAW",
+	"G5KKCQLOMyetHkEiixiNEyZlKXd9fn780/XJ2dH58UmRPMwbUAod4YCqJ8bJ5uFqUkkGv0fjQyIZD/W5",
+	"nfDc5+6x7Y0dvRLgeOA0LloXvcmgELsrVX6uTi7OOm9yE5JixDB7aKqpGLRDovX2Q6JYHCNLAoXXULsz",
+	"9vtMZAetBTVMhFLx3AYJgTwPEzUg1YeSHg2Nd7k4pavz8+u3nbOfrEJ3md+shW/rvDs18nHESD8RI3Tl",
+	"0TDUe3RIVDLLckEa5J5HtYlCUog3NEFfUjkp6nHGcMsCStTTfNO5eHlSTovWlrPuu90WeR09vyedbesx",
+	"Tzi9pVFMe3HJsLUK2qMylTUmMoJ+reL43591PnRO33Sev5kf/OIXpelpSJlUZvpLtjW0r60yJ2nGZuzc",
+	"kzDNzG+4mJYoNSZaZCUw6THGyYiGZZt2/v7q6PztyfX7s9dn5x/PFk+8T6OYhSScJJi/Zz9jg0tiogKB",
+	"moMZmFZ9WHBDsgygmZiQhI0ZVc4L7r8EjydbOtzkJbJYsjZpNbbJU6BXoRV9JNJnHmk1dsjTjD0CSevL",
+	"zQPytOQEd3nKEJyTy5maiuQGZbJ9SDKaBEMm9cEQPGDIAeB+MDEgcwrJqMtL6OiZR3bqdfKUlvBX+G2b",
+	"PHXou01KiLrL16JqZyhlFF0jBZJqo798IVFaMpmnkUg9K2qEnSBg40yIlaTV6XVrNXY84keQNqJmPiqx",
+	"EDy1ISbUvalhSmZMOVeyfXpF6PJhykYhjW7Zs+6tD1ZTXoikF4UhWkQbqCrCJjllDAeiDFkwCRYzFKB8",
+	"lrCbF+cXz0+PjwvmFLy2jTtEMX9Fb2PhrWCYWEPLGFeP4NXaRj5iHDvztm1MgxtpbfxSXeXy/YsXp0en",
+	"J2dX15dH5+9O5rV0jLk5U1M2EQsnaXOk7jn+xzUAjbV3S+MoJL0JmnJa6GXb+mjadlk+57IXzN3/4KPw",
+	"KpJKJLMLSMIMN3aKpE/lCSc1pzDiJjF2WUI9r04vr84vtFb49vxD0UGi2nnbzBoDMVOGn0HokNi4XL2R",
+	"xeWAUetlEtxkmIaZCWijn4eEyhuTFIHRVROX+9M9ERdzg8dVMMMH9j0VkzjU2qQ+XmCtfCNW4Gs2w8yr",
+	"TekpyJ7K6OnSlElYEeykc5W52o5edc5eltiC5liD9iqJzcwhks6kR3osoBMJnNQR9mTEKJ8Oo5gdkgFD",
+	"36bWZ1E7mNPkTHKoSUnSU72v56DR/EpMzcw+q1KB+X87lHMmVCccRUptTDrGICyXYZaD9xgUzaA2quVo",
+	"mUDrHB9fnFxegtep8+bN+ccSYrJWaemLm/XtWr3WaGzXDg6JoSr4AQoZUP3Fep0hSm+Zq915IgmNYzFl",
+	"4XUQhUlKjQ+R71D/sNB3DVp+vtykZF0uOlcn129O355eLVmQ8rcR0SeNej0rXtmtk6Ltvn1f2x1nCAUv",
+	"8y6KOFIqdnPhn9jamEiSmPXLJvrD+/OrzvXJj0cnJ8dLpjqkkmyb8hT9Jv2RXOlNo67/QygZCa6GyDSA",
+	"W9A4JoGQSpLmzqHJD71TZMySSIREKpoosIRQrjVduVarY87JX1DTy8XDvnllb55VePkFgjPrULvZ9gTI",
+	"vsuB7lPHcxBHxvOcutPIU63G4SI5xs2zxw0CpKVYK+2r+ZqtBYVta73F3v8gI+/P147PhDqCKNym4ujv",
+	"HG8DR+lbyudzSNYLiS3zDr8++elyjuOuGWiz4VTNZ51AG2o9gZhwhf4bWAzBGa5DJogpJ2htJzSSLAvx",
+	"PdEfvbvW3/xGg5SbBCS/KWXvPqHFG7YgqrjYJlgUQCwkPYGr0SZTw9rKNO08sVnbhdo1cFd+S/FBqGgD",
+	"fRIqrvkAClFzfqNvigSwjij875WOkWSTdoKDZo9APzR3rDB2L86vOlcLjF1tyNq3OCID3m7sVqlJeyRG",
+	"jCu0VNBtHiRMpdk8A4EsEl+V2sDfCicsyc3QE/91ItWi2X9T5H8ZDfjG1D+KpDTu/zwbjAacmvTQIrlc",
+	"nr4861y9vzi5Nql1c0TjJP9q2pcwMhMZh/J80ScvIzWc9KrvJr04CkxRtKlOTUDwzt9waQf1EFbZWBrx",
+	"s4AY5vdNJ790Upr9g4jQH4FDAdqWRa/QX5R6kRipVvHoVKXmHhEfVB+gMsCEMQN0brrpNpNQGPVmZMrM",
+	"HjrxywWvJjaEfQhfJ+yOBspUrPRmihmXJNbPcWWwP06Oji87RHDyrtrc2QX6uHzV0X+jNQykBa+gku22",
+	"rJneuTyrNaCC6v6L93Xy4k2aEZqL2TbgwXg16T35m0UHsETsfnpaSbDM6ihWC5mLxn88O7lYV1szUbO0",
+	"HB+U3fnArWQKPPyROizobraW7VvS3r4x/Sy15zcWUX9njyNmC/3jcVxnnb6KtlfudCMrfW6eqeTVd1/H",
+	"SNfftZoHPqFSa/59eBTKyvUU/nHFPVK+xaVRiM77/U2FCD7hihBF5DRSwRBs7zKV56hzdnZ69vL6/MWL",
+	"eQe11dtS9SZhAYtuWSrArf1jlbhDjMzYxMqAcvN91HiEceE+qvLXeuxzkw4fRaWzhAZF6dsROVfoWzSX",
+	"5cZ+ASivWZCran7FnQujVFG4f76qfaPoG7pJY/MJJhYYw2Gt9NXmQwTSIxJMNjncg9TFfBPxcD6V7xBh",
+	"zsrTOx+Pff5JvMvQo6nL3pQeR2Vu8oSBoaT1EwtUtowCP548f3V+/vqyRB0uvsaASqDQY5BjfEhCZhJm",
+	"2DdVaVO+Ct8IF3rP6UQNRRL9vrHmG0aS9uIlvkk5kWOo9ynZ9KOLk+OTs6vTzpvr49PLzvM3S9TBIuBn",
+	"+t5Dm1hAGIehGBYjEnDypb5g/iBvjAmxlE9Tyxl7w9JZnvz47vRihc5rXnRoCqXAbnvUqUQcLPo5Y9UO",
+	"wGgOBr9pyWwWudYcY8U4qYgSOUeSTQO2blcn1e0hM1vkKSx3KTszeXt6eXl69jJfgcIQSsjOhkpyVzU4",
+	"qm1yeXJ0cXKld6Zjjg6ckTYx6JL4+0Mms9TpD+7uhV5/Z2Zlzn93j5wXHT4ekT2qqwBiPGoqSBj1+yzR",
+	"Zg46P0yYCsnZDPhv5I4yQvjY4bCPwphtTV0kSXrTPA0ZObyYMZe85tCwYMgB+5bKXMun/I1IX7PP93Q8",
+	"WmScZaWnS7Z3tfvRrp1JcIokiUJTN6qGbKRZu2Qsg7pGTecbLCL9VnY8nSAWuQAWIubdmNTOSI+fxu8Q",
+	"miXS+9ynsWRzhUwYpREmWFvxKmPnkc+VXGLlIrxiTNC0sZ4sg9RNCTtEM4jy2RQJo2+ENsLEioT4fBLH",
+	"fo2c9ruc9jAoQsETF/FBmh8HiFsOFhkZUymZtIodEbwArPVLpXHQrNVrzVp9q9mqeJVmvd5oh739dnuv",
+	"8smrRIqN5Co6OcM56m0b0btTfGS76VX0mLGUEJGfTMEPTRIKDiSjT5bBeTMDtmaksV7CQ70sPmyU75n1",
+	"SZXUNLMO3Y+HxNef9PUjuFzurHOj6QkRM8orqQ4KCDulmwm/I55+CMF7HiKSmY00ocxvAy729vb2gSk9",
+	"5UT0+5Ipz9SSdTnC7nhEJRMeYGRekFEUx5Et/JoDQNuuV+uN6nbjqtHMwMLWgQHTfEfRkKqVB/6tve+L",
+	"RfJasfH6ni9eRfS02sk2PwdyaIsO0qPQBiUJdpPFkuF5QDJGD3Qkuxz9JCycq7fPoOyg7s8AVdbIC5EQ",
+	"lQDAP5yR3Mn1v6lDkQa61sABdMIGNI7P+4Bms+y5H/Ttl0wpoIxPC5ziNsbgZZzHeJ84WwB5uGBWovcr",
+	"C5QeaOYkX3+0qdN5nREXfPaPNWwWROPIqApLx5reaNOi5epHQGqx0ACMo1FiwfJ+qRgQTocrfSoZIcq3",
+	"tPDKSOt5GEtrY5miFIMg4uAxzou3BWwQWF7ECYw+EuVIjc36VaMQ81mPWQWCy0ha7WyxXEhYIBLN+W1X",
+	"lJjRTAyARTx1eQ0oW1MtQQkXypvrlxLmq3gjJVncd8I/IrgB1yUXIZPGVMrzjUVixaQYrkfzuJ2Z1rWI",
+	"4p2t1NMFpNqo77hw9C9GwB5mykFMpbrWzPaaKt/Er7JrevV8W4M+pln2jl1smPAcCaIv43rAuAFIKwdV",
+	"N7XZ1q9tXTsh/F8Psj94mzQMXKaeCdg4aRObGumAKDegzV2elfJlCCwJo1D63aPBjaYB/RpQ3yLB89vV",
+	"9OabZIwiHo0mI+ilUWyYkc4TEUbLiJO7KW+oFHDYCCzNpu7wSdnoJZ1JIkU59un+Vf1g8xNVYCqAHoj+",
+	"GuekLWYspyMtajdUnF+zGeSJRvhwkbGEyew6mfAl59uq3DakgqIfizTpDA+2LVgEoATb8yUR00OrJJIo",
+	"VZZr5LwPepjJwPZtCjZqkpB2hVxF/2EDFJjcaPolKQRm6CMOsFz76C9QiPSHKmvqErgHLHzNZnl9olGv",
+	"A83afxa1icLew2hWbfViEfIRMW8Dml/vue2FqZUA6CKQuM39c3IEn0jjcEJ1LkqIZjbJpstzIaYly7N0",
+	"RWCoi1fkTSSXrMdrGDNnUyYzd0yB0o3WXcrCM0IbY+eItWZbFBArJuxVxnQQ8ZQtL3v1u+zO4kLBRHLv",
+	"WrxqK5QQL5VGmjenfvAVpvUaurYE9QELbEptuI/DQlMPc3OR3e5U67vVZuuq0Wg399vbO7X6XnN9BWah",
+	"VWvZEtQAZ3oJKBo5Y7ZtrNuE9bErG9g9ShIfHTmAj24cz16XW3kJDgM3RFMjqPUZTJm5yI71QxhbGcvS",
+	"rI1l3k+UEOvxumXWc27lzY2r7NvN1Ma+SFg04NeGnuYXH+eYX3sE83JT1DVVRIafWKcM+uvTyApKlC5e",
+	"nkaS6WVOG+0lbBzTAHwu6y3bIKEBu2Y8XLFy44TdRmKSZZQoMZbgGYG0kpxuYX2LnGX5A7JcTW/dS6nw",
+	"KlEJgZ8BkqfRxw+hc8HtnukXtrPbfKaVbhKFWsNJFPTDMIrZfbpapcOcTACSbG6Erqq7Bi8AnHtz3IwP",
+	"oVEniDWRLi8eNa3WLYJyb9Tb25uvZl4FL5cYmIH2RNp0D5QeFAYN6n+fJlCOjzdem9t8aCU5pUnYmagh",
+	"MTlpXZ42TET+c8PZFLJaM0IyscV5T5SpR9/7JnxN6wqGzfwq44T1o7vyjUCrJBjShAaKJWn3LzyYntZe",
+	"tb004JFkWLx8iFlSVtRli0lvrutXV2++32vuli1m6t1Z6dOZd7Gs5VipmDgoxj+uE0blajXhIn3gAu/P",
+	"gqmlR+0d9g9Dl5wqq6oqnqQmSN/9+/AlU6WzwZk3T2xwxu/HMddzCllfUBa0WUcdvMR7i1obMEbjRrK5",
+	"4Iay0/E4Rzb9ZqbE5BSqNX1RF+w2YtMVdgRNNwFdvyLJEow5TRIxxYLkOc1wJBJ2bd3Ji01I4xvJqu71",
+	"czk3NIeEoRs2zh1JY8/Oy+nFn3yhX4+Oape4Joj5uZZSj0vGwlKv8W6rRKlPxFhIGq/34nf27hwZrtHN",
+	"cNPxI6T7ytEv8KDYheREcL18EuusvbTLDB2UuUbq1e36XIL5PVwjWecYczDSLfcKVLeE9oGZbOguMV1W",
+	"kREdkgzfE9VzTM6fzBtJqDra7MhSn1ssDL6kiMNMc4zimBjcGKvr7MEKo6DSxzOOy2Nn+7stbWTOe87o",
+	"HXrOduutfeOWwAv1MlfaffzqXxau+mXKKgu4V8aGyXd5c6s7MfmrPPHNw5ZuJqcMoo8Z//O7XFsPEJmy",
+	"d3aOrk4/nGhzIDOxrJnBBfEzIelbO8s8Y1PqeIA1sTzs8mxQmk8ZhmxCVVwv7C8VfLjiVbK8N5uP9Mk9",
+	"J+l9c0LJtK6E1oUbUi2wcSWMvn+ITrlIWjEqFU3RAgDm7k+PnXe6fGXAXL8dkRP1+LIh6JsjbgnlrxFF",
+	"t/4GQ4wya1FrjGFzka4nAFdFx7UBAffMkIUlkxhlibXyAMVsVjQmGv+Etf87hLX/CVR/3UD1/UPOC2Tq",
+	"x0gNL0FhcDX5+wUxvc8F7i8ZjVm40Fl35VjTjAfJbGxSZPJBAz/VIvw24O0kWk0LCR1oIz1maVNM3/Sg",
+	"N173MeM+LL2+sVoNGXzBhx8KgZ1KVf/n+cnL0zPSeXlCTs6OLn56d3VyTF6cvjmBH7v8p49h/Objh8lP",
+	"29/vBK8uxr1ma9Lb/p6/2f7p7iiq//v0xWB2dvX+7vzy+YefR9/XP/AXrz/y+NXH0cVPvfff0y6HF52c",
+	"HS/+BqpYb6Bta6W93zholpmYS9azP4njNCvZaIJPQdQlTE0SDgVwDq/mYerUfFZwL2pOhRXsmp2GhLo7",
+	"UVg/x8PRPNt7eXx09/374PWv9eN6o7nd2tnd2z/oPD86Pnnx8tXp96/fvD07f/fDxeXV+w/Nzs1PsSxO",
+	"26uMqVIs0bP6X7/Q6u+f9H/VqwfXnz7XvcbBl+tf6tWDTvVn/dPn3fqX/yhV+ws0/6k88w+yt7IgBcSn",
+	"gpjRRBMPkrBTIsPB+ymHYsoNqIk+S5qFd4LyoPhH63EOwVMr0Cg2WOZZU8Ya8WNGb/y2MxaTV47ywg4C",
+	"Nc5UymPqQpeDmWCrezM7oEZ8MVEyCpnfLgMn9wDBrmjRogwzD6KS6ucEpX/oCCvbJMV2DNZUBe14feyW",
+	"fQ0KLp7eNG0hzciw5ffwSJd3+ZlQUcDsCNNBs0ib/IfEN65nHzRum/2BIWMqic/hcb9m9PiID/y2nWCX",
+	"gzYkheD2dxb6KSAALG2N+Km3Pnt4wfKS7H1d7tujdB1OmHkuSxNwAA5zymgE76thT2F6jakNoXnclmkj",
+	"ILwtB9E7NBl7BQhQD4yXGzaDbt3QOjgmv7NEyBrxOZtay1ZvRDqWLs8NJk8A1Ko+psREk/+0Rk4onoVp",
+	"EinF0KDJmyxpKi0SQMV67CrWh1jxKpra0zuurePK0Jz1QmGhZVYV5O6MfatZ8IpRP+wKgmmfTjr1cV1n",
+	"eczm09kFHKRzAcvgnAuKSZX+M2d9pTOdt74Md8AuN4v7s4IyGChjuaDaYItw/TakMumzhtmmQcCktMLS",
+	"5jNl3CDv96+RK3y3SJAS9dp7+s+UORD8KUcntiQwC2AWE1bTKE69sSyK43Dzp3ZG/4Us/AWt9j993v/y",
+	"tOr+u/Xl2eftL7lLjeaXZ/Ns3qvcVc3bq/PdMqHpcJgePlge+/10ZxB2eoHqnyk0jr/Ms72ikzStH86H",
+	"TTF76jbb1RrMJIl9NDj1G4YCU65AiDzzUszTKAHGAtyQTbE3uD66kK/l2NwRcoOEwWm17BHRybXVJ/xC",
+	"gBBv4GJ6SHpCE0/C0ndxCw+ueYyIQ5aQW5bISPC0MNQUPZv0sHRcHcvb8lKxRnwbWoVBD8UUSTINuLos",
+	"UU/UcLUhlUMrDSwTR/ZOCf4TEqeQBB+QRwCbbmNGuPmaFmxFy5rhEXjLFbtT2RscE33lky9iOnCehC1Y",
+	"68ETuNV5NGevrx5xNGLZw3NR6Q2ft1t6j8VK0THX2q3JqMcS5+E1fQLwsHUMZI+v4x4oGTIS4XoDhluz",
+	"RzeKZy4g0LXChPAsmNXZg+tHDOHp1Mx13rBp8LBk9fKxww0JbT27Fx5Emzd7dJLE9xit7W2ekwgbvqXU",
+	"6k7PcFnelNF4M3mVKszQbsIMyrT/RexFqnLZwNDoQUCqIxH9eUYZrD0TY8588SrUqi7rPIOC1UHWL0lx",
+	"oHEM+Zmn72yWgxGCmTaCOCkuHtJEauXfiK2+Ra81wtzrcnCvWa9weVKD9Yw1yrS0paFkszE2yfdx00KC",
+	"TAFZucJWWVmQmzOXjHNoepQYIQ81/gPQg6E2WZZrc3uNB+XkoAmyMCNyTm+KTERBTNRhZrRkuwm/pGfh",
+	"q6QRbeQx3ijHxK3fXHQankjiljcuJPPc1JfWgs5N8DYqSVH1h0qNfQ89D8bRoP+JuEZFVCP9i0XdsCom",
+	"KSQYWS1KE5fX5UaPw9vNZlplTqR1DBkYtZnnE9nl0AKah23ig+j0bRonNrSH5ByMcoC3D3/00+SCOLph",
+	"CKgjeFnJR4Ez6HVYGTkGyoEwimGjKaVneRcmDcMeacs8cf0/LRUIy9OQUe+7dyJyquRjKjJ2rVs7GTkT",
+	"WqsTkTm7K8sOolJin2/io6XiYwYV1aQyn9ioTRQuMJ3DaMePz6nKsp+X75HVK0rX2BpvyobJwCmm3yaJ",
+	"axHObZvNBly2B6a8HUdRATz9DR9ZqI44tsha88Ii+EWTyD//HDsUZjJ0fqsdI3adTFqcd0FzAgCpZR/J",
+	"28FrREIXrlbBnFhrxZzcq8133g1srt707O6FMyiYFmvNwEmS2XwGboLm6hlkdy+eQWqJleacOd6CQ+PD",
+	"cPw4GYMJGUbMjYhIuXp+hquTtl1gpbxn+HGz31MbbkHVHaJ8Zm7jIc0NAJE+S7J65hN3rNN0WTgcXcQp",
+	"YEUufuARSraaLTRUtlr7C3KLTYh6Pr2TSaZWLDpO0cKQcjYtzTAtASVdM49zoyrAr2MYqGHC5FDE4eLs",
+	"rythdsDYSpkGRdKnkSSgnjfLeoV4R19bYjlNyOZ1raSRFWdzEW/pmMM5d8pW8wX35C/5vOsqWo+1wRNf",
+	"XZ411jt5jy3emg/aTNeTtNZiopPqPkIiTXBfTQnm1oWjLnqw1hp5DlV68+Hnku1XT8G5feE0cp6steaQ",
+	"5rRuPv4sI3314JemlRS8YGuNW2mb4WsfwEoQVcfRmMURL+e2j3zy3O9Vm+skKNjVy1yf661eGazDo6/e",
+	"g7WXR1/fkrTCDfPC59YfwLCOmaJRvEC7hLC34AN0WCI+KovD+fWHq8tiijOP/DZhyYyMaUJHTKGXF+Gu",
+	"cvN0Qjyl+ZEm6rnGcKN8XZINk5pERIQrWmkm2/naD39atI5LnRnJjDB9kwchPmbB2bE0pUZOYejjmEac",
+	"fH95fmZzRMCx2drZ04vYi9mIhCKYjBjHts9dLod0zExKBVAW5eBjxLAiNSDDZMTCiIJpbgAG5DiOMA0G",
+	"RpVa7V1u8C5YaErzSgOQCAe3dAc80zN6nIhBQkc1YnA/LVg0edqq158dknk8Ta/LnYudt89PX74/f3/p",
+	"kXkQ0dw1ky6ef9wWFJMS1FiPzLV+0aNqPDskJQ1uvS6f7+7pkbRdvUfyLQo84vZm0C/efnbY5bleax4p",
+	"tPPwyBzEnkeOT96cfji5yD3nIrh75F3n6lX2q/5WS3/r7cnVq/NjdxL6p51nhyRrouiRXGNBjzjNv8w/",
+	"sIGWRwqNyL0un8NfzsZvF1l/8cBO3DSeJk9bjeazQ/L8/Pina/2ON52Llyf66ra9enJ2dH6Md+7op5et",
+	"rTMFi0ROnraaB88OyenZ1cnFWecNeboD1Pb+rPOhc/pGj8wj5++vjs7fnly/P3t9dv7xTN+z/azW5c5N",
+	"0N7aJEKXZJMdEgocvfgmxKmdYtUW5jIVQiomf4HMxMR2yY5UjZyxKQkAi8dUBNAwTOsjUkZWOEplbDIE",
+	"pr4AsYJxpfkwSwyztCxuLe+oKzNy7tFmiXd0TW6tmdUQ64X60R2JVMo9WCILldSZeCBrMvTlQYmT3yY0",
+	"RpvRDUqUSabNQhByQf2O88FXV1fvSFaeaD/UWtckzRV62dfYNfeQTedmXya8XlE5vNSby8p9Lf6QyqGf",
+	"UW6uMPiJdGqGnYw4OaTNnd2Kp//YaejhD0c0qJrLuUyy9Na5FXQhYu4Dcin6RaADE3jF3Eri4xx8zD3D",
+	"aUI6DtA68//Q+p75qrSvW9vwFXErvyJQ5WZlOPdHl9TEsCyF/wkmcEH29JDdeWl7tsT8NUliQ2wiSauy",
+	"xpqE+cAAN3X5q7edIy+NK7LElEkAMgYbawb91K9WMe2oileq/Shm/jPNKm9ZEvVnzmEsiImD/v5uWN9v",
+	"7O+3gr1wd+eANvuM0nqws0PDemOHbvf6rX6j1+zVe/vNZhA2dsLdoLHTq/frdVrfz6epN5r7UP9o/93a",
+	"/jOql+6HI7l+Uc69AAecp2XKSJc96bDc+1e5LK+MsMmKFvGvbx2nUAcIxKvPbLFSvBKzAQ1m13F0y65b",
+	"/YOgSffCBtvt7de3d/IEsdNo5giisZuvY/j/Vf//n/69aQprY1dT9k6jSTqXR6enLiCFPURyTIN7A0u6",
+	"sFqrsMBoKRDYGpau0WNy62qGtxbkTFZWFYVezjeAcPWPnw+yXE/D6aBONmZCfzpXDWPB//u5huCQqJC2",
+	"htDzL3ZeN9OZG42YqECUqSO+SYrAagFckjSpFhvbmiLFQ+Kzu0gqma9LcJGQuhx18EPiB4L34yhQ5man",
+	"SXiufbyeA2ajmd7h+bbhh13um74C5kWJmJJewuiNfpOWWZiZDggdairSHA9jWpTUFCCQiJ4IYhvCMCtZ",
+	"O46cJpU9UoIgMl0I2fcEPA8B6NG+wQ8E9aTubvM9VFI8PnY3S48jV4mQYxYg8ApwuBK3GSfngPPTrNWJ",
+	"EjeMk8h9MO09Colge7u7zWfzLoscflD5WuQwiNLueKDIgZdOG2tpTjyV8G9Jp2CvFEU9JZrKDrsc2kD1",
+	"EzpimJ+TEJVMNB/X7OJuZmAatfH3MUWQ8/DwYJJgvv7Vs6nzU97lmEcUJVlJDCaSKAju3rIFCYF7eUbu",
+	"gFm47ssbxpeKFlgXtF+hPZy2hvmMpGz+Mcvlyod3rS9fD6Oy7NLTARdJAYcHq0iucWqr/H541xpEuxAX",
+	"cDXV4qPLyBb3cblSbt4tTc9dKHyIDCAwBPoh+8kCNiDntaKqUqaJm7OySjTdRxLNAwvejZfEm3FqRqaD",
+	"sm1CwwQi1aRxsJdjUo39g936QaNZNKB3W6XRx2gTQMV1Pr+3U9/bbe00dtb6PCh+y9YYNUOPSDamie3T",
+	"bvQfd/G1Ki2Zku2E0VL2Lye9Zd+ZTzQNJlKJEUuqrWbZ+yaSJVZvX/TSVCFbKyBVRPRFui87fm8Yvblg",
+	"9wDw7cxxrj60TimeOQNtvZrxweN/HNebB75dsT6LedPVkHIw4lXW5RMxiDO24qhMAyHml2mhztiJp3SG",
+	"Vqws0gB8WC8eYJaDVmXQvoulo+BVyECkwetQW7koy6I0bx3jtJxsPufsGyfd03WsulP9SQt3MYXWGdQk",
+	"bhvW0U4rhpt18LhG+iRjq3zRJw2tVbfqJQZOlwfYMsb5zTNlaLA65rU79brBQs06smb4qgWf8edKIKS6",
+	"DhiH5pAVrQKMY6rnME6E8Q65S+F4c7MVPFt45Dmd6xjikQmPfpswQkeCD9zKXdRu0m74WGwH5TIIEqSt",
+	"X5oAt1OIr6z/qOGaNXd2nIU51CRStl4cMoUU63Lgl3rVjNeP8dCDb/o1BEyo1Xy8EHGA94S2+njF4qgW",
+	"PfB5VuYQTXNnJ28U56tB/7P9y/+qdbuy272r16vd7l3jRbd7t/dC/3nw4hP8vuC3f+lfFj347D//q9ut",
+	"rXr9fy18+b+XvnyzQlS9bnpHaMRLdgabK1FJ9NoZ4whIa1EKXoeT03e34Fk7fXe7m6bjRZwcnR5f6M+B",
+	"B/AQwDKMBk9jwVPrEO8XfW1u1kiHd7l+YXVEx2MWFl4q9Vvwe9zgBvvt9lbdt+oT/GY+UyPPNVX32Ezw",
+	"kNAuN695IkkM+0+epir3VrP1DKi9/HwWXb0OSbUOchTVzHtZ0pLhWvvTv59u6X9/+vez/9zU7wKzztYq",
+	"ySqV7H65A/RI5ore2m7q+zPbIttMWYamqwxGmy0DtksF7ABw1At5nMvc4FuN5n7OFX4/2il1ieS85Uvw",
+	"6L3KufVKLtWvUpMRnSBtrGlLwMdDiWJ0hP/LKVfoJ0i93BT4a5eDkzuDsEiZlUE/0GbiHKfKKXL/cKqH",
+	"cyrY7delPRDS1GQj4BxXkmeagUSJCfi1ofSrXAgmzAHbA3RvDCJbOL+ymvAFhuLrnKhNMfNSAtleK03T",
+	"aWS77PUZYl9mEq31fqdt6bL3p3kJ2eoIziSJeBBPwry131zrw1mj4RWfdgAU1ZCNJItv9dlMcnAGRTOq",
+	"sbnPzOyjCwKSQQpnoy3Tb4Ewl5dVwS1pTwrsSGHUtihB5XSDKiuY732rrGAoG3R84OxOXQeTRJbhirj1",
+	"VnjP+vVWOIsc0/xp+8Pv4csD9fOPp+rs+PuTk2b11w+9Mx4N7l9VlZ9vmagypc994B6P1zxircBuTjPH",
+	"jvVugFezKiSTkavEbNItZiUtAEtdD+JeK3dl0YYc5L2769A1YErl4xYsuKAO6wkCGypw+L6xSizv5yLJ",
+	"mnkXAMowSPxEkpD16SRWEPSOWAHdrble5v19QrVfK/ya3n0t1ZKuyfmQrTL9ku+FEF84tSnnThHCnRq2",
+	"hR2GYKZ/FZjZ3EEp5qN4qHnnAWG7vBB7WB+V9rxPZtY1klOB1ZDNuhy0L6t5wY3WovrrYtCaCd4LhfYr",
+	"MxJofsduWdLl6MuGN40OXZjOLAkl4y8pIpJ1EfYibeeGo4ivw3NS9GysxMNqPLcZ3YINeCCTenxQVotK",
+	"ZzT2wllSYgBytAz49E/GZs2KfL7S6MuKCt7lWnPNSW+tfWEj8MigBJvMzwFTBgq1pNQ/mCQJ4+p6XOpx",
+	"roOyYhU/8FhHt/lKv/XsEGAo12OWLPiQXlRwviLmKifUtjnbVPxuqs46DhNJRwAFi45OZ+X0O2Fkcwpv",
+	"l6PGy4sh4c7PbChH+53+cZNdNcZJ/7TJjus/XPV2zz7IJntdHntVNIYFkgu2wqZKj6gKhkwicmPZDnnY",
+	"GQHelZrB0B8hr1xub25IuaP08vQzt89lwv2HlI1s1vPAKU0OaByjrJ1IyK4AITtmSSS0coetGAMhFST2",
+	"kAmPGe47dMzUxsncOVhQE63p0pZDU7X0w6tKpHdb5ax7jnvP07T5wDra2zu8FdOkEyWvxYJkgxCw640g",
+	"omYOpg66bY2AKWM3JmelQZ6+FTykM0iR3PMM0KOCg8vV0Otyc58SZLvhmR4nlMihSJSWrPoubNSh1xPM",
+	"iZDODkkD+GJIZwXZ11gm+rYbyxetQLRpQabdqmx1FtLou3TV5/C1aMx4SBOzalac2yJyRUZRyKPBUJH3",
+	"V0dO6lFIZxWvohcVmoRwNcznGeGlEs6Qk6WbHZ17gp9DGNEwOwfp2bPVgl1ue1UoAz5k8Ebth2okxSG7",
+	"YWxsEHZtYT/qo0Uh+M+R/OaOZI00smzzP+x8LjyTl9aMLa96weY3fUIXFJAnbEQjbg7RIrKCl4AjL5Il",
+	"hHRwcLC3XhrKOvAToFrkdvox8SeKeYPp9N3BlS12ZtHfU1DjsTSZ9FoZNW0Fq3SihqZfytOXRxedZ23i",
+	"w+77mnEKHjAPgSUAD5wCIP804qGYWvQKn2zZR8pqKJewDRyUsb2zz0FJJ7TUsewDP1hgH2tYYqu4Rn4i",
+	"5YM0YTtEepobx+7SYZh+S/c4eIWRLaWJhwqizXtaLJJGGL2x4L/l0gg+9EB58w/hPIhw3PZdJdn9k14c",
+	"BWnyLx2w6g2bDbT5kkRcgeL+VF81zT0iwWsiGWzdNp6Z+guBdd8AWWqcN+DVxcYFV/lUTT/XTsQnEZcK",
+	"whl9p25NCsIFtFWLOOkxNWWMk4ByjHxEc3krdMAag8Hst93mb/J2v/VruL83CLfvdiej30f7v472p8Gs",
+	"1WoOJ/XZzvimvlO/Pfj11wH7/bfhr9PpoNCuo3Gwc5CLGeuX/1JvVg9oUB3+WuXj6u+bF4Co3Eob91Zx",
+	"qT2ilZiYKQa9DHpsEHGTLq0HgZuZL5eZ21K8DuZzQjl0TDN0A9sbceLjLT7E221eN+A0yjZU5u/utQ7w",
+	"tKFDzevyHnQs8no+4Ywm0HILkuFMHfFUmJxO28Ua5qe3G4PN+KvRRCPTthMbUpg2hhh9gXz9cM5bCqzI",
+	"5IDmc0JdZ2l6vOCVVZsOvaTWq9ChpNu9azb0f21X9X8/1/91rP/c0X/uwJ97J5vvPWyuZnym+Cdf8eOZ",
+	"tfdAadJLwUPSo8GNjKkcYkXUkg6NXgXT0czvmrMCmeRaSS7Ibcs6dwJtpL0MRZ9gHwTsDZSPOJlqcds1",
+	"K30LNEIRXR5HSsWQpJSB9z7Qz1/sD+pZj76CZumpr9hKCCXQ1FvkcHepZkWCzFw3zNUdObGLN6j68sa2",
+	"S4360PnBXOch5quD+zk/0MX0vWSk8307v5QKgnzj0jJYL7dRSGk7mXmFL41rLjOsnr6/OnpmzSOwdBCY",
+	"AnxFYCaBQ688kLlf1LdLsX9XZdo5GXNGVjdbWPbE82lU2Q0FyLtC1Ga5tp91LMmt0KclG3NZnjjfMewz",
+	"1+q1ZBOA3BbugjUv7VZklq6zEynFFtqLQ6A5jMLy/TlYZ3+WVAXgTxtk/hcxAuD5BSubb39dYgrOnP7G",
+	"JsrUxgY8WhonYhRJhvpx2vMvZvRGesSfcDlmQdSPoEtG3yotkkZaiHVStThSabvQrKdpvteO8yqDSJx9",
+	"HVJkxiyRDJOBuLjG9PFrk60AoY9rbTlryhBxFMwKYATu43NbcxlQ/oKxUEudxdY9sHNLhCBd04ybKMGc",
+	"G0D8iRmFHCLI5kv5M2RS5+sODXgBahfgUydcYAmvbVR0w8bKg9pVxMnPMAdQV5TIOwzqiNSKKI3TXmgm",
+	"7rpWOFWvwQeWhFFQgEdu7pRk7ei739AeKxGtECm9HgsZqegW+0dlcyWRlBODfg1L6KW1CWB/gazLev5C",
+	"Gysw59wXRso2c8mTUO7D+kjmHswTRPHeUpqw67EIoRXLmDD/pMiPzNqsWnJcxLTybTE+gQUicMjviSSX",
+	"rzrV5s7uoVswhhDmaTsbhKEplMwlr7c+nKqXrQ+n799eHBw87/z4w4/BTXJz8Nv7q9P39X+/SF4efdj7",
+	"7fv9nwbfLa/TW9AMSv/k50ZbQHuBv67pOLpGfr5G1R6uTu7jnlnpMt6nl5ez8DKtpi/3FqAtPo+m0484",
+	"1oYhjPwTSZDFH9q2DC4ar9a+orQ0sdA/UkySMvTVU27yQ1C7g6qjLC/bDwRXjCs/n/aLFyubVXYqdmfK",
+	"mzByh+fPqv5fu6RzIZG4xSVmMMYETxgL0e7Dxd+MdtJuKWVBane1Dy0zhUSXOSh92d7aGkRqOOnVAjHa",
+	"EoHSsnTrFYtjUf0okjjc6sWit4VLU6/3DoIe296nzcZBf/uAHhy0GsHBduOgt1uvB/V6c6svxFaPJjV1",
+	"p9asUzV3rSRvuYBHmRYItiBubUmQnZt1ZEG5SfCxiJQTiqx4ardllDoUpFgrqw1vT0s2qKPdrm0/qxk/",
+	"nFaDfM92+ZsmkWK+aZrQRi+vgfhxuwBCWj02l8skkHGb8RlaIPaV//d//x/fKbPCBh7GRukx7EwvMKep",
+	"8+70nhb6fU3xr2x/P6LdfTkZjWgyW5wPO5f4hFm7WcYI/MgZ+Dk1qyvDMr9vUnxjzSSO+6fF763//ogP",
+	"rqUoU8lNm/2smg7HY43+7TqExtzP7vxZ2fjba9YBgEJaFvdy5zoFbXmcsNtITNLax0wblH9MHYBIzEhs",
+	"WcYh5DWhL0iCXoC+Iv19lpDejPgmp/A7zCDs3iNFacLBllm6QGkONGa4AyzoAVIDoQNxaOwLZUPdqADC",
+	"A5B8g9YC+h1tEKMw1q9X2uBQQfEEpLMvk3PvNTc70sNf4F1hQQSNHrWuBuWBXLHklsal8KZyWZXwAlaV",
+	"fWFIQxQmBoJvjSjssgFrytFvAvSP1FI0AMYFb9DnimU3mvRdnEygMPBhVNqt5nzJr+PGc7ITTaZ/SZW3",
+	"lXtLErUWAR8omizCrdI/WWXP7pBHqD5qMSOjiE8U87DxMsb+oWwX81ceL7Uf0XXmRnicbgmefNwVOEO4",
+	"sC6KY3ONtZgHcUy0yoefz1bfMzS5kO5PLS2vCLm5qyoPDUcAFgGMrF/IBMLlrngVvd6gsriYA9lywRgW",
+	"C/Ns2bBEXjMpKIhzNpiHaRa8TY9QudxbIiM+iMvdeuU1Snms0+xbIg7TplKHqZbjQ7AFAXaQg5oaYi4U",
+	"EZpBzphaVzd2mFFOPWqVlTbZkS2Om2oWA7olRG/t/RAL1FP3IZd2t+6R7d16XZ8LCJSujKvOn8wNIPNs",
+	"/cWCniGXgJAyNQkkpubKSBfRR/M1pcQ23gg/Y3ffAXX6pMF+dbnr7KqRE5rEkbOvSMj11AlmIzAFj9yo",
+	"GBN1eEX94MG5K7gaJXvqLS4N+wCGyVEpqHaG6mw70MF39axGNAbNIrQuMUpMmmva25/F6A00HeREP1Xa",
+	"ujxDaM7rNFl/zUg+86zy6pVhYpOnfh5Xy+3bLJKso36hkMTx0Oe++MwjZRjbefBnYBU5bG1UzrAWCufc",
+	"5cCOc14/y6DTFa14FbMaFa9iV6PiVTJ1vWTKFa8yP8SKV8mPsVKQvDmXoh3IHBdFOnBg0O4FbmOBQf87",
+	"Q6CVbNwDsNACIdUSt4WTxh1xk5yX6+UKTPXQzVDMGSg7myXe1Mv49tqYRX8GWNs9AU7XxDuyp2aR8mHL",
+	"XC2Wi1v8hnqH3rAbNjsEr1C+9bzV8CJJXL5R3g5h2ewcHp9t19L+T2BGugXS95DNCVPJ7BpA6hcrF+8S",
+	"BrOFs5ZjrHpx8owtLVuYamN7TKU0EPhg7YAVZL6TP2/rwQws0LrtDmZ7UWChbhtDl2SsGg0bVEY7pmfk",
+	"EVTFbcxxOZvaJpfIugjlxAdG5JNIkQGDyo54VuxHiuLVIT1AthovtjHX6nx57Dyxdpf9uUabm9X4rtFu",
+	"3HzhfRLP7Y9+esm2HLM4umXJbDVSLzfdRwUWr04puHMXtyClSrHRWC0z5u0tmIlS7HZXRs/LOTQ0WikP",
+	"q6cGh/km6dMo1ix6akWM4dqJSRBkobVL5vCbubBJhMYL2KiX8mRYr4UQj3QSRgrX9IkkfhT6tngkQpdW",
+	"aLZG/2oWuRqF/oKutdsPAifuRzySw2V4ACZWYwaFCjHUl5HJOM3OABwVvDVSq5AAGpu5C6Caz+zeGon0",
+	"dp8jScJJWVMqzVx7zBZhPqJfY1WDx5TqwQI7JHtNcLVI01cdKzuwl7kevGl//chjXAcDoMAiMmt0QdeN",
+	"q3y7jVyGFR6YRb3B8luwU19PlNlo5rq890rfX+SP6SE177Nr42UMzG7pGmx0OTSMuQtRCrHrNvLUTXtv",
+	"h+mL7okMU+T+f0YT7mwSX4GlrQsZU0rj83k0mp9FfOCbdDRpjf0kx2wOiZ/yR79NKGne3VlREQA4u49i",
+	"x293uWWeWUqRfi/SA6Z/jcStSXREvgECIxZ5DHMzsopWncynId1GfyZvE2d3zrGDEu1msS3mMKe+yEPa",
+	"XrHYtN2RQzEuAUNb9OXsfJZ/d0jHY8YhBcmkGtSMGX0teoCpgAs+lyJq/SN6cbvcNzcbK9d5W8zoDbwD",
+	"8sAzWFabZufcauMlPiJpptcHCQ3YNeOh/q1NTElLvoWzh6gVUgjuvNHmiF2HE5YD0+9yC9VqrHQ3pI4t",
+	"6ZzXcDa9Npmefttmu8+vSIrXmHn7OJtiYyxsUlfSGMtQm/1UBoNvr2CStnsFZpW74gag0ruYnIwKV2zA",
+	"Kr85zoXi3js/2d0pXsrd5G5VccRmH5zLCJuTMBoMc29x1tvmPTrLgP8uPmttmWwB7ZXsSXslW0B7JWQx",
+	"y19RTKr8MZ9fxqWHrjRZRGuhxp6iGae2qRh5TJoaOcd+J6kCbXAwzAsCCtlZt4z0ZlCkFSVEst8mjAfM",
+	"dEpOu79hMGAUSRnxwVxix0JysFP9tJn0c5QCV/zN5dWUp1eYlyyX+B1txuONMh8U2UDa2xdsKNzXBn7b",
+	"UFYume1CY9CQ+3K93QoWBxD+cbXeB9v7VhkvnYcTjcHjYe+eN4/02eFL1Prd+07Qji9ZkmGeH1wbIt/I",
+	"fMykfVclyczhVqMOEs3+RlMLtctR3wDtyJozy2adkymms0jFqwzQENAv0xPKsTV7sczOXoW+V8bK1mqX",
+	"dj/3jhnq0k7/lBc8EUajxKYHmhHKSRAwFs5h1GVx0/SOxz0lZQ6L9+9Pj2/3MDPwYAe7aJSp7M0HeSFE",
+	"bGsxryFQXDIOfRnPmGMDQdJQNOA2UdUENLNwjSis4cwC4ZSvXOueK/dH+vVgBfUr8mwtJVoXaM/hvsv4",
+	"ulCbe2hfIbAUqipzbB/1rNUh94320ksTV/fmku9M8fLiWM9uvbW/KtRTWOn8JJYs4J8AU/hwD/ZDeedC",
+	"wL17Ms/NT8XC7ViceO5MaiwgSqpEjfiQaO57FiUKSG/MEqpEYmuQsX84eLnA+53V6VndVkx5jVywMEpY",
+	"oDLErb4oBw+3ye2g4dXMdchxp+Pohs3CghVdb80lKy/S7z9GaoiZ467Kth763bwO+blYSrGgMyIQ9JID",
+	"/RSiNQlTk4RDOqvTYJSHab1UXsJMh5IF12/7r384SPZfvv7pt+Rq+uv7d8f7p2/e/Xwqmm/oG3o5LVRY",
+	"63PuJHLjO37pVH+m1d/r1YN/b33693ef617zy3+sTjnByc4f/k/eIh3Y9seXqemfevcxF1QOxZQjaAR8",
+	"T7JgkkRqhl0rYY0xQNmZqGGZsu22JYF0GE1OtqUytg6q3FXpOKrmSjMovFTTyXMqo6D87VcWBM8O3tRk",
+	"j6mUU5GEWOUE4PpQOhJJp+bGduis9PQHsi9rWofvMpqwZP0PU9KDJ9LipewDcL34hS+Q8NUXGDjmimLd",
+	"mFmSK/dYW/dpyMaxmI0YJpPlh4ShSw8yjz3DqD0j8jxTQQm0azBuTHMWWevyLv/Xv/Q8GVcR1n7W/vUv",
+	"csl4iPULNww6HPrpNrXJ5cnRxcmVT0TS5b5+ViTR7/Bom+DC2VsQz8JUeru1GWRJaUaXz9VmhCyIQoaS",
+	"hzoVIkTzykPMh8MF04cU2+so+2USqS5HmJaI64nYY1OFn33yFLwEbciFwO5pN2z2rEY63Hkp2v/wFi70",
+	"DV0OAH3T4cy8FgErfLOm0CFd6rU80QYIgcifJkIfcpRwqbd+lYL7xnOGMQm9GqYoQ/+JwW5042UtvH1M",
+	"WeACECgOWjt7ZJyIXsxGJBTBRBNJLXsNMQPNi/E0jt7lEus99CtHjHKFPT4TMUjoyNLICxrFk4TZRNFE",
+	"KBWzUM/vfYksMrYbuk08rRO5SEuI0UF6NMSFRDcoT4EMAMuy1TwwC4MDnW/vD2RywVQyq3b6CsLtKTxK",
+	"l7fqjRrpZBtqQTg0f2B2Vu9NcV7Ex5Nc4ySYV8iCmJpIYjjBXWNOIZ+Ww849XW6rJ8lvE73nY5rQEUOE",
+	"Tj3YCWd3YxZACzcRatEDE63XzWjeMjUUIRBNh4zgHyatjYypGpKYBjfSI69OOsdpfYWHCQat+g55e3L1",
+	"6vw4l5qnF1AfUi3Z/Ro5f3d1en52iY806y2zwPiz5+RsQSIMdXgOOMloGJKj84tL0xYfvOtdLpIIkFcs",
+	"+AQcvxp54WJoKXrDIHSQzMzEzJSvohGT//oXlpK8OCLb29sH+uRpi94USkJiN450FMVxZPRc7ERrBHCX",
+	"+yWdvsE2MrhbcRQwo18YLtsZ02DIqs1a3dgpmaoznU5rFH4G8B7zrNx6c3p0cnZ5As9ovS5SiJ/67pRA",
+	"tcdbyumAwXp13p1WvMotSySy6EbNPCTGjNNxVGlXtmv12nYFNIAhCNOt28aW4bJonJRpLxeglxjgXtE3",
+	"i4rMIw3agamebagp/7Z4M1DqhSXkNI673MDI1shPYkIkYzZrDd5fBuF9WOLsT5PH4ZXC9JjIUP7gfNMR",
+	"C4FdYn4MEMGVicbZ7H4UYpBVBIwd3TtPJPEduFx/CSxuOiEPoXPAleG2v+SsZrhyWgBjQGpNmiw8ncW1",
+	"YDX16cYGs1AjaLwcwDKMosjuaKDimcHb0vwWtChkuIj+A56mGnlHB6lnuctDAfr3YEITyhXDwo42ifom",
+	"Vw+kd7olaRIfwCe7ouM7rP7B1Eg9XL3L4paRyRjYD6Rp3kRjwFbRtDDWwxhDH+IhI1rkpy5zODOp9DsN",
+	"K+2KU9YERGt520JNPbsFXQrnfdTq5jP045kzNwOKFUkbpecADgbKI/DVTHc0cX6jbtH1suku8aEv8wP5",
+	"aEuhJFMpHromEaySt+gCfhvzubKKN4RbRtR38yOQPFTGmHIdiJQ5RXLYNsWy8bzNZUzWsilnPpNszvMJ",
+	"cCuWGLKZLEY8ThQIGVyyrlUzh6xRNqQkhQ25Tl+x3obMAY4sHTpW24Ayb9oGmLbiit2pQxJQyaqS8RSl",
+	"we3Ut2Do+n+u7ctyw17eJGvOFls1al9/CTsNmtTA+Sl4aKBEfABzcWoL/XHC+tGdD5nOfhT6Kb+KVI0c",
+	"UemaNyRm2qIkvZn5C3AJUEzQeDykPW20SEH8//f/8QHWv8s1/0GB4F9e+sAb4Iv6tfl1bUNOFVqNiibK",
+	"09xFCUIBysSwEsMw0zZaaXqo4Zr+tU+e+vTmuuk/MwUeCWP6D2zGgxKDASqx04sL3oIwis5rmvGvPmrr",
+	"UZiuC5xBMMxAqNTIVYpqkC48zRpmam5Z2pFPjzH+tXneOHq+iAcxmgTDr0o7pvXxNVUQUzf4LUg30Yh5",
+	"hotowjGRZKjBLbqO9wrq0c8LZmQ/h9/JzWy9Wph1uE9WnVqcTg4Vr7Qw1VgMbmFqaT1PfX+d6WaAU482",
+	"4Zwk2Kho+bAgY0CSoxzJzxAjQqXsOCuc3URE5Mbs9GZND8nIwDmZ9i/YQtwi9eAUtG7rTKHLC6Jw3Sno",
+	"bYgGfMMZAJRMTkc0WcGmRgx1QGiWoHlAxCfMMKYUUPqGzQALHJ5Hwutycx6wOhFw9tCA5TPi53sI+NiW",
+	"EWadqqRWnRT9rKcO6rgGathk0zPg9lr/ztomGzXhCXpryKki7A4UBkl8+GBt81YOZQtuelAsYGINE4/Y",
+	"hIkBWGqm5loUcMfHSGMpTBoxNJo5dOZmNrBQGF82ctPLoeTE3g++tnwmOAnblg0qSfWHD0mzvqCep14+",
+	"3ELPibUHvmLQnwAjGxzhYDk263XrWjRQtkWvk75mRgtP2FYnEjE5rBdSUzJsI6R5abLFwuQJyzJCfsln",
+	"T2jeu1Ot70KUstFu7re3d2r1vebPTsTPnP1MsMFj5QZ8BQO+WQx3t78shpvvHLcs2Oz0FfqSnYRcU2cT",
+	"Ly00UEXdKF8mVckqnPIAL5mjs/Ipy0w2SA3gnh/neuXkm9w05tvRQFNut/tK4wv4kzexgXI5QfD0fNG0",
+	"3XbTiND4fPT7j8BxcoTNUhd90Ny/lb/5i1f5sWqKvKqn4aqHc/fCOFtI2WUPpSdg6zkNf5iYrOFWvbH6",
+	"gfecGj82C/Gh7dUPvRBJLwpDhok3yMRWPwWO4Vw4BU6QG0j55ZPmQm4M4pdPmlCys6n3L/Xia42EDoDw",
+	"rCdKk1rR0Y3mnKHLL15lXFrQeGR6g6GbHeJdxuGUBYpq5FKhymaDIO20dZhWBhC5GFXwLgeIQv2igIKd",
+	"IYdiCmk7AxpxUzLlJxZ22/fwwawAOUWyzj4Hfdm7WjxD5zhwI9mqUR+PoZ92/4CJgMfTiUA4+E82CEEl",
+	"6dPEhJG63AFmt2DtI/SQ6QEZuGhwAzhAtgVEd/3goQWNMn6y7Gmok4MIBTjzAfLRqFWZf2zODYOsFsml",
+	"4tncpOcinG3I8eVIKx1IAxllneEwQrQkZi63X8Wtf66UclFN6hDaiVioLYH891DX11pQ6mjsvDs1Hj0u",
+	"SKKNQEkM3G06lgIq8qoegesM3W0zN46pPgzjRFQy0TASvShmVToeL5QMaXWmwee3jVxsBxbTNWeu4Vt2",
+	"+zx8/m79iytbCoBhG7N+U+b4JR9ANimjBSWisSFJ2ZzIOT3CHENUeZVVLCQY+EYvTqPE6R5/Q0rFn6Iq",
+	"mPSFRyjGntM6NiWakkSNEq3BCCSbGovpf1L2J3E8e0wN4uSKDlY9BPd88SpvjINx1f3pfQ/TULxKHPEb",
+	"G715vbjCG27beon3fPHM3e+lUcNXPYI3pjBtKz90kd5mAdbWeCa97YtXwfzblc+8T2+zXH+28pkP6W0b",
+	"aXgWIuOP0/Fa9YPVT5wJdWTY4B+uFuKHIelratXDDbVDZD96HG40cuvzDZtda773BVXGmJVVoSGVyTRu",
+	"MmbJiOqZxlCEERgvH2AHGLXSy4IsafQ9LYrnEM2LJOknjKHCeAg/JGKKiYc1At/U+hZNIxrAg0zUzQAA",
+	"gcYIWXU2OEal4F5OwU2dLj0RznIvzkV6SNrtFy9LSA8RotblVxDm5gLfkNNKHRXQyzJrIBILAS+9JEaT",
+	"dHBxHMQOPbUyfRB/SfXBzeJyr9lMK3wQlNsshLfi7tP+W6qCYaUsyDbLbzns2eE8PPy8UyUPzF4einpo",
+	"/OnhnhQHODOvBBWIHBxiXEwJDPixtZ7GX9qVMh9SLGy+WWR3YE1Ypf38dDfyyVggqI3Vo2VKEbRgzhhT",
+	"lpSRU3r/FN3o7+mJadVba0npFwBzrR9oNFc/oC0nECl/gli/sAmcD5PpXnlC0QuAqEV/T2+G4WUB4WN9",
+	"jmukg66JDMk217IqUpqHQRDX4sx1OdQ+JCwAyZ8Ty+a5rC1ZXpgNmPpjJdnD2X0GL110atjaZQPe+S3a",
+	"tX8xZ3keltpdb4fG/lnqv7cw/UeIfotC9I+ViC+Zur84TAMgYKHMR0CM5ZjmLjidW1IE+DHC5R0S//MX",
+	"v2hs5tp4RhIzljC5FYgXzNB84D9nJkKEokbeilttfuqHcylAkNVg0xJQrEbcJKX2J2oCSGU3kBxmk09M",
+	"rKWTN5ExHtNjZvxhlz9t1Q+egeFqQerbBJM5rA2cqgBtbNJVYtBHbiY9Jp5BM++a+1bINrGmNFVpajJN",
+	"8ypN1iWmVID1Ds/alkU4pce0sW3dDFRbOPemN9AwLFNa3O6P36AF/ukhQSJ2pxifk7aIA7Y6QtSYC7Og",
+	"CEeZln8nZ1NQNN33zcu+ahNZB5JI/h2Xhm6ytn/ZwKx8B2L+Ah0UIOZS1CTOhNPx2XZ3zujKfacbweGT",
+	"ON5Y0Jlq3LUiMfV77VuZF2LR3v3jd3iAVprrHOJSdc5z+KDlNjnh/42tgK+pUaYF7GjN/i3Uy3vGor71",
+	"GMym3p11gjZHgvdj08zym3cH4Ycf7A5aHOLZGkZSCYTcHTC1olnblEpClZtoq6IRa9sSAShLw3PuoVjF",
+	"TFoA4IptG5tAa7SOAmbSRHO5ARI+BSk2psMBVHJB7af+fMSDKESk+kjaoleGfdsMYDWqfdCFE9B8bSnq",
+	"QIgQk39PFcIGTnhIejMy4aGwSrjV8tNMH8A77PJYDEjCApFoNg/wOFBeESmCqGoSGqXl84uIfigUTNov",
+	"Yk8Uu6Y0Fpy1u9wWBcOtoARLOkuboGbg8pgpBaVLqcDRE7Xptjl0xieyyw2e0rUpRjFwE6FY6pR7Zcji",
+	"ITpuSb/JaARVnsBJIsE9AzGUzS4HvwBtX7lj7BxCEKU8YJSKsroWZUvLAKi6V+L/H+prNNbbpYVtKvU4",
+	"aioAelYI4xSCn7bHGE+tP9ufJEunUuWLZeV+ILiMJA4T9T4DXl9UY+AFjd25JirLtcbmXrW+U23szD1m",
+	"tBjaYNsHO1XK9rUWs7Nd3e83WbWuVZtgO2yxnSU5OvdXSeZaM85pfjZJ53rAuDkx0HDLXDXwWtm67Bcm",
+	"uLEmY07g+goNthv+J3f3T9Ap0r0ClNw/20eWo4fNvWVLlIUE+vEv0RWMIM/4ufGrZJ30pdtKn2d1gqZ5",
+	"pasRQE3OoWlNaC8pLMsB3DSEMbZ5hiizDWMUkzjEhutZ4yF08lHlQY7xLE3/hdb0UPTwrnN19KpGjrBr",
+	"FQ5X9A2UCm4JYBFMaRLqncDsFX1k5JgF6gobl+uLBsqly9P+5sbDBY3FtH7CRajVJAsf1qgTBF0HP9f3",
+	"k3DAbLkc+KOgZW2k2vOJyEbfwYJ7qJqDaki7ypgOY+qSrX8Ls28DETKiqZImTGZVTCk8up6H/houBDYF",
+	"opHeHpawbAvMDs31hoJIIc33/nmGOeEpVlWNXCWzbFupJAVYZCwwXaqrXCBV/mXCiEqItxN0R5dK9YBy",
+	"EgqnlWekQCl0pbj+0eL9Zmhu2YVfPjumPhzOVOTvV9Ibnb5IkEwNJSqJGAuJnQWXp15/Wpar7PxmhgIU",
+	"WRjLgZXCqH05b9C7MveLMWc+pX0NzJvq1e36Vb3+IHmLVLRM3M6ZQpjbA8V0/4jdv3KMCffegE5lchRc",
+	"wo8uQ1Nky/KqnAsnRZGzaQGwzbBJBREZDD45gJRSibFMkzTwXgDuSYtNcviRpoYVi64BHMQNPh0Samt9",
+	"45AliPJqP1Ajp6HX5XpKngUQgFKSW5bMsA8jWPxS0dniYJQBFScYiyLnfaKmossDwa3ZbxH4pG3OaWNN",
+	"8AgY3wau2wbhtHxxCv7h1wz5AGTOo2ZrwhRMTKvLR3RmLlkkkbI8Trjh7xlFCulc1U+I3ZkQYapA165M",
+	"KwC0AnwqHmwal7jbnf3Nas/BOWJx9BCmzdIcMS7nLKpjC9G0YThgjcFg9ttu8zd5u9/6NdzfG4Tbd7uT",
+	"0e+j/V9H+9Ng1mo1h5P6bGd8U9+p3x78+uuA/f7b8NfpdMDvIW2QC3wxEaEH6ROwbiUFvRlfSDlBWnUW",
+	"0j8yeSZtcSALYYfWXzXPBhnX/Heb90ijWVn88/NPP3788P7q8uKHd+dnb9+8/v701csXJ8dHzzsH+3u7",
+	"O63tzvRudvnHFf9Yv0MKKpo7z/9NYif3q8f5unUyfw9vyplQF6bbyF8hRvMyumU570v+ODxuuGZiq8ZK",
+	"HTDPZxZhI3OsNFvYAgH6r+u/XAyhuQjLgCmoNyP44p7Wm6YIpTThyrhnhhYqPXLac/tQEAuoRWV93Z3O",
+	"uB42bYFycfjqMuMeq9++GSUJ/PHnfVuTt/J+6BGwwf22r3/6yMPdDbD7BfVgKkybP2y0z5JbiDFRRX7V",
+	"ii/AfeUzmTP8DxHie23b7Haz0Py63fBMz+t2qwl8ElR2aKIJb17ehN00hdWPOl+zL6y7L6yXvrAY0bAv",
+	"rOvFnO+9v71brzvl3Akb0YhHfFBpHxwc7O3A+jMl8ymz9UbR31D0Sdi5gUqwsU8Cdn+VDAZm4Bywf/wQ",
+	"f4NcV+VubGngHznD2j6ISRipatYAYYHnXpAQPLuIHI3OBshgdWFmAXoPuwLmgWVJiit75bRW7HIHFkpm",
+	"jXxsUHyQaFMdW/Jg5SMN2wgHqyzAl0X2MtY9lV1e0tzRwr9iY8fIIL8uQjbVK3JiO5MUBEsJnJ3bzNlR",
+	"fMHEtK1yDQCsrWQ1wZeSrjTLLZqyaDVufkm4elGzyZWTsB2pn0gLKuPgZ+bMn7LxoKG0LiMzHWYWjMrm",
+	"WfRmC9cW65OAHizmuL8orh8osf7IgAw68Miai3YT8XDxp6MNqlHtt6MlQKi2Lwh09nSarpsEhfnMB0cm",
+	"Lcp8sNkAjwLzaAZYBHUsGVtznbFhl6XHHRt6LiGIYoGp58+uZnUjOkN3n0mewHandrnKuks1Nj3HyyAn",
+	"1z3KWupDuNDML+IZb/wbIdRh2nhYFiEbCJU6sdD7bOK/lu+bPYcFKlVgzVG1yfwVz/ANZ3PrSzfXxDed",
+	"4FkDOjQvcJ3t7LcgrwZZXZbr/rnST8Rozg+lRGkafN4vtpz6tLm4iR+tNPd+kUcsa01RaVdar39u/vjD",
+	"zoe9t9tn7652L75vfvzp+fbR8ckLvfQRTbugbARelMrnTbDr0lZj34IK7PiUgBxPlvafQp/PuXPjP/h3",
+	"efw7TGhMtzj1qejLyzRhrOSwqnDf6VOxUBV+IRLCBxG/I76+79rQu++Rq4SyfnRDfCcDxPfIEQ3DWXrx",
+	"muLVE34rZl3uszsFl37300SVOLphbSJt/QpmTWBmJ7GNB2zbDc3XkMVZtThrTiC4wc/rO2kbmgk263UM",
+	"DaavTvEoqAGjyJr8LGvu42uF37bxgNTVIGBjBW0g+QygT0y3E+ytUuyF0uXQ1gPByj3C7vTT0FJ3zAA5",
+	"D3QrhPHza8QvbtLW//3f/wc8Slm/h1SdhyheR8/VtnsZUoktgUPGVaRmdhGzKCE1K2JDkDQMLfpgjZxB",
+	"LyGoCDOI/VD9x5KAcVVlPBAhC8n7qxfV/TYJGSTPqCEbYShWj+YUN2JAFZtSWPBC9ktJhydYPwnFcQBy",
+	"bXfMCBkS8S73f6yaFiss1H/5XjYTzMqB502THYkLZtr2tEmrvm16R7gNdEzrpQUNd0DtbjUPNG35WfUT",
+	"C02HISlq5FwL3Wlk7Dk78C5PRy4tXSABIyo2DCSXV4LwjdisDgHizT+0geKZvjnbXd45Pr44ubx0m96U",
+	"WXjO4Vxl3V0W4BxzgV+PSKafhhY+MyLHNGBSjw975Utt79EYNF6JdvForGYA2z+isdaftAKJXamysLU+",
+	"+4TartKgkD5t1bef4RJJATRXOCBdjtFMO5W2A3zpwxz0H3Dpl0/Zn/VPgO6PQzDJ74EYjSggZHZ5q163",
+	"2m+hjRbolRa1wel5PZcly+7GsQiX4nsjO3ZFf9o2eq5VYNYYerdV7AvtVaSaxQYxfLQgv9x0EcF6W8j5",
+	"s0Y5uPf07mUlfw4md3paDBnDofFs0qHhP0bspUdDP2qOuqEhYNERMOanKEJsLv+zAna3FroLYI2cw5Zb",
+	"NtuhGB9tNQ+cBoCLDYaPLlQpCYREo2HCo5xHw7rmD0kjMyFq5NQ2V8/RfJcD0QOMKnS/pSnLo+PxPCuD",
+	"GSL41zAaDLXowmjCoT4J9qx0+XyGx/azAg0uQAbX83pUZPAFJkwZ3A/KYm0/6u0/tJBgj6mIXlDF3lj8",
+	"0GVPpjdepE5s9/HqOxFHwWztt9j7QRfujKPqazZbSxd27s09e2YMn/WeNhEc5/nzZT2N51+QdjfOLl2a",
+	"gPy6rzD3/2EOcfje19Xlz4TqhKNI2fhqc42QbEoSf0aA9Q1TDosJhiy4AQRA26ndWgMQNDduhQVGQWoK",
+	"YIsLuTgNz4JjO708bGlasSFGJOVEq7dpEzF7Y6rMDKkcMnSOz7rcdOY0SXwmDR26gGuGaDPegOem4Nw2",
+	"k8cqkObbNQLeLnyj1+VZLrqtoXLVaaO+g9Zq08IjCRGGNFmty09oMATUxUhmnUB6szSDHSr6bB9+vE7G",
+	"MQ2gsgvS6VDvsA130pdoDh+wNuydaZ4I4I5afvrsLpJKur70HoPkclMXCLGIVI/n5qVpGRRMnSXJRFsn",
+	"kO3VY9ln3O5AHTRb0rxAkjVEQoALzXdp4AJbdHn2Ai2W6kZd80OmaBRLH33+eusTMZVlWikON+up9oAE",
+	"u2R2MeF519jHrOahxwIxMj0cDMxXOeRymMyuE/2itMgLVeQNoL8zlOwl/qI0vSlmAxrMruPoll23+gdB",
+	"k+6FDbbb269v74CDyKvoc1Lm9DOTuHzVqTZ3duE4uVPZaOz4jcpBf383rO839vdbwV64u3NAm31GaT3Y",
+	"2aFhvbFDt3v9Vr/Ra/bqvf1mMwgbO+Fu0Njp1fv1Oq3vVzbBCk9bBMshbe4sLT37sjnM9ynQ1tcBl0gY",
+	"vLsEwAMOpFbZ0krEjFmAp9sUwnDmdnPTujTFvslZHqaY4vZt4rMUE6UJPUXJB3ArMa2061qczL2psc6b",
+	"kAfZFzX0i/oRi0PTPQ7yCCUm4FSsELAtL514mukhEGEo8JAEQ6Hnnz6B6YbZ+G1Buvlu894ksLJ4IWOp",
+	"zDD5v17KwB+PQ/DHaju4lWlP1oKysWFCWd7/mWkHS8oPXhyRvd3dJvZUhx7n6MhyG7xjCz6ODZfxHuy6",
+	"8blrQBK7FYMm9cXXdnTabRhR6aC5RtpqlgwEuByUIAvckJ7rr9QGuAeOUWw65pFXV1fvCPSPL3aG97L+",
+	"XWl7+BqxraC1leh4K7UG1uWpt5JKcg5FfmZpZVoYCNrARLqpNxl0FYBVScQTyZwNpTpBvnBwba3grjqd",
+	"Tqt68NVJEhvH5HyRmX5ljm+f2gaUsGGwef/p8mHzyIObEGzAvU5dfTU92V9DkJVhd165FI5ZYm6hvHkC",
+	"9SNT27iJiGJ340q7sX+wWz9oNOt1rxJpvaSxt1Pf223tNHay0rc0a4c4aaCaKfTmVAlNxgs6r0R85SQ1",
+	"gS6cqAHMuu/mLZM9GYhFxlHgq14KAP9P/tq3IIr0Fc1Iy2XTB2O5WqUc+WOzVrfb6lLEZpY5ED7asam8",
+	"ihm9YWHaI71cYL0QSVr+FlCOgRswUWdG9zR4xtaGtlBvXJAgYRArorFtmP5E2nzoLjdvTRZ3OsAOBeUF",
+	"eDSDp8P+BYddTrlbG2etzxIcSRvSsnGvGrkARVxauzVtdqANX5vNncUdBAf/LKTlWNd2L62zLu8toN//",
+	"Blb8oe2mAFKnvPfTBArmCbW1WfqzMjJQM65B98fKIT1vXOH1pE9zY+mDcdOytot223Pl3amdcTWk/AY6",
+	"n5FT4/ux0EiZS4iiCgIA3ZCZz0z1Z+1+i7C084+dyl+YWa/j8rwS4i3lM/Mx+XDuW6g4Bi2f5otJ8eBk",
+	"fFPviNHv8bxU2poLSiahE4lRPzNPm4GwFf2UhWIke2Gygy02NgFvAwTvkd5MMQhw6T+8DBoC4zbmw1Fi",
+	"etV2uCm8RAPa6dkMWcMYiUucC5h5dY7FmrxGrkTW9g+9bNg1FwJq2lTVrFOfkSey0PaXZh1knWFKRLGH",
+	"lGSbGpzlEGvz3OQHX5lm+CFmDlijK7XoDb8FfC9YqUU5xee4zuukE5sXL21xX+gPP9fnHZucGzyPsi7n",
+	"ZEGTc6tM/mEdzvM9rjPIMlyFQ5LrRZ21j3YHbcAtSvuXm3rUP7x7NAw/6x/d5VhEbxyQaA1i1e2qDtFA",
+	"6sVt+mn7w+/hywP184+n6uz4+5OTZvXXD70zHg3u19W5dc+2zlkzZEO1/7RDLmSTFiqira5qbaptWyQd",
+	"wvDTlgbNHJBs48tGxcz07hq/o9d6cS/LTfpWzjeuNKVVEhBb9ADhwWtp0SvydVINPZT1CqU2cm8CX90k",
+	"DVRYRvyPJfmtJXGmW2PVGyM01/Zf4gu2PsP/flmp1ExtYEIyZcAPcAyZcZbpM8YFoa0mBA81uT8K1YNa",
+	"l/8kJkQylsFnOXichyaxze3+C1AoRlCUV7iem0qazWpb4SnMjXg48xM2o8I11SzDsFljmDwFKxjH6Urd",
+	"s0fvVqO5D7lj/zDOTRnnhmxzVfmoLeT6h1M+vGYUD+Wf3STF7uj6DPYPaJCSWoe2kViXc4Gm1oxh5lzW",
+	"l4QoIbJYSm+G73zaqrfW6VUC32mbdBhMLDk+vew8f3NyXODxyP8RFyigcQzoUNg9VHDDurkIGSY4gl0W",
+	"yTTtBbx1UUJSzOZIEgNZT0aMcihpPcwymbNx++gLTDHonaFocwGjR/ajFs8okqYhypKeJI8jS+7r8UP+",
+	"Odd/AiHAQYGGO1wP15q8eF2uu6TPenmj9YW9RS7AcrZqgD1VT+aFXrHTyGbc+Wu2BDGHqcSqAXqyxaT2",
+	"1P0jyf8Oktzx0iES7oiG7J/8jr+HgM8aQWwu4/NGFLoIqxAri/hgaxCp4aS3OL6m6YvxcCwibmINY5oo",
+	"EEucvIzUq0kvzQsh9q1tTDDyISzoYwJJzOgNSYzf2+BS+oUwn28gLU2hP5HTSEFbBayqQCOrWi3MAR89",
+	"RNchVCRh1UKr3qp1OY6RyGhgUDV7IpwVXNyHWUIxyZJVML9FP0ih1Rq8smFFdhZX6/IssJZ+L2T9iJuw",
+	"ITq4IH/Vlso5ihRKmUixEahThgPjSkCuaiSJqQghSnT5bou8jp5jKZExMvXEIbUV8lgL6a+H8xWCO/Vt",
+	"z/y+oD0rbtQlRFRDhIRb6d7WA8biu36UpcalEQ69kNiswlZIZA7PXtDb2d7dbQT13V5rr7nPdg7C/YO9",
+	"fm+3sbsT7gQHQUjr/fAgCPsHYf2A0bC1s9/Y3Q9Zb2+nsR9Ytyjyn8zr+BKou/oOoiemJsEOsFIUvCVe",
+	"5OXu0ZOj48uOQyBP31WbO7vPsOxIz9NmrJql0NM+JD0q2W7LKqSdy7NaAygktyBvT94fnb548/Pv7PW/",
+	"/306vPz3rLm3e3lx03zHdt70j5P+7dWPk91o+vp18OLlUXLbiU46w1dnzZvj8+GsebrLXt6cvxjdnd2c",
+	"f//vN83ZvvjhoNO8Onj58nux+/H7n75bf8Eu7fQ2Wq9Pf2IA+ZfPFSkmSWCyKxV6qB8rvSl1QpsRX9Nx",
+	"dI3ZK5MkNhXvsr1lOGstEKMtESgRULX1isWxqH4USRxu9WLR28JP1uu9g6DHtvdps3HQ3/7/2Lvy5jRy",
+	"LP5VVPw7xMZH4mNqa8vjI2Fjx06Ic+wyBQ0toNdtiXQLM9RUvvuW3ntSX2pzmcRh+c+FgRZ60rvf73fk",
+	"HR3t73SP9naOOq9qtW6ttrvdk3K740Vb6i9FzdKz+Q+5G7wSdxMHIPLeZjKlQBMSLFAZGYVeh+v90oto",
+	"gRS1v0iCalGfdvR2+1Ndvd7/VL+9+nB09MfJl/dfunfR3dG324/129pvF9Hr008H3/51+LX/D/vZEgHN",
+	"u28XnPsdr3tX2k8LRg5bX8YeDsQR70+gjBZWMvTXPcnyTqoGKPeZ3akGme7rXu/ZVOS7PHjgpS7NlLI8",
+	"lJ3TnkKxFm+fVZK3pu5SspngF7hyzTCNTGRb6IlIQ60lOPeZp/S9DaTApHRTZLLS+G7tcuj4FnxHmGg1",
+	"VW/BiUkiEKyNlFFbUP2i2RX4O24KOPr9SI6GZjojBQFWLKqbMjom3I9xHDVQLPIibiEMIo6AAeDT3Hti",
+	"UpI3b9BGLpTteDIaB/wpxRg7qSkkW+xqt4R40UbGB/R3IPqtWOqnvUzFyns7hDkMwWYucq5WRgLxEHd2",
+	"5ogsaRenxZb0Mzdp4mdVUANdYbAB44XBAR+Hk30jx0z2FBc0Bcnxbmrn2Qc4WQM2mybyeVVj94EYKY6I",
+	"s/h3CnMWKbJToLPHiU5yqTukMihU1zLXCyBMytXXtcleJ7iKyUdxYTxm764/ti6ub9+dGVSEDg+l6MdN",
+	"oSTDjDXEdyk17fNuECM7wZwsQb8bUh3p5AmiDk+8fFvsDWC16q/xIXkcARMDTikIn/o8U3rdcgs1RZZc",
+	"SMe53ciLByyUMY8t+xDyctNjIg6QvhAcH9ITzaP1a/u1WrUpRiLkBNRow/UuLsKE4VvsypwEMi9wQhCE",
+	"2D6mM0E/CtLtgWiKe34vo8kxwFXoU04VAvD68Tix0VDvnP1ZVNHVMTxk7FiH96EhSrGaDov1VzfFHedD",
+	"XDAdUL2qnVq1VquZw6C/5SW8kNQJ+EPQBXlDv5ZUlvYFOi1LTNRisMVrj0VMG19EI05JZFE84vkQgneP",
+	"nAjB1RUAHOeT1wnAsROP+FXNCSWMa977QVDCG4P/zAx+ARp4adtPwxalid9GilU301qKaVEYciDVjBoR",
+	"cMUKHHAGlcsCfcXtKoJPBQgHBVhDBqFHv55MzWlLLKGxUo6FDqoRjwyTTGk8si2DZEWBF7YZY4VaqySO",
+	"OEopE0/l2qotEFcZ3fcqcyBNVVn9XeP24qJ+Wj9/97HVOL2+Oa82xfvb648nrfMvp+fnZ/pNaTUBvwXU",
+	"BHkgHtEgUhq2+8gwIViz1CCha3Ncliftgyw1wtGVsQpzTD5X3oRwcLkOzwDICuI46kKOVcx2XybYQnbh",
+	"mSlDwOo53n1ZfbIpD0tnl89BZRacOabwKp3R7OoyxzcF8XlQecoFw0V4bLXQDm+gAf759LMxjyEQfLcm",
+	"yjU9qldXnB394RM7OIq20pFRP4ipsJ0P8QlOMQnCM+fb1/rWqJVKKX/yVI4l6nuflWTp12BOmokRydAY",
+	"kZKuJCeSWi2qFR7GHHhI3dLRholI5ty33iEyh9pPpLdAX8SKSbXWUN4J2XZB3CZP5hK2djHMG4piNW78",
+	"4hfRTWRexvm1hnIxW+gQTCDiUa8XdLXZRPAyp4hCr3sHA0oEB5kXUtG7emp5be4ReEqmg6UgpcSpRmCw",
+	"JEeXmzN1SM/61ZXiE8EDPP+ry7lfuL9SsjBQKuQOKEpLINWTRHygfU3Hw7M++ObYZI6Nu9VteqfbgsfN",
+	"xaK0NzuDUsRVNGlBe2I6H7J/qJecP1hRCpOwzEOz+K9J2OQ4QZnkzub8ZIguS3pqnS21Cx8bp9z3HCI3",
+	"9TCXuMdebGiGXTImV3Ij3ox4+YPECKiFyEyV40o8GvIo5hjW0IZmr67epcMFiE5ncOsdgWfqOhega0i4",
+	"mIzdiPbpHAaIoOePxh9PMpty2Sa3/LxyyxlYn4TZHBti/OVxfMa8M5DybjoMhReGzLy5CkQ+hnnud6L4",
+	"gQZZKlru1GplcAyfzROXTgLB4Ld7OpxW6q5K5VRQ2a3PXRIONWHtjQ/k0KGhiEbmPxVqadvC3ulK1b5g",
+	"LOCfBcqg3cf0VLZzEfZui7YBGhi9YXDHJ/58RD4khWnj2ycpqW9UwzMc3E4Jx2gCe8Gmzx1US+pLSHWE",
+	"mTkhx0wKuN0+D4MHwJZWkrVHUdiums5xwj1qKE/4XuQzswgWD3nXKqamiL1JvMUaCmnpDEDOMU0F6PA2",
+	"HsixwArLFjvBjCDH1gfAF4c2OmxLoPVMjpF8x/Q6EF8PVR7M90b6I9xn1BzRhko2e/GCdvAFZBHbxLfh",
+	"LuGg5vhsdcviNZwQ2hSLQNGQG+XcZ7G858jhg1DkGU02RTHNpYlm1i5z6xaEaZ8t/78zbw2MgIUL2l/w",
+	"sbkTCZQA4tsE/YEyta8i5vavZhUsdvd4EPNu66r39v1RdPj67ddv0cfxf29vzg7rlzf/rsvdS+/Sa4wr",
+	"q5T050ANsIt9mptJosGmsYwgnsy0XFLUNO2DxgKat6/1FN3sLdzWevz4vkm4gcxLOW8LmLScX7v9N/3V",
+	"CvzvqDxDrhxq9Fz4sTEoAcduur6U1MaHrKMxjY0DLBQznrFKnWscLxh7TjAyfHRiPuZrQKPP6dO2fLMX",
+	"LsV3URV4sA0819O1tk7z3MpuVhWniru5cZ+XH/YlKfy8cd8zEOeyaqo6JdrOWEo5UiljWdLW+iz0itmT",
+	"7HygMBgZrrh8o1nm1CwbRbIeigSAgZbVIisEB0rwfAAH1OJtxk0B3T1pbylWcjjUbx0jkNBwyAX3E8Ad",
+	"FsRJ9iA9jAmz78AgHMo+i1UQhk0x8LChlKZEDCUsrvCYdclRJPoN2sFy/J2n0oyLBvuy18sqxDPcCbPV",
+	"4GsKIHxZHsCGFv3DIWxOHI6PadJ7em1vvjr3Pa+K32PeaGtoCTldoZtvjb3RDQDNOpsSA0GzutB5O1H2",
+	"paWiHI8VDpUpHht2+CoTfGzLRsfp6eixF6gkXwejaDs4/NUDalvRFL7l8sUBvC12Q7TrCBhtkKKphd+L",
+	"WRvJztpMEYa5FAZxHCtWgQUbf6xSdZb88iUsSNUJOJ4yoQFh2SGEVQkGOP1vLhVB6580FFoE90pQRFDY",
+	"g/EuYWfOSXUEMWsHfjuDhJKov/3H1J/rp6Bs3FjToxG0EsyE8wLlxuw22kOw1kjY18J6YBMzFquvUews",
+	"enpK8fuhtm41MnQ5vqSDvcckCIjs9B1Tbbd7Qi77FsRpq+gFE4AD7plx5hSo+QUqmua0zwNM7adv+Ca2",
+	"WgODCLXRjFhXZw+3/zb36fs2dMuVz+1deYatyNxc5o84zus5yXXRJmIDKKSADnZhRjumAqkTHUxFk9xl",
+	"WNJwTXkzVIvd+aN5yXiMPsiONyk2DsKQdTgjFcR9M54Iw49SZEnTfkldt7CmK2/pchuHjYJbXsGZvU9r",
+	"uJmqbEZ2JjT+GelryD14Al0+VCQrUJCAicNfmDp1Kampo4pG2PaCjy2paeKEI8QGdp3AGztSDSyvu3Xv",
+	"m6IfeV3Ax0QaJMMgk6KEA3BqIcdONQrLp81omCr1z0kg+d4kn2zxvQlx4PSC/oiaaagtMENXBruQdG4f",
+	"vtqv1RZIM0i1snQS7nRJLwdKqkpdQRCF5NthfrUCggz9Fv6sFpzW9Kr3i9Yj2+dxunvxKf7jfX0Qxd3T",
+	"Qfi+fvXpt87LuPE1HsrOgTx7rn0eiSw3Wad1cbI/8GGoVWye8HB1SSjwlEpNyecoUNo+sHbas2obOyd8",
+	"4xJBkwbBOyXdYtYBzyDmXUJbh2oCckKuP2ScTXi5mwb1GlZSm9341hvf+v8kefBruNYNDkBnScZ7QQ0I",
+	"q4geyoG8fT4M5eReazVE79bvJgwQX3ZH91DVjXjoqeCBo6bj9j/UHn374dI6C1ugX2ithVoy+FdV4v3E",
+	"+lGVoddGzXHaDzKIR5RJPbmps7f6lWLatsGR+3ngpTlfYICRychAd2RYPz1LVCP7gHqUPIhA9ouPueQK",
+	"UQtPbuqAVKg3oe8pPgZkpJ6MOGRYoKs8gXZNWEXBmU79pMyITfF5iPuY/KCBhWgEDhkdtgAUmf2+BO2t",
+	"0IqYgDrZairia2PlPYA2+VHoE5BG8p2If1u+537go9lSklQXjo0bqY38QDk+/sZ74KZEkJkC8GzQYUAi",
+	"UxuW9JL++f1/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
