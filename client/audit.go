@@ -21,6 +21,8 @@ const (
 	AuditLeak   AuditAction = "leak" // somebody reported that the secret leaked
 
 	AuditUpdateOwner AuditAction = "update_owner" // an owner was changed, and no key
+	AuditCreateLink  AuditAction = "create_link"   // an owner link was made; KeyID is that of its session
+	AuditSession     AuditAction = "start_session" // somebody signed in or opened an owner link
 	AuditOutside     AuditAction = "outside"      // the key was used from outside its observed networks; nothing changed
 
 	AuditCreateWebhook AuditAction = "create_webhook"

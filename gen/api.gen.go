@@ -49,6 +49,7 @@ func (e ApiKeyStatus) Valid() bool {
 // Defines values for AuditAction.
 const (
 	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateLink    AuditAction = "create_link"
 	AuditActionCreateWebhook AuditAction = "create_webhook"
 	AuditActionDeleteWebhook AuditAction = "delete_webhook"
 	AuditActionLeak          AuditAction = "leak"
@@ -56,6 +57,7 @@ const (
 	AuditActionRevoke        AuditAction = "revoke"
 	AuditActionRotate        AuditAction = "rotate"
 	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionStartSession  AuditAction = "start_session"
 	AuditActionTestWebhook   AuditAction = "test_webhook"
 	AuditActionUpdate        AuditAction = "update"
 	AuditActionUpdateOwner   AuditAction = "update_owner"
@@ -66,6 +68,8 @@ const (
 func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
+		return true
+	case AuditActionCreateLink:
 		return true
 	case AuditActionCreateWebhook:
 		return true
@@ -80,6 +84,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionRotate:
 		return true
 	case AuditActionRotateWebhook:
+		return true
+	case AuditActionStartSession:
 		return true
 	case AuditActionTestWebhook:
 		return true
@@ -202,6 +208,24 @@ func (e ScanLabel) Valid() bool {
 	case ScanLabelFalsePositive:
 		return true
 	case ScanLabelTruePositive:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Session.
+const (
+	SessionLink   Session = "link"
+	SessionSignIn Session = "sign_in"
+)
+
+// Valid indicates whether the value is a known member of the Session enum.
+func (e Session) Valid() bool {
+	switch e {
+	case SessionLink:
+		return true
+	case SessionSignIn:
 		return true
 	default:
 		return false
@@ -647,6 +671,13 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
+
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
 	// its owner are enabled.
@@ -886,6 +917,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret *string `json:"secret,omitempty"`
 
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
+
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
 	// its owner are enabled.
@@ -898,7 +936,8 @@ type ApiKeyWithSecretResponse struct {
 // AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-// changed, and no key.
+// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 //
 // Example: update
 type AuditAction string
@@ -974,7 +1013,8 @@ type AuditEvent struct {
 	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-	// changed, and no key.
+	// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+	// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 	//
 	//
 	// Example: update
@@ -1035,8 +1075,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
-	// command: `serve` created the first key, `keys create` and the like work on the database itself
+	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
+	// `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -1487,6 +1527,57 @@ type OwnerKeys struct {
 	Suspended int `json:"suspended"`
 }
 
+// OwnerLinkCreate What whoever opens the link may do, and for how long
+type OwnerLinkCreate struct {
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name *Name `json:"name,omitempty"`
+
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes Scopes `json:"scopes"`
+
+	// SessionSeconds How long the session lasts, from when the link is opened; 3600 if absent
+	//
+	// Example: 1800
+	SessionSeconds *int `json:"session_seconds,omitempty"`
+}
+
+// OwnerLinkResponse A link that opens the console once
+type OwnerLinkResponse struct {
+	// ExpiresAt Until when the link can be opened
+	//
+	// Example: 2026-11-23T10:35:00.000Z
+	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// SessionId The `id` of the session's key once the link is opened. Revoke it to end the session.
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b5e551005
+	SessionId openapi_types.UUID `json:"session_id"`
+
+	// Url The address to open. What follows the `#` is a secret: browsers do not send it to servers, so it is in no
+	// log.
+	//
+	//
+	// Example: https://keys.example.com/console/link#link_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV3ZmWsN
+	Url string `json:"url"`
+}
+
 // OwnerListResponse Owners, in the order of their names
 type OwnerListResponse struct {
 	// Data The owners of this answer
@@ -1819,6 +1910,12 @@ type ScannedSecrets = []ScannedSecret
 //
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
+
+// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+//
+// Example: sign_in
+type Session string
 
 // SummaryResponse How many keys there are, and how many need attention
 type SummaryResponse struct {
@@ -2456,6 +2553,10 @@ type ListApiKeysParams struct {
 	// only the others
 	Foreign *bool `form:"foreign,omitempty" json:"foreign,omitempty"`
 
+	// Sessions `true`: only the keys of sessions that people have in the console, until a week after their end;
+	// `false`, which is the default: only the others
+	Sessions *bool `form:"sessions,omitempty" json:"sessions,omitempty"`
+
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2657,6 +2758,9 @@ type ReportLeakedKeyJSONRequestBody = LeakReport
 // UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
 type UpdateOwnerJSONRequestBody = OwnerUpdate
 
+// CreateOwnerLinkJSONRequestBody defines body for CreateOwnerLink for application/json ContentType.
+type CreateOwnerLinkJSONRequestBody = OwnerLinkCreate
+
 // ReportScannedSecretsJSONRequestBody defines body for ReportScannedSecrets for application/json ContentType.
 type ReportScannedSecretsJSONRequestBody = ScannedSecrets
 
@@ -2834,6 +2938,9 @@ type ServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx echo.Context, owner OwnerName) error
+	// CreateOwnerLink Create a link to the console
+	// (POST /v1/owners/{owner}/links)
+	CreateOwnerLink(ctx echo.Context, owner OwnerName) error
 	// ReportScannedSecrets Receive GitHub's secret scanning
 	// (POST /v1/secret-scanning/github)
 	ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error
@@ -2954,6 +3061,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "foreign", ctx.QueryParams(), &params.Foreign, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter foreign: %s", err))
+	}
+
+	// ------------- Optional query parameter "sessions" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessions", ctx.QueryParams(), &params.Sessions, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sessions: %s", err))
 	}
 
 	// ------------- Optional query parameter "cursor" -------------
@@ -3398,6 +3512,22 @@ func (w *ServerInterfaceWrapper) UpdateOwner(ctx echo.Context) error {
 	return err
 }
 
+// CreateOwnerLink converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateOwnerLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "owner" -------------
+	var owner OwnerName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", ctx.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateOwnerLink(ctx, owner)
+	return err
+}
+
 // ReportScannedSecrets converts echo context to params.
 func (w *ServerInterfaceWrapper) ReportScannedSecrets(ctx echo.Context) error {
 	var err error
@@ -3733,6 +3863,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/imports", wrapper.ImportApiKeys, options.OperationMiddlewares["importApiKeys"]...)
 	router.GET(options.BaseURL+"/v1/owners/:owner", wrapper.GetOwner, options.OperationMiddlewares["getOwner"]...)
 	router.PATCH(options.BaseURL+"/v1/owners/:owner", wrapper.UpdateOwner, options.OperationMiddlewares["updateOwner"]...)
+	router.POST(options.BaseURL+"/v1/owners/:owner/links", wrapper.CreateOwnerLink, options.OperationMiddlewares["createOwnerLink"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
@@ -6525,6 +6656,159 @@ func (response UpdateOwnerdefaultJSONResponse) VisitUpdateOwnerResponse(w http.R
 	return err
 }
 
+type CreateOwnerLinkRequestObject struct {
+	Owner OwnerName `json:"owner"`
+	Body  *CreateOwnerLinkJSONRequestBody
+}
+
+type CreateOwnerLinkResponseObject interface {
+	VisitCreateOwnerLinkResponse(w http.ResponseWriter) error
+}
+
+type CreateOwnerLink201ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type CreateOwnerLink201JSONResponse struct {
+	Body    OwnerLinkResponse
+	Headers CreateOwnerLink201ResponseHeaders
+}
+
+func (response CreateOwnerLink201JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateOwnerLink400JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateOwnerLink401JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateOwnerLink403JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink404JSONResponse struct{ OwnerNotFoundJSONResponse }
+
+func (response CreateOwnerLink404JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLinkdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response CreateOwnerLinkdefaultJSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReportScannedSecretsRequestObject struct {
 	Params ReportScannedSecretsParams
 	Body   *ReportScannedSecretsJSONRequestBody
@@ -8522,6 +8806,9 @@ type StrictServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx context.Context, request UpdateOwnerRequestObject) (UpdateOwnerResponseObject, error)
+	// CreateOwnerLink Create a link to the console
+	// (POST /v1/owners/{owner}/links)
+	CreateOwnerLink(ctx context.Context, request CreateOwnerLinkRequestObject) (CreateOwnerLinkResponseObject, error)
 	// ReportScannedSecrets Receive GitHub's secret scanning
 	// (POST /v1/secret-scanning/github)
 	ReportScannedSecrets(ctx context.Context, request ReportScannedSecretsRequestObject) (ReportScannedSecretsResponseObject, error)
@@ -9150,6 +9437,54 @@ func (sh *strictHandler) UpdateOwner(ctx echo.Context, owner OwnerName) error {
 	return nil
 }
 
+// CreateOwnerLink operation middleware
+func (sh *strictHandler) CreateOwnerLink(ctx echo.Context, owner OwnerName) error {
+	var request CreateOwnerLinkRequestObject
+
+	request.Owner = owner
+
+	var body CreateOwnerLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateOwnerLink(ctx.Request().Context(), request.(CreateOwnerLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateOwnerLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateOwnerLinkResponseObject); ok {
+		return validResponse.VisitCreateOwnerLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ReportScannedSecrets operation middleware
 func (sh *strictHandler) ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error {
 	var request ReportScannedSecretsRequestObject
@@ -9591,458 +9926,475 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37dtu4ticKvwo+9e5RySpKpmT5Pmrs4dhO4kpip2wnqYvSFkRCEssUoCIgy6ra+Ua/yfmvX+S8ST/J",
-	"GZgTIEGK1MV2Ulm1s7r3Wg7FCy4T8z5/869aIEZjwRlXsrb/V23IaMgS+POIBkNWPxJcJSLWF0ImgyQa",
-	"q0jw2n7tMJ7SmSRdLupSiYR1a16N3dHROGa1/Zq9WvNqMhiyEdUvULOx/k2qJOKD2qdPXu21CCi+r/j6",
-	"qyEjnE3JDZt9J8mYqqFHejMShQ1ySMaJuJsRNaSKJGwkbpkkashIjw0iziM+IKIPj0gymkhFxhNFIkUi",
-	"3uH9RHClf1bDSBLBWaPDcwPfuG1u0HFUv2EzueE393Zos9eqb/d9v74TbIb1Pdbu17fodm8n2A33mN9f",
-	"MsMLqtjraBSp+lsRR8GsfKaxvkPiuJies0eivh7zkEpC+WyfdDu1Gzbr1LokkkTfm1BlntOPdf/okoDG",
-	"sSQRJ91pt8MlCwQPpaef/GMiFIVnlSTwD/vMhEdKdviTMKF9VY+Y6teHSo31CugPwPvrhijqTf9pYbXM",
-	"oA7++KHp+wfTH7b9VZfjgo1opPdqfkE+mH2lEYclYTQY4kz3STex8xQJDp5wMfUI5SGhcQxzogMacVgH",
-	"1SVmGR4+xeSHdutA/bC5tWyGTCWz+mFfsWR+apc4GqIEmdJIkR7ri4QRShL9lPvdpvuVvkhGVNX2axFX",
-	"m62aZz8bccUGLIHvfvjwoX44UUPGVRRQxeY//lJM9YepcxN5cvH8iOw1m75H9F/bO1v+09z0nzGasIQk",
-	"jMajHzo1Oo5u2Czs1JaswgfWGwpxs/x8T/FGc8YfcrgJnO0OX3K4zQedw73Tuu/h/rl+OI7qr9isfhqW",
-	"TzEKnUN9QCgyzXHCJOMqN7ZH4DXZcM7oiFWsOR2xHJ8ZsyRgXNUZD0TIwoVjDKL/2fLH0ZjFEWcrD+Z8",
-	"ysvOgh6N0D/dfzgTqcSIJfV2a+XBXAZizGT5aCT8lhuOZGOquUSohY8c04DJ4pA8wkZjNXMYNhewOtlA",
-	"Q6qoZEruJ4yGJP3XNInU8mW8YH9MmFSlJHYa6pPcj+CMRBJYoz4KevySJbdRwL6TJBaDhevYfvVr6+ef",
-	"tt7vvNk8e3u1ffFj68MvzzaPjk+eLxzcJ68WR/wGFvMFU69YhXC7YTMQ3UqSKKx5NTFmCXAFPaPagKnD",
-	"caQf9mp6rUdMGQUEGMINm11zoObafyRMjgWXrNET4ex/bEQhrBB++p2kgwqeJ/qKcbulZEoluWWJXrQF",
-	"g8HX3XNE53HIkpNbq1PlRwQ/Eoa/Fr8fR1IdTsJIndjf8wP4Y8KSWQOlRsn3ObtTRgjdihtWuiP4k12O",
-	"uREk8PPDduRCKKrKv/4iuk2/TShIAMmChKn5gcBLHjaQd+OwaiBHQ8oH1cswgScf9vX3mspmpV/Hn+Dr",
-	"C5YAyHSWDiJBRvBMhPBGPez5b5tXwenMjxpIqkpOdYEgr6Owq9kfJSGLo1uWV0kyEbWzuUhERfqleo1q",
-	"Xs2skH27mUWUsLC2r5IJW8z8TrliyS2Nz/sVxxt0Z8YHami5dmQekQea54SsTyexIpSMIj5RjPRFgkJH",
-	"Gp2Rk6GYJHCdGkrIJqx/shOCo5fNyH4nxyH/I2H92n7tf2xkRtUG/io3YAZ2QjC7V2y2TE4nMKduui03",
-	"bNYgb3MiUp8iuJcHzCPdjS5RQuyTLt3oga3Qpf+z9bzX9QiVpDfr8C4+9u7i9MgO8ol+wdOuFhw/0lt6",
-	"CUPxSFdbCgx+9IikffZDp9ap4X1vZ2oouF7CDu9OkrjxlqrhiQzomDlveyG0QndL44neGPLu3emxXukR",
-	"ebJbb8P/a7ae6kEa4UQ5iUKPTIdRMOxwzliohSmBEUd8UFTngqjuKCMlZJee0fXIDhSW6q0B+pnbBm2H",
-	"Ld6CueHn1JeS4cOH7jP2834p1znkVuFSQ6ZJi3Iy09QvpvyA4HJ3teG7T8NRxLvLRls4Ena4q50H1Ar1",
-	"kC8jHrDKI37O41nuZKfWu4pGDA5xTJWeFGf6UCsyElKRtu83yLOMA+g3xFQqsu13ODID6ZFWG44/WJOb",
-	"Pgk1ERqbrDvhKoq7DfIhUkMxUaRrB6DPEieMJnGkV1GPYkRvmOzwHAMiseADlhR3veW3tuvNZr25feX7",
-	"+/D/f61YUKkXplZqCGrpVNefzoxBhwje6aEvXtFsmGBpgXVlp56urstDPbCvYVG0yV06p9bm0jnBC+4z",
-	"J2NRVgqwlEcaA69CcrXWlFzmbevKrk/6ZhTMIHyf0fAnWIj9v2qB4Eqr4Pt/1eh4HEdoIm/8LtFONqPO",
-	"9D39h5yMRlT/qSebMM1VuCByEgxJKuVrXg1YLX4j1OM5PXt/+Pr0+Pri5Kd3J5dXNa8WMkWjWNb2f/ur",
-	"1o9YbPSMnpB62UdMIs3U4ANacMIQso9kvjOrqhyQmNFbZIATVfv00X2NeTW59+tStUfvwDJTRVE1kbX9",
-	"tu/DDqzGiE6SRCQXZrNw6+bJywxCz2NEY02yLPQIKA3ZXCJJpongg5q30I9aNhhz/0b+5hL7b9HDuXth",
-	"Is9oaC6tSXg9o2RmdAeOmTFLtKWbzfN+BMfuxlHC5DVVOZoDf06PWQO2P1GThBUIKnuUlN9+b4Lxvp22",
-	"r+W0aeozp6swA+/rPGTgVVrziAVihMvlUNtUWCdUxAl6ke5HZPCW+cOlqWIo4pBQAp/fJ+CDIp28i6pT",
-	"A72qU0vYWCTORZk6xMw4CwQIF8ln+tTXIgqENiS1IIhkIHg/GkwSBlYLVeyWJY63F0eOGlakCJU3EixN",
-	"iOrgsnw9ZHwkeD+OgnUlBTqMwjm2CR6eSBL7+zwlvzr55fri5P35q5PjHKVS+wy8IqBck1KPkQBcNuEB",
-	"CRKmyQLdR3hK7kMZe3rWit4wPj94MKm1Fgw/z4/97PDNyfXV4auTs9zQc49p5ZlytLX0TFLmqy2fAxIM",
-	"hebV5g5gd4n1zVEFT/SjRKr7z+5x6T43Ny914mVb7Fl/BRqZQORaXeIzfSP8I1JkRGdkSG+ZR6TQFhNV",
-	"YE2BWA/1bjo7zu4U4yELwYT6So7JsfGMnQn1XEx4uOZxSR1rOZI7M9qFsTb0QjoeuCLxHZ+8Pn1/cvHL",
-	"9dn51fXz83dn+fMDRGbfhPGI9G0pEYJHLt0x+JdRc9BstVoVnYSRwghCHGkFWEn7sujePLn9mLS5eO2+",
-	"EqqBWaxJKiYENs+ctHqkN0t/OWFSlnLXZ+fHv1yfnB2dH58UycO8AaXQEQ6ofmKcbB6uJpVk8Gc0PiCS",
-	"8VCf2wnPfe4e297c0isBjgdO46J10ZsMCpGrUuXn6uTi7PB1bkJSjJgaRnxAppqKQTskWm8/IIrFMbIk",
-	"UHgNtTtjv89EttBaUMNEKBXPbZAQyPMwTWEaqSGhpEdD410uTunq/Pz6zeHZL1ahu8xvVuXbDt+eGvk4",
-	"YqSfiBG68mgY6j06ICqZZZkQTXLPo9pCISnEa5qgL6mcFPU4Y7ilghL1NF8fXrw4KadFa8tZ9912m7yK",
-	"nt2Tzjb1mCec3tIopr24ZNhaBe1RmcoayuWUJcavVRz/u7PD94enrw+fvZ4ffPWLML6ghTtQJpWZ/pJt",
-	"De1rq8xJGbH5KvckTDPzGy6mJUoNDiCVwKTHGCcjGpZt2vm7q6PzNyfX785enZ1/OKueeJ9GMQtJOEn0",
-	"PFX6Ga0Qa/1GTFQgUHMwA9OqDwtuSJb/MhMTkrAxo8p5wf2X4PFkyyGf4f6xWLJ90m5ukidAr0Ir+kik",
-	"Tz3Sbm6RJxl7BJLWl1t75EnJCe7wlCE4J5czNRXJDcpk+5BkNAmGTOqDIXjAkAPA/WBiQN4QklGHl9DR",
-	"U49s+T55Qkv4K/y2SZ449L1PSoi6w1eiamcoZRTdIAWS2kd/eSVRWjKZp5FIPS1qhIdBwMaZECtJKtPr",
-	"1m5ueaQbQdKEmnVRiRU8nqUhJtS9qWFKZkw5V7J9eknexsOUjUIS2aJn3VsfrKY8F0kvCkO0iNZQVYRN",
-	"8ckYDkQZsmASLGYoQPksYTfPzy+enR4fF8wpeO0+7hDF7A29jYW3gmFiDS1jXD2CV2sT+Yhx7MzbtjEN",
-	"bqS18Ut1lct3z5+fHp2enF1dXx6dvz2Z19Ix5uZMTdk0JJykzRC65/gf1wA01t4tjaOQ9CZoymmhl23r",
-	"o2nbZdmMi14wd/+Dj8LLSCqRzC4gBTFc2ymSPpUnnNScwoibxNhlCfW8PL28Or/QWuGb8/dFB4naz9tm",
-	"1hiImTL8DEKHxMbl/GYWlwNGrZdJcJNfGWYmoI1+HhAqb0xSBEZXTVzub/dEXMwNHlfBDB/Y91RM4lBr",
-	"k/p4gbXylViBZ0IdhqNIqbUJyqj15ZzInsMeIxOtfoBOoblhGVs6PD6+OLm8BN/B4evX5x9KzENrW5S+",
-	"uOVvNvxGs7nZ2DvQlzWXhR8gGRuVGAlazBB5METX4X80b/5OEhrHYsrC6yAKk1SBeAiXhhzuSg8k6Gr5",
-	"lPmSdbk4vDq5fn365vRqwYKUv42IPmn6fpaAv+2TogW2eV8LDGcISfvzhmYcaQvUyVj9zub3R5LErF82",
-	"0Z/enV8dXp/8fHRycrxgqkMqyaZJsddv0h/JlQ80ff0fQslIcDVExRAUOhrHJBBSSdLaOjA5bneKjFkS",
-	"iZBIRRMF+ixyp5bLnRo+Zg78G8rrXFTjqxfZ86zCyy8QnFmH2s22J0D2HQ50n7oPgzgy/sPUKUKeaGGM",
-	"i+SoqE8f15WblpMs1ZLn604qinNWeou9/0Gq+t+v45wJdQSxlHXF0T85agLurjeUz2cCrBbYWOTje3Xy",
-	"y+Ucx10xXGKDYprPOuESDPUHYsIVWuGwGIIzXIdMEFNO0GZKaCRZFqj5Tn/07lp/8ysNNa0TVvqqlL37",
-	"BIhuWEVsqNx9/OqkOgxUSF0Bh5FNiYW1lWnycGJzbwv1N+B0+pqiPFCVA/ok6bFY8AEU0+Ws/6+KBLAW",
-	"IvzvFVRPskk7IR6zR6Afmjuc+ovSiZxfHZap47aOx77FERnwduNHlpq0R2LEuEJLBZ2fQcJUmpMxEMgi",
-	"8VWQpaFV9q+FE5ZE2PXEf59IVTX7r4r8L6MBX5v6R5GUxombZ4PRgFOT5Fckl8vTF2eHV+8uTq5NgtQc",
-	"0TgpnJr2JYzMxDehxFj0yYtIDSe9+ttJL44CU9hpKuwSELzzN1zaQT2EVTYXxm0MEdjf1538wklp9g8i",
-	"Qn8EDgVoWyZEQPQXpV4kRup1PDp1qblHxAf1B6gMMGHM45ubbrrNJBRGvRlRFQwfYeKXFa8mNhB5AF8n",
-	"7I4GytQd9GaKGccSTTT/4MpDu+bk6PjykAhO3tZbW9tAH5cvD/XfaA0DacErqGTbbWumH16eNZpQB3P/",
-	"xfs82c0mWQTNxWwb8GC8nPS++4f5eLHQ5356WknIw+ooVguZi6l+ODu5WFVbM7GPtKQYlN358JtkCvy0",
-	"kToo6G62Iulr0t6+Mv0stefXFlH/ZI8j5nx88ziusk6fRdsrd7qRpT43z9Rj6ruvY6TrH9qtvS6hUmv+",
-	"fXhUS3eYwjdX3CNFzS+NQnTe768rRPAJV4QoIqeRCoZge5epPEeHZ2enZy+uz58/n3dQW70tVW8SFrDo",
-	"lqUC3No/Vok7wMiMTY8LKDffR41HGBfuoyp/7cc+N+nwUVQ6S2iQYL4ekXOFvkVzWa7tF4AiiYqMQ/Mr",
-	"7lwYpYrC/bMO7RtF39BNGmFNMDxsDIeVkhBbDxFIj0gw2eRwD1IX803Ew/mErAOEaipP0ns89vk38S5D",
-	"j6a6dl16HJW5yRMGhpLWTyzY0iIK/HDy7OX5+avLEnW4+BoDDYBCj0Gm6AEJmUl7YF9VvUT5KnwlXOgd",
-	"pxM1FEn059qabxhJ2osX+CblRI6haqNk048uTo5Pzq5OD19fH59eHj57vUAddJMGcu89sIkFhHEYimEx",
-	"IgEnX+oL5g/yxpgQS/k0tZyxNyyc5cnPb08vlui85kUHptwF7LZHnUrEwaKfM1btAIzmYDBoFsymyrXm",
-	"GCvGSUWUyDmSbDKndbs6CUsPmVmVp7DcpezM5M3p5eXp2Yt8HQFDQBg7GyrJXd1gQe6Ty5Oji5MrvTOH",
-	"5ujAGdknBiEPf3/IZBY6/cHdXen1d2ZW5vx398h50cHjEdmjugogxqOmgoRRv88Sbeag88OEqZCczYD/",
-	"Qe4oI4SPHQ77KIzZVkZFkqQ3zdOQkcPVjLnkNQeGBUMO2NdUrFg+5a9E+pp9vqfj0eKbLCogXLC9y92P",
-	"du1MglMkSRSa6j81ZCPN2iVjRhVLFbWvsBTwa9nxdIJYqgB4bph3Y1I7Iz1+Gr9FgI1I73OfxpLNlaNg",
-	"lEaYYG3Nq42dR/6q5RIrqzBXMUHTxnqyDFI3JewAzSDKZ1MkjL4R2gh1KRLS5ZM47jbIab/DaQ+DIhQ8",
-	"cREfpPlxgJvkIEqRMZWSSavYEcEL8Ei/1Zp7rYbfaDX8jVa75tVavt/cD3u7+/s7tY9eLVJsJJfRyRnO",
-	"UW/biN6d4iObLa+mx4wFYYjfY8o2aJJQcCAZfbIMkpgZyCwjjfUSHuhl6cJGdT2zPqmSmmbWofvxgHT1",
-	"J7v6EVwud9a50fSEiBnltVQHBZyU0s2E34FTkBCC9zxEPCobaUKZvw/Yvpubm3umgJAT0e9LpjxTEdTh",
-	"CJ7iEZVMeICReUFGURxHtnxnDsZq06/7zfpm86rZyiCfVgFz0nxH0ZCqpQf+jb3vk8VjWrLx+p5PXk30",
-	"tNrJ1j8HcmhTx9OjsA9KEuwmiyXD84BkjB7oSHY4+klYOFc1nQGSQfWWgRtskOciISqZAZyxPiO5k9v9",
-	"qg5FGuhaAc3NCRvQOD7vAybJoud+0rdfMqWAMj5WOMVtjMHLOI/xPnFWAVxXMSvR+50FSg80c5KvPtrU",
-	"6bzKiAs++8caNguicWRUhYVjTW+0adFy+SMgtVhoQJLRKLGQZ7/VDJSiw5U+lowQ5VtaPmOk9TwYobWx",
-	"IgU2icGBcFD15sVbBRsElhdxAqOPRDneXsu/ahZiPqsxq0BwGUmrnVXLhYQFItGcH1OqJIkZzcQAWMRT",
-	"l9eAsjXVEpRwoTwixYj1RDjrcJOTla/FjJRkcd8J/4jgBlyXXIRMGlMpzzeqxIpJMVyN5nE7M62riuKd",
-	"rdTTBbzRqO+4cPQvRsAeZMpBTKW61sz2mqquiV9l1/TqdW0l8Zhm2Tt2sWHCcySIvozrAeMG5qocGNpU",
-	"2Fq/tnXthPB/Pcj+4PukaUAP9UzAxsHEq0jwBjkEUa7nCVI0K8jKcDQSRqGAt0eDG00D+jWgvkWC57er",
-	"5c0D/Y8iHo0mI+gHUAT9T+eJOJFlxMndlDdUCjhsBBbYUnf4pGz0ks4kkaIcwXL3yt9b/0QVmApgwKG/",
-	"xjlp1YzldKRF7ZqK8ys2gzzRCB8uMpYwmV0nE77gfFuV24ZUUPRjqR2d4cG2ZWdQ7m77ViRiemCVRBKl",
-	"ynKD2FdTC8qaVkBL4WQ3G3oH75kh91XOd4XWk4iprK2oMOBCs/AVm+WVhqbvA2HafxZVhsIGw2iW7We1",
-	"nPiA8KQBzS/q3B7C1EqwThHz2Sb4OYmA30njVUKdLUqI5ijJustzIaYly7NwRWCo1SvyOpIL1uMVjJmz",
-	"KZOZz6VAzka1LuXTWbhrjBD3K822KAWWTNirjekg4invXfTqt9mdxYWCieTeVb1qSzQNLxU5mgGnzu4l",
-	"9vMKCrUEHQGraEoNtZQNW++rubnIU7fq/na91b5qNvdbu/ubWw1/p7W6llJpulreMx1GcQa9j9pEzmLd",
-	"NyZswvpa9hrjRknSRW8NQFkb77LX4VYoglfAjcM0CKp2Bv5jLnxjnQ3GIMbaM2tImfcTJcRqvG6RiZxb",
-	"eXPjMiN2Pd2wLxIWDfi1oaf5xcc55tcecZfcPHRNFZHhJ9bzgk75NHyCYqODl6eRZHqZrSJCEjaOaQCO",
-	"ldWWbZDQgF0zHi5ZuXHCbiMxydJGlBhLcH9A7khOgbAORM6yJAFZrou376U5eLWohMDPAHTRKN0HADJ/",
-	"u2MaG21tt55qzZpEoVZjEqXVOqt93af9TjrMyQTQo+ZG6OqzK/ACgCQ3x804Cpo+QViAdHnxqGndrQp1",
-	"u+nvb66/mnk9u1xiYJrZd9LmdKD0oDBo0PH7NNH/08Ubr81tXU+L3SlNwsOJGhKTeNbhNj/J8J8bzqaQ",
-	"upoRkgkgzrubTNH5zlfhUFpVMKznPBknrB/dlW8Emh7BkCY0UCxJ2xThwfS0iqqNogGPJMMK5QNMhbKi",
-	"LltMenPtX129/nGntV22mKkLZ6njZt6PspL3pGaCnRjkuE4YlcvVhIv0gQu8P4uYlh61t9joCP1uqqx0",
-	"qniSWiB9d+/Dl1bzr1i3Shb/WEXpusR7i7oRsB/jkbFp1YZ+0vE4ByP9ZqYq5NSWFd06F+w2YtMl2jpN",
-	"2Rt6UUWS5epymiRiirW9c/rXSCTs2npmq60x42bICtj1czmPLofcmxs2zhG+MQ3npWH1J5/r16PP12Xb",
-	"EwRBXEl1xiVjYakDdrtdojonYiwkjVd78Vt7d44MV2hutu74EeN66egrnBF2ITkRXC+fxJJlL227QQdl",
-	"Xga/vunP5Wrfw8uQtdIwByPdcq9AdQtoH+rt1vQ8mKaLWKt3QDLAQ1SCMc99Mm+KoIJmEw1L3VexMIB7",
-	"Ig4z/SyKY2IgWKxGsQMrjOJAH884Lg9D7W63tSk374Sid+iE2vbbu8b4xwt+mVfqPi7qT5WrfpmyygIQ",
-	"kLEUon4VFDHmUZXnkHkQzCEmPQsCeRn/63a41tEhyGPvPDy6On1/opXuzJCxyjwXpJuJoq61ZswzNjuN",
-	"B1heysMOzwal+ZRhyCbqw/XC/lbDh2teLUshs6k9H91zkt43J5RMJzvoZLYm1QIbV8Jo1Qfo34qkVdOk",
-	"omnhPeB+/e1h6MMOXxp71m9HKDk9vmwI+uaIW0L59whIW6veEKPMOlYak9NcpKsJwGWBZq2mwz0zZGHJ",
-	"JEZZYm0pQsfjeFZU2ZvfIsT/HSLE32K+nzfme//obYVM/RCp4SUoDK4mf794oPdXgftLRmMWVrrErhyb",
-	"lfEgmY1NtkneNd9NtYjuPkDXJFpNCwkdaFM4ZmmXwK5pSW1822PGu7D0+sZ6PWTwhS78IAtOhbr+z7OT",
-	"F6dn5PDFCTk5O7r45e3VyTF5fvr6BH7s8F8+hPHrD+8nv2z+uBW8vBj3Wu1Jb/NH/nrzl7ujyP/+9Plg",
-	"dnb17u788tn7X0c/+u/581cfePzyw+jil967H2mHw4tOzo6rv4Eq1mvoY1nb323utcpMzAXr2Z/EcZrg",
-	"azTBJyDqEqYmCYdaModX8zB1HT4tOPE0p8JicM1OQ0LdnSisn+NHaJ3tvDg+uvvxXfDqd//Yb7Y221vb",
-	"O7t7h8+Ojk+ev3h5+uOr12/Ozt/+dHF59e596/Dml1gWp+3VxlQpluhZ/a/faP3Pj/q//Pre9ce/fK+5",
-	"9+n6N7++d1j/Vf/017b/6T9K1f4CzX8sT6KDRKgsFABRoCBmNNHEgyTsVJtw8DHKoZhygw+iz5Jm4YdB",
-	"eXz5g/XrhuAPFWgUG3DnrEtdg3RjRm+6+85YTIo2ygs7CNQ4UymPWQAdDmaCLZTN7IAG6YqJklHIuvtl",
-	"aM0egMEVLVqUYeZBVFK7OUHZPXCEle0aYVuoaqqC/qRdbJ57DQount40AyBNbrCV7PBITvFNcxvxNTUL",
-	"J1Oz/p6aV9Nrlt5xbd0fZuSpY+M6ywM1d2YX8J3OBSwjci4oJlX6z5zKnQ5sXuU2JCGSxV0KQQMIlFFX",
-	"UVbYIsbuPqSC6AXGbL0gYFJaDmnzQRrkCjIO9Lew76FeE4L/SDffVkplIZ9iHl/q9/abi/zezsl8Ygf6",
-	"X3gcn9N6/+Nfu5+e1N1/tz89/WvzU+5Ss/Xp6fyR9Wp3dfP2+nwrOJX20M/Oj/1+uuDYy7lCjcuEU66x",
-	"u2mEmqTZzqDl2cybJ24nSS2NJkncReNBv2EoMBMFGMJTL4WCjBI4g0DZbIqNb2WDdCGNxbGfoj5gnycM",
-	"jp49nwi9qzV40S2EVPAGLqYHpCc0TSQsfRe32Lei3+ECuovfskRGgqf1cqYW1GTNpOM6tAwnz+EapGuD",
-	"UTDooZgis0lDVFlCCcJFGeN7SOXQmrEPCKzCnlonOu6t3mqbx7+ivxjecsXuVPYGx5pa+uTzmA6cJ9Nm",
-	"7ksfxM7tzqM502r5iKMRyx6eC9Ot+bzdsXssVooJuNJuTUY9ljgPr2i+wcPWhsseX8WSKxnyWlGaCipb",
-	"KfgBz4IZkz24ehwEnk7NCucN64ZESpYgHxFZk1pWszPgQbQxskcnSXyP0drmujmuveZbSq2c9CCWZYOY",
-	"jhOZTEkVFMA7N4My/ScRNo6qXCIjII0LAMcioj/P7YKVZ2LUx09ejVqtYZVnUPg5oOAlgVsaxwDuefrW",
-	"xm6NoMq0A4R4cKFcJpIlqUXQt8CbRuB6HQ7uDOuFKw/VWk9Es0xBWhgUNxtj8xMfN9gdZErC0hW2CkVF",
-	"xsFcisGBAck3ghiy+AaggmJb8ope1M0HZRrcsNl1FFbmec3pNrlmLTSOyZ8sEdiPMq+xf5a8iLWcc2sF",
-	"zd2qs6qD8J0kblFWJYXnpr6wgm1ugrdRSc5dd6jUuOuhkWdsOv1PRGMpYrHoXyxWgNUASSFjwmpBmq4y",
-	"ZFwz/O+0fSVGI8rDfdIFYdi16WbYIxmSCNBPDP4S/LGbhmfj6IYhuofgZfnnhbOup7c09gYEAY5owxhT",
-	"2s0i1yaQbQ+pZYe4rB8XsvjF6ZKojt07YTJVrTFlEhshrZw0mYmh5QmTnN2VZTFQKbF1LOmifdDFTA+q",
-	"KWA+AUsbBlxgQNworY/Pe8qyNBfvkdUUStfYmkzKBhrAraDfJosd/fPbZrOWFu2BqbXFUdQA3HvNRyoV",
-	"DMdEWGleWJFbNYn888+w6VUmFee32jEdV8n4w3kXdCFAs1n0kbz1uUIsqXK1Clr+SivmZK+sv/NuaGj5",
-	"pmd3V86gYCysNAMnzWD9GbiJZMtnkN1dPQPXTFtt/PDEZyfaZlnawXxmwWPTcGuVz1aupmsArrSYaFve",
-	"hxLSbLvlZGBurRx10fBcaeQ5HMv1h5/L/Fs+Bef2ymnkDNCV5pCm/qw//ixxb/ngF0bfCsbrSuNWWjH4",
-	"3AewFkT1cTRmccRLrafHPnnu9+qtVeI4dvUyj8Vqq1dWSProq/fgQoJHX9+S7Is10+fm1h/gN46ZolFc",
-	"Ee+KpOm+DH4GRGRjcTi//nB1kbt+5pE/JiyZkTFN6IgpdM4gwEZuno57tTSNxAQUVhhulE+SthEIk6+B",
-	"AAlLdWE7X/vhj1XruNBiSWaE6Zs8SLxiFg4WM3gb5BSGPo5pxMmPl+dnNpQG/oj21o5exF7MRiQUwWTE",
-	"OLYL7HA5pGMgGowSQJ6sGlKFsThqYA3JiIURBf3blDTKcRxhtBBGlarmHW4qbFlo6gRkmfMfAWgW7oBn",
-	"eg2OEzFI6KhBDNKYhackT9q+//SAzCN4eR3uXDx88+z0xbvzd5cemYcty10zWXX5x211EynBqfPIHNi8",
-	"HlXz6QEpaanndfh8PzGPpG1OPZIHRfaIiwatX7z59KDDc91dPFIAEPfIHKiPR45PXp++P7nIPedixnrk",
-	"7eHVy+xX/a22/tabk6uX58fuJPRPW08PSNa2ySO5VkYecdqNmH9gyw6PFBpYeh0+h/iYjd8usv7i3tMD",
-	"km8ZTp60m5v2qmlpr69t6WEvWkdnuBbnlDxpt/QXbCd58mQLKMtpguwVOxXrezafNjrcuYmMGOUmN6y0",
-	"HTI2Qi6+CVHwppjInmuAbL2epf2OG+SMTUkAlf4mSZKGYZoymjKtwrEpY4khMPCKUlnGlea5LDGM0bKz",
-	"ldwdrnzI+TtaJe6OFTmzZkxDTKHuR3ckUimnYIkslHBlooCsyLwXOw9P/pjQGOPnrvOwTAqt5yqUFSnN",
-	"zgdfXl29JVnFhv1QeX52icWSy323r7Fr7iFLzs2+TFC9pHJ4qTeXlSegd4dUDrsZ5eYqkr6TTrGSk94h",
-	"h7S1tV3z9B9bTT384YgGdXM5l2eR3jq3gm5t+n0gtES/WGFpYiMsgotdnEMXMzNwmpoUu0DrrPtFU57n",
-	"E/U/b7rnZ0TF+owwWOtlJt8fu0oTw6Ksxu8wDwISyobszkubvyTmr0kSG2ITSZqoPtYkzAcNcq4ps8Nf",
-	"vjk88lL/P0tM5iiU5LKxZtBPuvU6hvfreKXej2LWfapZ5S1Lov7MOYwFMbHX390O/d3m7m472Am3t/Zo",
-	"q88o9YOtLRr6zS262eu3+81eq+f3dlutIGxuhdtBc6vn932f+rv5zL1maxdKQuy/25t/R0L3/VCqVs9T",
-	"vlelo/O0TBnpoicdlnv/xN/FyaI258fiCfVNkpDpsq+JV5/ZYvFcLWYDGsyu4+iWXbf7e0GL7oRNtt3b",
-	"9Te38gSx1WzlCKK5nU/t/P/V//8fv183E6y5rSl7q9kih5dHp6duJaw9RHJMg3vDVrl4HstASGgpAskK",
-	"Vq3RY3Lraoa3Uq17lmkehV7OD4BguI8ft12sp+F0UCcbM6E/nUsQttDC/Vy7UYg8psDTev7Fvq5mOnOj",
-	"ERMViDJ1pGuinN39bEnS3DRsm2fqNg5Il91FUkm81c25tdlSHW674HcDwftxFChzs9OCNNecVs8BE0ZM",
-	"Z9J8U9KDDu8a1GLzokRMSS9hFBoua5kF+ZwIB6CmIg3aGtOiJEEWK5j1RBA5CYZZy8C+c5pU9si8BlxG",
-	"7wYr6DvwMgSgR0O8uOuheuK723wPlRSPj93N0uPIVSLkmAVY8Q0crsRFxsk5AAy0Gj5R4oZxErkPpp3N",
-	"IFdjZ3u79XTePZEDLihfixz4Qdp7BxQ58MhpYy1NLaUS/i3pFOyVoqinRFPZQYdDk4l+QkcMA+4JUclE",
-	"83HNLu5m2HsPjL8PKXSNh4cH83jyJUGezUCd8g7HxIAosWfOM5FhBWnHt6wiZ2cnz8id+l7XVWl6P1eK",
-	"FlgXtF+h+Yy2hvmMpGz+MSsIyod3rS9fD6OyBLDTARdJAQAAc6yvcWrLfHx41wpEWwlItJxq8dFFZIv7",
-	"uFgpN++2DeAhfzgycIOQgg7pDLaGFTmvFVW1Mk3cnJVlouk+kmge0ehuvCBXDKdmZDoo26ZWmkCpN2nu",
-	"7eSYVHN3b9vfa7aKBvR2uzTSGK2D5LTK53e2/J3t9lZza6XPg+K3aI1RM/SIZGOa2C6wRv9xF1+r0pIp",
-	"uZ8wWsr+5aS36Ds2P8cRJROpxIgl9Xar7H0TyRKrt1e9NFXIVgo+FfECke7Ljt9rRm8u2D3gAQ/nOFcf",
-	"gNmLZ84AZy5nfPD4l+N684h7S9anmjddDSkHI15lPcQQ4TBjK47KNBBifpkqdcbDeEpnMu3NnFsU+LBe",
-	"PEBEBa3KYInmyg1AwkbKgagEr0Nj6aIsisi8cYzTcrL5K2ffOPlbrmPVneovWriLKQBzU0J7Iqu32k+L",
-	"qFo+eFwjfZKxEa/ok6bWqtt+iYHT4QEC0ju/eaaaA1bHvHbL9w0IW9bvLQN2K/iM/6oFQqrrgHFoPVXT",
-	"KsA4pnoO40QY75C7FI43N1vBs8ojz+kcHrlHJjz6Y8IIHQk+yDKrrWmQ9trFmhVsWw64Cdr6pQlwO4XA",
-	"jvqPBq5Za2vLWZgDTSJl68WFNngV63Dgl3rVjNeP8dCDb3YbWEPaaHTxQsQBVwya9uIVC+BW9MDnWZlD",
-	"NK2trbxRnC+q+s/93/5Xo9ORnc6d79c7nbvm807nbue5/nPv+Uf4veK3f+lfqh58+p//1ek0lr3+vypf",
-	"/v3Cl69XzwVApoIrGvGSncHWDVQSvXbGOALSMn7KMjXq9O0teNZO395uWwer3qyj0+ML/TnwAB5A/bDR",
-	"4GkseGod4v2ir83NBjnkHa5fWB/R8ZiFhZdK/Rb8HjeAhd39/Q2/a9Un+M18pkGeaarusZngIaEdbl7z",
-	"nSQx7D95kqrcG632U6D28vNZdPU6JNXey1FUK+9lSSvvGvsfv3+yof/98fun/7mu3wVmna1VkhUT2P1y",
-	"B+iRzBW9sdnS92e2RbaZsgzGTxnYGltNZ5cK2AEAuA6pXNUNvtFs7eZc4fejnVKXSM5bvgAI1zSYXqpf",
-	"pSYjOkH2sewkAR8PJYrREf4vp1yhnyD1clPgrx0OTu6sqjdlVkC3aCbOcaqcIveNUz2cU8FuvyoFX07h",
-	"xo2Ac1xJnoEajxIT8NuH6oxyIZgwB38IYEUxiGwRjspqLysMxVc5UZvCCKUEsrlSSqbTJm/R6zMQo8wk",
-	"Wun9TlO0Re9PcxCy1RGcSRLxIJ6EeWu/tdKHszaGSz7tYEqpIRtJFt/qs5nkqoKLZlRzfZ+Z2cdsybPF",
-	"cUdbpt8CYS6uk4BbUjBshMI2aluUoHK6RtkEzPe+ZRMwlDWgpjm7U9fBJJFlVfduAQXes3oBBc4ixzR/",
-	"2Xz/Z/hiT/3686k6O/7x5KRV//1974xHg/uXSeTnWyaqTHVin5imy4+EWr1SYDenmWM/XDfAq1kVksnI",
-	"VWLWgalfSgvAUlfD1tXKXVm0IYe16+46wBVPqXzcYkO3eHo1QZCi/2d831gllvdzkWStQguYLRgk/k6S",
-	"kPXpJFYQ9I5YAfCmtVqW/X1CtZ8r/JrefS3Vgp6M+ZCtMt0Y7wVNWzi1KedOQVOdopTK1gYw038X5L3c",
-	"QSnmo3ioeecx8jq8EHtYHajvvI/NtcWU51VgNWSzDgfty2pebi/xf2NYPjPBewHzfWZGAq112C1LOhx9",
-	"2fCm0YGLXJYloWT8JQUWsS7CXqTt3HAU8VV4Tgoo2vTtf/Ktbio24IFM6vFx6uCNYIeBxl44S0oMQI6W",
-	"YcH9zXB1WUHPZxp9WQHB21xPkDnprbUvbDMaGeBEk/k5YMqgw5XU7gaTJGFcXY9LPc4+KCtW8QOPdXSb",
-	"x9FfzQ4BhnI9ZknFh65MP3oDQ8cJtf1V1hW/66qzjsNE0hGg46Gj01k5/U4Y2ZzC2+Go8fJiSPjwVzaU",
-	"o93D/nGLXTXHSf+0xY79n65622fvZYu9Ko+9KhrDAsmKrbCp0iOqgiHDls6lO+QhWDS8KzWDATI6r1xu",
-	"rm9IuaP08vQzt89lwv2nlI2sBwMN3HoCsGoBjWOUtRMJ2RUgZMcsiYRW7uB3EgipILGHTHjMcN+hH5c2",
-	"TubOQcon5ukSv4kAVws+nC/IRKY8F6ssYd1z3Hueps0HVtHe3uKtmCadKHktKpINQoDzNYKImjlgt1W5",
-	"b42AKWM3JmelSZ68ETykM0iR3PEMVpqCg8vV0Otwc58SZLPpGdh3SuRQJEpLVn0XYpfr9QRzIqSzA9IE",
-	"vhjSWUH2NReJvs3m4kUrEG1afGm3KludShp9m676HAQOjRkPaWJWzYpzfCfEkaKQR4OhIu+ujpzUo5DO",
-	"al5NLyrgpnM1zOcZ4aUSzpCTpesdnXviwUIY0TA7B/zSs5WBHW7hu5UBCTFofPZDDZJCBd0wNpamyZvB",
-	"SkR9tCgEvx3Jr+5INkgzyzb/Yuez8kxeWjO2vOoF+wH0Ca0oFk/YiEbcHKIqsoKXgCMvkiWEtLe3t7Na",
-	"GkrCJFNLOkSBapHb6dLWKn7zMdo4ZNN3B1e22JlFf09BjcfSZNJrZdT0M6rTiRoaCPknL44uDp/uky7s",
-	"flczTsED5mGfTYBIpYBRPI14KKa2nUOXbNhHyuolF7ANHJSxvbPPQfkmdBmw7AM/WGAfK1hiy7hGfiLl",
-	"gzRhO4RumRvH9sJhmBYU9zh4hZEtpImHCqL1Yb6rpBFGbyyGZrk0gg89UN58I5wHEY7b0aQku3/Si6Mg",
-	"Tf6lA1a/YbOBNl+SiCtQ3J/oqwbvPBK8IZLBxm3zqam/EFjjDaiCxnkDXl3Ecr7Kp2p2cwjrXRJxqSCc",
-	"0Xfq1qQgXECnmYiTHlNTxjgJKMfIRzSXt0IHrDkYzP7Ybv0hb3fbv4e7O4Nw8257MvpztPv7aHcazNrt",
-	"1nDiz7bGN/6Wf7v3++8D9ucfw9+n00EBwby5t7WXixnrl//mt+p7NKgPf6/zcf3P9QtAVG6ljXuruNQe",
-	"0UpMzBSDdpY9Noi4SZfWg8DNzJfLzG0pXgfzOaEcmsgYusGm1px08ZYuxNttXjcAr8l9qMLf3mnv4WlD",
-	"h5rX4T1o4uD1uoQzmkAXEkiGM3XEU2FyOm37TJif3m4MNuOvRhONTE9AxOg2nZ0w+gL5+uGctxRYkckB",
-	"zeeEus7S9HjBK+s2HXpBrVcBtL3TuWs19X9t1vV/P9P/daz/3NJ/bsGfOyfr7z1srmZ8pvgnX/HjmbX3",
-	"QGnSS8FD6LctYyqHWBG1oGmVV8N0NPO75qxAJrnuWhW5bVkzM6CNtL2T6BPEVMR2CfmIk6kWt41E0rcA",
-	"Nrzo8DhSKoYkpQxf84F+/mLLNM969BV0aU19xVZCKIGmXpXD3aWaJQkycw3CljcpQ7xKUPXlje0gF/UB",
-	"F91c5yHmq4P7OT/QavpeMNL5VmafSgVBvpdbiWltM4lyVb65tZ9X+NK45iLD6sm7q6On1jwCSwdBKMBX",
-	"BGYSOPTKA5m7RX27FKNzWaadkzFnZHWrjWVPPJ9Gld3Q3l2UzLZY27fj8fIr9HHBxlyWJ84fGvaZ635X",
-	"sglAbpW7YM1LuxWZpevsREqxhb6mEGgOo7B8f/ZW2Z8FVQH40xqZ/0WMAHi+YmXzfTdLTMGZ0/LRRJn2",
-	"Qf291tI4EaNIMtSP0zZIMaM30iPdCZdjFkT9CMDm+1ZpkTTSQuwwVYsjlXZQy9q85RtHOK8yEKPZ1yFF",
-	"ZswSyTAZiItrTB+/NtkKEPq41pazpgwRR8GsAEbgPj63NZcB5c8ZC7XUqbbugZ1bIgTpOtd+HtB9YkYh",
-	"hwiy+VL+DJnU+bpDA16A2gX41AkXWMKr7DfZWHlQu4pQ1hnmAOqKEnmHQR2RWhGlcdoexsRdVwqn6jV4",
-	"z5IwCgp4p62tkqwdffdr2mNxRdfs67GQkYpuGVRMZnMlkZQTA2cLS+iltQlgf4Gsy9ogsrBhklXcF0bK",
-	"9kTIk1Duw/pI5h7ME0Tx3lKasOtR1SgVy5gw/6TIj8zaLFtyXMS08q0an8ACETjk950kly8P662t7QO3",
-	"YCxtDo9dIRCGplAyl7zaeH+qXrTfn757c7G39+zw559+Dm6Sm70/3l2dvvO/f568OHq/88ePu78Mflhc",
-	"p1fRKkX/1M2NtoD2An9d03F0jfx8hao9XJ3cxz2z0mW8Ty8vZ+FlWk1f7i1AW3weTacfcawNQ7jn7wBs",
-	"e0TVgUVOd5uTaO0rSksTCy21xCQpa6p6yk1+CGp3UHWU5WV3A8EV4yoP6G0u1tar7FTszpQ3YeQOz59V",
-	"/T93SWclkbjFJWYwxgRPGAvR7sPFX4920oYGZUFqd7UPLDOFRJc5bGy5v7ExiNRw0msEYrQhAqVl6cZL",
-	"Fsei/kEkcbjRi0VvA5fG93t7QY9t7tJWc6+/uUf39trNYG+zudfb9v3A91sbfSE2ejRpqDu1Yp2quWsp",
-	"ecsKHmWgym1B3MqSIDs3q8iCcpPgQxEpJxRZ8dR22yh1KEixVlYb3p6WbFBHu9nYfNowfjitBnW9Dsd/",
-	"TZNIsa5BQd9HL6+B+HFbhkJaPbZeyiSQcZvxGVog9pX/93//n65TZoUY+8ZG6TFs1iswp+nw7ek9LfT7",
-	"muKf2f5+RLv7cjIa0WRWnQ87l/iEWbtZxgj8yBn4OTWrwzKOx0mKb66YxHH/tPid1d8f8cG1FGUquek8",
-	"nFXT4Xis0W96bruf3fq7svE3V6wDAIW0LO7lznUK2vI4YbeRmMiSpthfpg5AJGYktizjAPKa0BckQS9A",
-	"X5H+PktIb0a6JqfwB8wg7NwjRWnCwZZZuEBpDjRmuAME6F7Wgf3A2BdpwxBUAOEBSL5BawH9jjaIURjr",
-	"5yttcKigeALS2ZfJuXeamx3p4Vd4V1gQQb80EmHUTo8zuaVxKZSpXFQlXMGqsi8MaYjCxEDwrRCFXTRg",
-	"TTn6TYD+kVqKBqy44A36K20lrknfxckECgMfRm2/3Zov+XXceE52osn0L6nytnJvQaJWFfCBokkVbpX+",
-	"ySp7doc8QvVRixkZRXyimIe9KDH2D2W7mL/yeKn9iK4zN8LjdEvw5OOuwBnChXVRHFsrrMU8iGOiVT78",
-	"fLb6nqHJSro/tbS8JOTmrqo8MBwBWAQwsn4hEwiXu+bV9HqDyuJiDmTLBWOoFubZsmGJvGZSUBDnbDAP",
-	"0yx4mx6hcrm3REZ8EJe79cprlPJYp9m3RBymXWIOsi7yEGxBgB3koKaGmAtFhGaQM6ZW1Y0dZpRTj9pl",
-	"pU12ZNVxU81iQLeE6K29H2KBeupdyKXd9j2yue37+lxAoHRpXHX+ZK4BmWfrLwAKpSS+BggpU5NAYmqu",
-	"jHQRfTRfU0rcxxvhZ2ySOaA8a3wE+9XhrrOrQU5oEkfOviIh+6kTzEZgCh65UTEm6vAKf+/BuSu4GiV7",
-	"6lWXhr0Hw+SoFEA7Q3C2naLgu3pWIxqDZhFalxglJs01a70dozfQtIQS/VRp6/AMjTmv02Qt8CL51LPK",
-	"q1eGf02edPO4Wm77U5FkTYYLhSSOhz73xaceKcPTzoM/A6vI4Wijcoa1UDjnDgd2nPP6WQadrmjNq5nV",
-	"qHk1uxo1r5ap6yVTrnm1+SHWvFp+jLWC5M25FO1A5rgo0oEDg3YvcBsLDPrfGQKtZOMegIUWCKkWuC2c",
-	"NO6Im+S8XLtFYKoHboZizkDZWi/xxi/j2ytjFv0dYG33BDhdEe/Inpoq5cOWuVosF7f4DfUOvWE3bHYA",
-	"XqF8B2er4UWSuHyjvPXBotk5PD7broVt5cCMdAuk7yGbE6aS2TWA1FcrF28TBrOFs5ZjrHpx8owtLVuY",
-	"amN7TKU0EPhg7YAVZL6TP2+rwQxUaN12B7O9KLBQty+ZSzJWjYYNKqMd0wTuCJvRr8txOZtmHf4/QPYR",
-	"J11sr0kiRQYMKjviWbHBIIpXh/QA2WpcbWOu1Mru2Hli5W7Wc53z1qvxXaEjsPnCuySe2x/99IJtOWZx",
-	"dMuS2XKkXtMdnQgsXp1ScOdW9xSkSrHRWC0y5u0tmIlS7FRbRs+LOTQ0VSkPq6cGh/km6dMo1ix6akWM",
-	"4dqJSRBkobVL5vCbubBJhMYL2PRLeTKsVyXEI52EkcI1/U6SbhR2bfFIhC6t0GyN/tUscj0KK5rK7mw+",
-	"CJy4H/FIDhfhAZhYjRkUKsRQX0Ym4zQ7A3BU8NZILUMCaK7nLoBqPrN7KyTS232OJAknZQ2oNHPtMVuE",
-	"+Yh+jQpjLR1eSvVggR2QnRa4WqRpfYyVHdhuWA/etKl95DGuggFQYBGZNVrRdeMq324jl2GFB6aqD1h+",
-	"C7b81USZjWauynuv9P1F/pgeUvM+uzZexsDslq7ARhdDw5i7EKUQ2+giT123mW6YvuieyDBF7v93dNXN",
-	"JvEZWNqqkDGlND6fR6P5WcQHXZOOJq2xn+SYzQHppvyxu08oad3dWVERADh7F8VOd7/DLfPMUor0e5Ee",
-	"MP1rJG5NoiPyDRAYschjmJuR1bTqZD4N6Tb6M3mbOLtzjh2UaDfVtpjDnPqFRt9XLDZtd+RQjEvA0Kq+",
-	"nJ3P8u8O6XjMOKQgmVSDhjGjr0UPMBVwwedSRK1/RC9uh3fNzcbKdd4WM3oD74A88AyW1abZYd8o7NdW",
-	"0jfKbIZ9W4YSb69gDrN7BSIwuStufCa9i8nJqHDFxnPyY3cuFJfGZuU5o7A6dTZSe2X+nmyk9krIYpa/",
-	"ophUeXKbH+/CzS9NWtDakNHracYxbEpAHhulQc6x70aqyBk8BvOCgEKW0C0jvRkUC0UJkdoe5gEz3XnT",
-	"LmTolB5FUkZ8MJdgULnudqof1+PCjnBy2fBcfkd5mN+8ZLHkOdTmpGmIn3fOryF17AvWFDIrA5CtybMX",
-	"zLbSKDHkvlh/tAzOASZ/XO3rwXanVQpL5+FEBfB42Lvn1XR9dvgC9XL7vhO040sWZDrnB7cPEVhkPmbS",
-	"XVc0ZmZZu+mDE93+RlNLqcNR7oGUtmr1olnnmLfpcFHzagNUSPXL9IRybM1eLLP3lqHAlbGyldp23c/N",
-	"YIZ6vcggobxgERvNBsH3NSOUkyBgLJzDSsvid+kdj3tKygznd+9Oj293MENtbwu7OZSpjq0HWcMitjWB",
-	"1xCwLBmHvoxnzNHFIXklGnCbMGkCa1nYQBTWcGYBWcpXrn3PlfuS/iVYQf2KPFtLidYFfHO47yK+LtT6",
-	"nsKXCHCEqsoc2x8kNGArhH7X2ksvTaDcmUsCM0W01TGHbb+9uyzkUFjp/CQWLODfAJf3cE/qQ3lnJfDb",
-	"PZnn+qeicjuqE6CdSY0FROuUaJAuJDx3PYtWBKQ3ZglVIrG1sNizGrwt4IXN6sWsbiumvEEuWBglLFAZ",
-	"8lNflINY2yRr0PAa5jrkWtNxdMNmYcGa89tzSbNV+v2HSA0xg9lV2VZDYZvXIf8qpvRXdOgDgl5woJ9A",
-	"1CBhapJwSKt0Gl3yMK3byUuY6VCy4PpN/9VPe8nui1e//JFcTX9/9/Z49/T1219PRes1fU0vp4VKX33O",
-	"nYRifMdvh/Vfaf1Pv773/cbH73/4y/dan/5jeeoDTnb+8H/0qnRg25NdphkLqZcZcxLlUEw5ghfA9yQL",
-	"JkmkZtg9EdYYA2WHEzUsU7bd9hiQlqHJybb2xRY2tbs6HUf1XIkAhZdqOnlGZRSUv/3KgrHZwZva4DGV",
-	"ciqSEKttAOQdShgi6dR+2E6RtZ7+QPZlTevwXUYTlqz+YUp68ERaRJN9AK4Xv/AJEo/6AgOYXFGsXzJL",
-	"cuUea+vGC9k4FrMRw6Sm/JAwhOZBBqxnGLVnRJ5nKvmAdg3WimkSIhsd3uH/+peeJ+MqwhrExr/+RS4Z",
-	"DzGP/oZBp71uuk375PLk6OLkqktE0uFd/axIoj/h0X2CC2dvQVwFU3Hs1giQBSUCHT5XIxCyIAoZSh7q",
-	"VCoQzSsPMC8LF0wfUmzzouyXSaQ6HOFCIq4nYo9NHX7ukifgJdiHmDx28bphs6cNcsidl6L9D2/hQt/Q",
-	"4QAUNx3OzGsROKFr1hQ6dUu9lifaADFt/SNJupArg0u98bsUvGvyLNA3rlfDFAfoPzHoCo1Zulkr6S6G",
-	"zrkAJIS99tYOGSeiF7MRCUUw0UTSyF5DzEDzYjyN53a4xLoD/coRo1xhr8lEDBI6sjTynEbxJGE2YTER",
-	"SsUs1PN7VyKLjO2GbhNP60Qu4g9iRZAeDXEh0R3H04J6wFRst/bMwuBA59vMA5lcMJXM6od9BWHfFKaj",
-	"w9t+s0EOsw21YBCaPzA7q3emSCzi40mugQ/MK2RBTE1EK5zgrjGnoEzLYeeeDrdVfOSPid7zMU3oiCFS",
-	"pB7shLO7MQuglZgIteiBifq+Gc0bpoYiBKI5JCP4h0mvImOqhiSmwY30yMuTw+M0z9/DQHfb3yJvTq5e",
-	"nh/nUsT0AupDqiV7t0HO316dnp9d4iMtv20WGH/2nNwhzDBCEjs6v7g0Ddllgzx3IJo6XNEbBq7pZGYG",
-	"bKZyFY2Y/Ne/sFTh+RHZ3Nzc0ydKW+qmEA8Sh3EEoyiOI6O/YqdTI1g7vFvSSRpsHoPrFEcBM3qD4Z6H",
-	"YxoMWb3V8I39kakw0+m0QeFnAIcxz8qN16dHJ2eXJ/CM1tcihficb08JVBO8oZwOmD5WmnXWvNotSySy",
-	"3mbDPCTGjNNxVNuvbTb8xmYNJPsQhOTGbXPDcE80Osq0kgvQNwwwrOibRUWmkAaFwATPNsqUF1s8Eygl",
-	"whJlGscdbmBKG+QXMSGSMZsVBe8vg4g+MATh8t40ORleKUwPgwxFDs4tHbEQ2CDmXwARXJloj80eR+EE",
-	"WSvAsNFt850kXQeOtbsAdjWdkIfQLOCicNsrctYw3DYtsDAgqCYNE57O4iawmvrUYgNTqEEz3gtgBUYB",
-	"ZHc0UPHM4DlpPgraETJSRJcBD1KDvKWD1GPc4aEAvXowoQnlimHhwL428DEXDKRyuiVpkhjA87oi4Qes",
-	"LsHUOz1cvcvilpHJGM4opAHeRGPA7tC0MNbDGEOf2yEjWpSnrnA4M6lUOw1r+zWnbAaI1vKsSg08uwVd",
-	"Bed91NbmM8DjmTM3A7oUSRsF5gA+BUoh8MtMJzRxZKNG0dWytS7xoU/zA/lgS20kUynetiYRrMK21evd",
-	"fcwXyiqqEM4XUcXNj0DyUHlhykE6HBKq0yIsbMth2XPeljKmaNmUM19INuf5BKslSwzZMhaDHCcKhAyu",
-	"VtdamUNuKBtSksJSXKevWG1D5gAtFg4dqzlASTew9KZttWJ36oAEVLK6ZDxFAXA7wVUMXf/PtX1ZbtiL",
-	"mzDN2VjLRt3VX8JOdib1bH4KHhoeER/AXJzate44Yf3orguZtN0o7Kb8KlINckSla7aQmGlLkfRm5i+o",
-	"e0cxQePxkPa0MSIF6f6//08XYOM7XPMfFAjdy8su8Ab4on5tfl33IWcHrUFFE+Vp7qIEoQCVYViJYZhp",
-	"m6Y0/dBwze51lzzp0pvrVvepKSBIGNN/YLMXlBgMUG+dXk/wFoTpc17Tin/vohYehem6YAd9aYVKg1yl",
-	"VfPpwtOsIaPmlqUd3/QY499b582jZ1U8iNEkGH5W2sna5UNepcEHQbqJRswzXEQTjqnagxrPokt4p6Ae",
-	"/VoxI/s5/E5uZqvVWqzCfbLqx+J0cqhrpYWPxhJwCx9L60X83VWmmwEaPdqEc5JgraLYg4KMAUmOciQ/",
-	"Q4z0lLLjrDBzHRGRG7PT+zM9JKYjv20vgi2qLRIMTkHrts4UOrwgCledgt6GaMDXnAFAleR0RJN1amqQ",
-	"UAcEMH7NAyI+YYYxpYDFN2wGWNPwPBJeh5vzgNVvgOOGhimfkW4eo76Lbf9g1qlKatVJ0c96tqCOa6Bs",
-	"TbY2A26v9e+sLa9RE75DLww5VYTdgcIgSRc+2Fi/VUDZgpseBxVMrGniDOswMQDjzNRcizLt+A5pLIVJ",
-	"U4VGJgfO3MwGFgqvy0ZuegWUnNj7waOWzwQnYdt+QaWi/vABafkV9SJ++XALPQ1WHviSQX8EDGZwcIPl",
-	"2PJ96zI0UKlFb5K+ZkYLT9hWGhIxH6x3UVMybCMUd2qyxcLXCcsyPX7LZ0Vo3rtV97ch+tjcb+3ub241",
-	"/J3Wr04kz5z9TLDBY+UGfA0Duas2r893JlsURHb61nzKTkKuabCJgxYadKJulC/DqWUVNHkAkcyBWfuY",
-	"Zb4aJABwu49zvVjyTVSa8+1OoOmz292j+Qn8xOvYQLlcH3h6vijXbrtpdGc8O/r9R+A4OcJmnFUfNPdv",
-	"5G/+5NV+rpsiovppuOzh3L0wzjZSdtlD6QnYeEbDnyYmK7XtN5c/8I5T459mIT60ufyh5yLpRWHIMKEG",
-	"mdjyp8DhmwuTwAlyAyS/fdRcyI0t/PZRE0p2NvX+pd55rZHQARCe9URpUis6sNGcM3T5yauNSwvmjkzv",
-	"KXSfQxzLOJyyAFCDXCpU2WxwYz9tTaWVAUTGRRW8wwECT78ooGBnyKGYQjrOgEbclOR0Ewvr3PXwwazA",
-	"NUVKzj4Hfb87WjxDZzJwI9mqxC4ew27aXQImAp5MJ7Lg4AvZ4AKVpE8TEx7qcAf424KBj9BDpgdk4IjB",
-	"DeAApRYQw/WDBxaUyPjJsqehDgsiD+BBBUhBo1Zl/rE5NwyyWiSXmmdzjp6JcLYmx5cjrXQgDWSUdYbD",
-	"CNGSmLncfhm3/rVWykU1qUPIJmKhtgTy30NdX2tBqaPx8O2p8ehxQRJtBEpi4FTTsRRQd5f1oFtl6G4b",
-	"s3zXfTOpkehFMavT8bhSMqTVfwb/3TYKsR0+TFeWuYZi2e3z8Ozb/idXthQAqdZm/aaM7lM+MGxSQQtK",
-	"RHNNkrK5jnN6hDmGqPIqq1hIMPCNXpxGf9M9/oqUir9FVTBpCY9Q7DundaxLNCUJGCVagxFINuUV0/qk",
-	"7E/iePaYGsRr4zRc9mB638O0Dq8WR/zGRmReVVcFw20bL/CeT565+500qvWyR/DGFNpr6Ycu0tssKNcK",
-	"z6S3ffJqmCu79Jl36W2Wk8+WPvM+vW0trc3CKnw5va3t7y1/4kyoI8Pavriqhx+GBK2pVfnW1PiQpehx",
-	"uBHGjb9u2Oxa87JPqAbGrKxyCalMprGQMUtGVM80hoKJwHjuoN7cqIpeFjhJI+VpITWHCF0kST9hDJXA",
-	"A/ghEVNMEmwQ+KbWoWgapQC+YiJpBjQGtEDIgLMBLyoF93JKa+pI6YlwlntxLnpD0g6xeFlCKocQjQ6/",
-	"gtA1F/iGnKbpqHVelgUD0VUIYuklMdqhg6XioDzoqZXpePhLquOtF2t7xWZaiYNA20PCcrboOd1H2IiD",
-	"eZzwee9HHqG7PGb00EDRw10eDoJiXlspUC54rriYEhjwY6snzX9rn8d87K+w+WaR3YG1YJV289Ndy3li",
-	"EYHW1mMWaS/QizfjNln2RE47/eYGWSJO2yuJ0+eAYfzFhemFTXF8mCT1ylNzngOYKHpOejMM1AoIxOqD",
-	"1iCHaORnmKO55kKR0kwGwqEWEazDoTogYQHI25wwNM9lDaTyImTA1JeVHw/nxxkQcNE9YDHlDMzi12gh",
-	"/pu5nfMAwu56OzT2ban/2dLum5T7Z0q5F0zdX8Sl4QGqgpKqhiNjg6WRfadvRoq/PUawsgPS/etTt2i2",
-	"5ZooRhLzeTD1EwgSDLp8WDxncIH/vkHeiFttyOmHcwkyEPO3QXsUlRE3KZv9iZoATtQNpE7Z1AwTiTjM",
-	"G5sYregxM/6ww5+0/b2nYAJaiPB9gqkO1ppMxfo+tkgqMY0jN38c07KglXLDfSvkYlijlKo0cZemWYcm",
-	"JxETDsAOhmdtwxic0mNaq7ZaBGoMnHvTG2gYlikibu+9L6qL3Dcuwu4U43NiEaGVlgdFmnORBZS1KHzy",
-	"7+RsChqh+755IVVvIT/Afc+/49IQQ9ZJLRuYFcRAoZ8AlB7CDEWRfyacJrq2YW5GLO473aAFn8Tx2hLJ",
-	"FJauFHzw77VvZfZ81d59s+AfoD7mmjG4VJ1zrD1ouU0a9H9jdf1zqn5pLTaanV+tHnjP8MvXHnZYU4Nc",
-	"KU5xJHg/Nj3/vnCUArSDBztWqkMUG8NIKoEwowOmljSomlJJqHKTP1U0Yvs2bR1KpfAgeij3MLsTwJ5i",
-	"27oj0Hqko/aY1MVcvFrCpyDtw6C6Q3UR1Bnqz0c8iEJE546kLbBk2KvKgPSisgWdBwHB1JY9DoQIMSH1",
-	"VCFU2oSHpDcjEx4Kq/pa3TrNPgGMtw6PxYAkLBCJ5sMAxQIp/5EiCaOQId+jwU0+54Xoh0LBpP0i9oGw",
-	"a0pjwdl+h9sCVLgVVE9JZ2njxwxQG7N3oJwmlQh6ojYFNIdI953scIPdc20KJAy0QSgWurdeGrJ4iGZZ",
-	"0mMvGkHlIbCFSHDPwNlks8uV+kOrS+6YGAcQLyiPjaSyxteyZmFqOlX3Skb/ol47YzNdWoigUt+dpgKg",
-	"Z4WQQSF4PHuM8dTmsj0ZshQfVb5YVjAHgstI4jBRMTOA3UU9A17Q3J5rHLFYrWvt1P2tenNr7jGjZtAm",
-	"29zbqlO2q9WMrc36br/F6r7WPYLNsM22FuSN3F9nmGtHN6ea2cSR6wHj5sRAkyFz1UA5ZeuyW5jg2qqG",
-	"OYGraxzYYvWbi+lvUBDSvQJk0L/bM5Wjh/V9VAuUhQR6kC/QFYwgz/i58WZk3cOl2z6cZ7VrpmGfqxFA",
-	"nciBacdmL6Ut/8GXNGIHae4bymzDGMUkDrHJdNZsBV1rVHmQ9zpLU1KhHTck4r89vDp62SBH2KkHhyv6",
-	"BrYDtwTq46c0CfVOYPaFPjJyzAJ1hc2aoXM/woZ0eNrT2fiVoJmS1k+4CLWaZKGqmj5BoGnwLv04CQfM",
-	"lnCBFwjadEZqfz451ug7WAQOlVxQoWdXGdM5TK2s9SphRmggQkY0VdKEyayyJoWE1vPQX8OFwEYoNNLb",
-	"wxKWbYHZobl+ONg3P9/v5CnmKae4SA1ylcyybaWSFKBgsehxoa6CnfH/fQJySog3E3QCl0r1gHISCqd9",
-	"YaRAKXSluP7x2i5batJnF377y7HF4XCmIn+3lt7o9IKBBF8om0jEWEjsprY4HfjjovxZ5zczFKDIwlj2",
-	"amnP/8Ib9K7M/WLMmY8plrt5k1/f9K98/0HyFqlokbidM4UwjQUKvL6J3X/z/IWITQ3AUSZHwWf76DI0",
-	"RVEsrxS5cFLsOJsWwMEMm1QQB8GQjwN+KJUYyzTdAe/tC20T2wKIHFahqavEQmAArHBDPgeE2vrTOGQJ",
-	"IoraDzTIaeh1uJ6SZ4vaobzhliUz7D0HFr9UdFYdAjIA1gQjQOS8T9RUdHgguDX7LdqbtA0JbYQHHgHj",
-	"20BD29CXli9OETr8mlXjg8x51GxDmIKJJHX4iM7MJYtuUZaHCDf8G8VuQjpXXhJimxmERSsQqyuoCgif",
-	"gL+Jp5XGJU5uZ9OyImfweFggNsT5soREjKM3i6XYiidt7Q1YczCY/bHd+kPe7rZ/D3d3BuHm3fZk9Odo",
-	"9/fR7jSYtdut4cSfbY1v/C3/du/33wfszz+Gv0+nA34PEYJH+5OJwzxISYB1K6kczQ57erzT8qaQfsnc",
-	"EtxZxkNZcPa3/8khhKXVI7/+8vOH9++uLi9+ent+9ub1qx9PX754fnJ89Oxwb3dne6u9eTi9m11+ueoR",
-	"6yRI0SZz5/TfOBJxv4KOz1to8c9wZ5wJdWFaS3x5V0Z0y3K+jDy9Pm7wY2JriErdGc9mFkMhc1O02ghe",
-	"Dx2c9V8uSsxcvGLAFFQfEXxxT2shUwTLmXBlnB1DC3IdOQ1+u1DyCLg0ZZ2hnd6aHrbbgIJg+OoiUxlr",
-	"ob5c6cOSu8G7fd63FVpL7wd09zXut53B00cebrzD7hfk8lSYRmHYqpsltxCxoYr8rtVIAHTKZ9hmCA+2",
-	"3f7KjevTpvSbaS/5RW2cTVtJ/ajzNftC332hX/rCYnzAvtDXiznfvXtz2/edgt2EjWjEIz6o7e/t7e1s",
-	"wfozJfOpnH6zaL0XLXw7N9As1rbw8y3aK4QkMAPngH2z6v8B+ZrK3djSMDpyhpUt+kkYqXoGXV/hBxck",
-	"jMIU8xdNd8jCdIFEAVwN+4rloUNJihx65TRn63AH+EdmLVhsiHmQaMMXm6lgHRwN9xHwU1kIJ4vdZGxl",
-	"Kju8pD2cBfjE1nCRwfaswq7UK3Jie0oUBEsJYJnbDtbRTMG2s802DcSnrWs0oYySfiKLTYmy2C9ufknw",
-	"t6pd3dJJ2J6230kLG+IgJObsjrLxoIWyKiMzvUEqRmWzFnqzyrXFuhmgB4sW3a2KkgdKrD4yIINDeGTF",
-	"RbuJeFj96WiNMkb77WgB1KXt6AC9AZ22zSbcP59H4MikqjwCG1t/FCA/M8AibF/J2FqrjA374zzu2NAP",
-	"CCEJCz08f3Y1qxvRGTrPTCoCNky0y1XWF6i57jleBCq46lHWUh+Cb2Z+Ec944z8IgwyzpMOyeNNAqNR7",
-	"hL5cE021fN/sOSxQqQJrjqpNSK95hm84m+sv3FwTLXRCUU3o8Vrhs9rabUOWCrK6LLX7r1o/EaM5B5AS",
-	"pVnfeYfUYurT5uI6DqzSVPMqV1TWVKC2X2u/+rX1809b73febJ69vdq++LH14Zdnm0fHJ8/10kc07V+x",
-	"FjxNKp/XQSdLm0R9ZQ4iIMeThZ2D0IFz7tz4DeEsj3DmdDjPhbf05UWaMBYuWFW477QiqFSFn4uE8EHE",
-	"70hX33dt6L3rkauEsn50Q7pOPkXXI0c0DGfpxWuKV0/4rZh1eBdajU/U8M9umvYRRzdsn0hbroE5CJgn",
-	"SSy0vKErgLtCFmfV4gx+XnCDkNZ3kiA0E2z5Pgba0lenQAbUoBhk7VkWtWXpaoXfNmqARNAgYGMFDfz4",
-	"DIAwTJ8K7IpR7GLR4dC4AeGoPcLu9NPQDHXMABsNdCsEaus2SLe4SRv/93//n65tYo+I/qk6DzGxQz1X",
-	"26hjSCU2cw0ZV5Ga2UXMYm7UrIgN6NEwtPhyDXIGXWCgqslgskMFG0sCxlWd8UCELCTvrp7Xd/dJyCAV",
-	"RQ3ZCAObejSnuBEDqtiUwoIXcklKevPA+kko8AIYY7tjRsiQiHd49+e66aLBQv1X18tmgjku8LxpjyJx",
-	"wUzDlX3S9jdNdwC39YlpmlPRKgXU7nZrT9NWNyv2YaHpDSNFg5xroTuNjD1nB97h6cilpQskYMQ9hoHk",
-	"sjQQoA/bjCEEuPmHNlA80/Fks8MPj48vTi4v3XYlZRaecziXWXeXBcC+XBjVI5Lpp6H5yozIMQ2Y1OPD",
-	"bttS23s0Bo1Xol08GqsZALOPaKz1J61AYj+hLAiszz6hth8wKKRP2v7mU1wiKYDmCgekwzGMaKey70Ab",
-	"dmEO+g+49NvH7E//I+C34xBMKnkgRiMKGIgd3vZ9q/0WGiCBXmnRBJxuxXM5p+xuHItwIYIzsmNX9KcN",
-	"f+eavGUtfbfb823jpZrFBhN6VJGtbfpEYM0oZNBZoxzce3r3sgo3B3U5PS2GjOHQeDaFz/AfI/bSo6Ef",
-	"NUfd0NDYtLAXnDxBEWIz458W0Jm10K3Aw3EOW27ZbG9ZfLTd2nNat1UbDB9cMEoSCIlGw4RHOY+Gdc0f",
-	"kGZmQjTIqW2LnaP5DgeiB6BM6FtKU5YHvdWLrAxmiFBQw2gw1KILowkH+iTYs9Lh8/kSm08LNFiB/azn",
-	"9ajYzxUmTBlODMpibT/q7T+wAFGPqYheUMVeW4TIRU+mN16kTmz38fpbEUfBbOW32PtBFz4cR/VXbLaS",
-	"Luzcm3v2zBg+qz1tIjjO8+eLutHOvyDtS5tdujQR81VfYe7/Yg5x+N7n1eXPhDoMR5EywVLNSZY+k5LE",
-	"3xFgfc2Uw2KCIQtuAA/O9ti21gBEwI1bocIoSE0BbGIgq5PaLPyx063BFnoVWx5EUk60epu2ibI3psrM",
-	"kMohQ+f4rMNNT0WTEmeSuqF/s2aINn8MeG4Kv2xTaKwCab7dIODtwjd6HZ5ldtuKJFedNuo7aK02yTqS",
-	"EGFIU786/IQGQ8Dgi2TW66E3S/PBoT7OdlDH62Qc0wDqpCA5DfUO21IlfYnm8AHbh70zbe8A6k/Lzy67",
-	"i6SSri+9xyBV21TZQSwi1eO5eWlaVARTZ0ky0dYJpFn1WPYZt//LIZotaZYdyVreIEiD5rs0cMEZOjx7",
-	"gRZLvlHXuiFTNIplF33+eusTMZVlWikON+ua9YDMtmR2MeF519iHrIKgxwIxMij9Bn6qHFQ3TGbXiX5R",
-	"WjKFKvIa4M4ZDvICf1GafxSzAQ1m13F0y67b/b2gRXfCJtvu7fqbW+Ag8mr6nJQ5/cwkLl8e1ltb23Cc",
-	"3KmsNXb8Rm2vv7sd+rvN3d12sBNub+3RVp9R6gdbWzT0m1t0s9dv95u9Vs/v7bZaQdjcCreD5lbP7/s+",
-	"9Xdr66BBp81d5ZC2thYWcn1aH8j5FGjr82ApJAzeXYJXAQdSq2xpXV/GLMDTbcpKOHP7dWldmmLH2ywB",
-	"Ukxx+9bxWYqJ0oSe4qAD6JKY1vZ9LU7m3tRc5U3Ig+yLmvpF/YjFoekPBgl8EhNwalYI2KaGTjzNoMRH",
-	"GAo8IMFQ6PmnT2CeXzZ+W6ttvtu6NwksLQXIWCozTP7fL2Xgy5fof1ltB7cy7bpZUDbWTCjL+z8z7WBB",
-	"Mv/zI7Kzvd3CbtjQnRodWW5rbmyyxrFVLt6DfRX+6hjwvk7NICJ96mo7Ou0Ti2hp0D4hbSZKBgJcDkqQ",
-	"Cjek5/ortQHugWMU20p52LseOn8Xe3p7WYemtLF3g9gmvtpKdLyVWgPr8NRbSSU5h5I5s7QyLbMDbWAi",
-	"3dSbDH4JAJckwmdkzoZSnSBfhreyVnBXn06ndT34+iSJjWNyvmRLvzLHt09ti0HYMNi8/3T5sHnkwTDz",
-	"a3CvU1dfTU/25xBkZZiSVy6FY5aYW3ZunkD9yFQKriOi2N24tt/c3dv295ot3/dqkdZLmjtb/s52e6u5",
-	"lRWSpVk7xEkD1UyhN6dKaDKu6K0R8aWT1ARaOVGDD3XfzVskezJIiIyjwFe9FA78W/7a1yCK9BXNSMtl",
-	"03tjuVqlHPljq+HbbXUpYj3L3Gnon8qrmNEbFqZdsMsF1nORpMVkAeUYuAETdWZ0T4Oza23og6wrf5Aw",
-	"iBXR2LbE/k7afOgON29NqnHvEa++vJyNZmhsiGZ/0OGUu5Vm1voswUK0IS0b92qQC1DEpbVbU+h7bfja",
-	"bO4s7iA4+GfdzvuAPmxKmEuR5vX7X8OKP7ShEADUlHf3mUD5OaG2KEp/VkYGuMU16L6sHNLzxhVeTfq0",
-	"1pY+GDcta6xntz1XLJ3aGVdDym+gtxU5Nb4fCzSUuYRM/30AjobMfGZqKRv3W4SFvV3sVP6NmfUqLs8r",
-	"Id5QPjMfkw/nvoX6XdDyab40Ew9Oxjf1jhj9Hs9LbV9zQckk9KUw6mfmaTMwrKKfslCMZFcmO9jSXRPw",
-	"NgDlHunNFIMAl/7D6aqPcRvz4Sgx3UgPual4RAPa6coLWcMYiUucC5h5dY5VkrxBbOf/DAC20Ptfs841",
-	"m/+T5b3/O/zKtDsPMXPAGl2pRW/4LaBlwUpV5RSf4zqvkk5sXrywiXmhA/hcJ29sY23QMcr6WJOKNtZW",
-	"mfxiPayrOuXjKlT2yv+sTfAfoT8wDD/rENzhWJJuHJBoDWK567IewEDqxW36ZfP9n+GLPfXrz6fq7PjH",
-	"k5NW/ff3vTMeDe7Xt7d9z8a9WbtbQ7XfGt4WskkLpchWV7U21aatTg5h+CnUfiuHm9r8tFYVMb27xu/o",
-	"ta7uVrhOZ8L51oSmtEoC/okeIDx4LS0WRL5OqqmHslqh1FruTeCr66SBCsuIv1mSX1sSZ7o1Vr0xQnNl",
-	"/yW+YOMv+N9PS5WaqQ1MSKYM6gCOITPOMn3GuCC01YRQnCb3R6F60OjwX8SESMYyMCoH3fLAJLa5/V0B",
-	"WMQIivIK13NTSbNebSs8hbkRD2d+wmZUuKaaZRg2awyTp2AF4zhdqXt2Yd1otnYhd+wb41yXca7JNpeV",
-	"j9pCrm+c8uE1o3go/+5GH3ZHV2ewX6DJR2od2gZXHc4FmlozhplzWW8NooTIYim9Gb7zSdtvr9JvA76z",
-	"b9JhMLHk+PTy8Nnrk+MCj0f+j4A8AY1jwFrCXpKCG9bNRcgwwRHsskimaS/grYsSkiIgR5IYhHYyYpRD",
-	"SetBlsmcjbuLvsAUct0ZijYXMHpkP2qBhCJpmnos6KvxOLLkvh4/5J9z7RYQUBsUaLjD9XCtyItX5boL",
-	"OmmXt9KubKVxAZazVQPsqfpuXugVG2usx50/ZwcMc5hKrBqgJ1tMak/dN0n+T5DkjpcOcWVHNGTf8jv+",
-	"GQI+a6uwvozPG1HoIqxDrCzig41BpIaTXnV8TdMX4+FYRNzEGsY0USCWOHkRqZeTXpoXQuxb9zHBqAth",
-	"wS4mkMSM3pDE+L0NymO3EObrGoBIU+hP5DRS0KQAqyrQyKrXC3PARw/QdQgVSVi10PbbjQ7HMRIZDQxG",
-	"ZU+Es4KL+yBLKCZZsgrmt+gHKbQLg1c2rcjO4modngXW0u+FrB9xEzZEBxfkr9pSOUeRQikTKTYCdcpw",
-	"YFwJyFWNJDEVIUSJDt9uk1fRMywlMkamnjiktkIeayH99WC+QnDL3/TM7xVtQ3GjLiGiGiJm21L3th4w",
-	"Ft/1oyw1Lo1w6IXE1g+2QiJzePaC3tbm9nYz8Ld77Z3WLtvaC3f3dvq97eb2VrgV7AUh9fvhXhD290J/",
-	"j9GwvbXb3N4NWW9nq7kbWLco8p/M6/gCqLv+FqInpibBDrBWFLwlXuTF7tGTo+PLQ4dAnrytt7a2n2LZ",
-	"kZ6nzVg1S6GnfUB6VLLttlVIDy/PGk2gkNyCvDl5d3T6/PWvf7JX339/Orz8ftba2b68uGm9ZVuv+8dJ",
-	"//bq58l2NH31Knj+4ii5PYxODocvz1o3x+fDWet0m724OX8+uju7Of/x+9et2a74ae+wdbX34sWPYvvD",
-	"j7/8sPqCXdrprbVeH//GAPJvf9WkmCSBya5U6KF+rPSm1AltRnxNx9E1Zq9MkthUvMv9DcNZG4EYbYhA",
-	"iYCqjZcsjkX9g0jicKMXi94GftL3e3tBj23u0lZzr7+5R/f22s1gb7O519v2/cD3Wxt9ITZ6NGmoO2WS",
-	"pVfTHwon+LOom1gAUdQ2syoFUyFBIpXbo5j2mF4vPYhr2EWtL5qNujZ52smrjfen6kX7/em7Nxd7e88O",
-	"f/7p5+Amudn7493V6Tv/++fJi6P3O3/8uPvL4If02YoNWnfdnjMW9mhwU5lPC0IOU1+mFAviTBedSFku",
-	"rEQc/tOdLGdCXQJzX1mdujSi+7zf/2oi8gGLblmlSrMkLA9hZ1dTmI/Fp9+q8Fub7FIjM0EvKPM1QzWy",
-	"aV2Fmoiwjao4YyGhSp/bSHB0Snd4ziuNd2uVQ9u3oDtCRauNenNm+jJEnHSxAVMDol+mdgX+lh0OpD9I",
-	"xGRsqzMcCLD5oLoNo6PDfR/LUSNFEpqwFMIgYQgYADrNiPJZhd/80izkvbwdj9YUAacyb2NnMYVsicvS",
-	"LcFeTC3jHfN3xAfXUuivbTm28qY2nKEwTBubBcvZq0044iE2m2tYlmYVl9mWZprf3MRfVUANeIXFBpT3",
-	"BgdcDCf7UkyJ6CvGTRUkw7OplecQ4GQt2KzbFmfbJ6OITxRDxFn828GcxTbPDujsfsaTytgdNgaYi67l",
-	"jhdAmFSzr3Prvc5wFbNHcWBMkrPzq+vn5+/Oji0qQo/Fgg9khytB0GMN9p3DpkMWRBKx/tfsuXNgW9SI",
-	"0q47JsMTD1+DvASsVv2aEJzHCfQ1wCoFHpo8T4evp516OjzfqkfbuUFC5ZDEQjKZ9vLB3tLmMwkDSF8w",
-	"jnfNF+2n9bW273sdPuExM0CNqbke4CCsGd4gbywlGPECFIIgxOlnejPUo8DdHvEOH7GRSGb7AFehqdxE",
-	"CEDrR3Iik7FeuXRaJqKrbXjw2JEeG0BClCK+Nov1qzv8hrExDtgQqB5V0/d837fEoN+yBReyOAG7jQLY",
-	"b8jXEiptogKZlhUi6n6wxf94LGKz8PNoxM6O3BePeD2E4NZeKUKw9xkAjovO6wzguBSPeNsvhRLGMW9+",
-	"ISjhbwL/KxP4c9DAD5b9ptii0vF76fSozaWWolsUihwMa0aOCLhicx3VLCpXCvQlux6CT0UIBwVYQxah",
-	"R1/Pqua0JBaQWCmmXBvViEeGTiYXj6xhkayM4YVpxhih1iyJIY6SI+JNuNZLA8QeMefdIyVIUx45Pbt8",
-	"9/z56dHpydnV9eXR+dsTr8N/end+dXh98vPRycmxvsllEzAXYBNGA6GmqaBxwwYLiglBmjmFhGWLUyZ5",
-	"XB3kQSUcgZAqLrTQeUNnBgeXafMMgKzAjjNZyFJJ0trKsIXSgeeqDAGrZ7+15T1alUfaHK7og8oNOEem",
-	"cNXQaH50OfJ1ID53ao85YDgIi0YL6fAWGuA/H782ZhECwadURJVVj+rRzdeOfvGKHSxF+6wlo2EkTWD7",
-	"/2Pv2prbtpXwX8Ho9ciXOD6Jj8+TT5zTeuJMnaiJJ60zFi1AEhuaUEnIrCaT/97hXgBeQOtmJbbKt0xM",
-	"iRAWWCx2v/2+6hWf6BTdJby0vmXub9mtdBrViOeKGxHufVF1oy2SLGKdIXLSHbciCWrR7agoVaDq6bdO",
-	"fjCRZJt/13tM5nH7znor4CI2rGa1hfZ20tU1c3OezGfsPMTgB+pm5TB+9Y3olwW3M7j9duEp9BgmjNPp",
-	"cBgO8mMTycu8JoqCwRdoUCI6yKqR6tHVQ9ur3UcQKTGCpWYlF1QjMZjL0VX6TD3Ws3F1p/5GiABf/zVQ",
-	"Stb2r9YiCo2JlIeK0gpIDTUJH+Sxpufl5Ri8XTalZeOHus1Huq243HwqSs8XV1BKlElm1wBPLOZDDo/y",
-	"IVcXVlLgJGyK0Cz/q7s2eVZQKbnTrp/i+mnC1HohtSsvG6/dn3tMzvUwn7mzIGXRXp+NKZRszVsyr7rT",
-	"eAO6RmamznEnnU5Ukiq81tCElrduPktH5Z/7UGG95+JZ2M416hoyLiZjW9M+XMAAN+jlb+P3J5m5XNbm",
-	"lh9XbrlE6+N0whEQI9fn8cnUzVjrL/NpKIIoEvxwF4R8WHnuvyTxAwBZKlo+299vomO45DeunQSCxm9/",
-	"dziN1F+Vqrigpl1f2SQKasJ5ND7WE4+HIhmZ3zsEadtF7HSna/+DT8DPNcmgg/v8VBm5CHO3S9MAAMZg",
-	"En5RM7mckA9ZYV779knB6q1reISN2wXjsCewG2x+30G3ob6EUkeYmYt1JnQMu1uqKLwDbmmjRX+aRP0u",
-	"I8eJ96hnglgGiRQ8CJFO1MA6pqs4DWbprugZlKVjgpxj6grIr7fpWGcxVlh2xQlmBBVCH4BfHGB0CEug",
-	"8cyOUXyHsQ6k10OVB/7eJP+IkoLAEX2oZIudHZrBHcgi9klvw1/CQc9xaX3L6jWcCGCKdaJoyI0qJUWq",
-	"bxVq+CAVecmTzXFMS3mihb3L0r4FadoXy/8/W7YGRsTCNe8fq4z3hKMSQH6bcDQ2XPuqc24/tVPBcndn",
-	"41QNrt8O37z7T3L005tPfya/Zn98uDg9Oju/+O1MH5wH50Ev62zS0pehGSOKfV6YSaZB0FjJEA92tJzT",
-	"rWneB/kE5Me3uotucQi3PT2+P24SdqAICsHbCkdaJa7d+0r/ug7lN3SekTIeN/o6likfKKFCNN1Ia4Lx",
-	"oepoSm3jQAslODI2hXWN7QVZ4CUjw1e742M5ABp9Ll9t64O9cCjSJ1UQwDSoCqZra4PmpZ3doi7O1Gez",
-	"DZ/Xb/YlK/y4dt9TMOe6bqo757ZdOin11BQOywZY66PwKzwn5f7AmDkyfPfy1rMs6VlaR7IdjgSIgdb1",
-	"IhskB3J8PsADavk206sY0D3FaCk1ejLJH82QSGgyUbGSjnBHhKnLHhSbMaH3HRSEIz0SqQmj6CoeBwgo",
-	"pS4RloTFER6LAQWKJL9BM9jMv/NQnnHVy74eDssO8RRngqcaYs0YBF/WJ7ChQX93CpsTT+DDIL2H9/b8",
-	"1ZXveVH/Hn7Q1tCcOF0NzbfF0WhLQLPNRwlT0Gzu6rznnH1jqaiiY4VNZUalrA7fFbHKbNnouNgdnQWh",
-	"cfk6aEV7hs1fQ5C2ja9iabV8sQFvV1yQ7DoSRjNTNEH4g1T0UeysLwxxmOuYGcexYhVasvH7KlWn7pev",
-	"cYJ0vYTjhSM0JC47pLBq4ACnvy3lImj8s57BE8E/EjQRFPagvSu2PefkOsJU9EPZLzGhOPd3eJ/78/0U",
-	"tI2fa3o6BSjBQjwvUG4sT6NdBFvNhP1LbCOwGbfF5tso9RY9A2PU7SQ/3fbpoKvoJb18fp8FgZGdvmPu",
-	"2e3vkCs/gjxtnXzAROCAc8bBnAE3v0JFk1f7MsTUsrjD27vVFhyIUBstmXVz5+HeV95P3/YALdfct/c2",
-	"YLUi3rlCThX263nFdfFMRAAopIBeHkCPdkoFUi87mElmlc2w5sE152GoFvvzR8uK8bA/KLc3GZGFUSRu",
-	"lCAXpCS3J0Lzo47LomlP0tet7OmaIV3+w6F1cOs7OJ77oodbqMrGtuOr8Y9IX0PuIYgx5ENHsgEHCZw4",
-	"aofr1I2ipp4qGnHbxyqzoqYuCEeKDUSdwIM32oytrrsN76/iURIMgB8TZZBYQaYgCQfk1LHOvG4Uhk+T",
-	"0eMq9Y9JIMlgVk22yGBGGjjDcDQlMA3BAktyZTALDrl99OJwf3+FNIM2G0sn4Uw3YDnQUl1CBcEtpAqH",
-	"eWoFBB3Ja/xZ17Bai6M+rJ8eZZzHq4P/f0z/9+5snKSDV+Po3dnbj/+6+Xfa+5RO9M1LffpYcR7Olm3W",
-	"aVuC7PdqEuUutip4uLkkFERKjUfJZRKa/HwQ/WJk1edzLpYcEgFIg+idHFrMBuAlxrxzgHWYK2BOqOBD",
-	"snLCyw8azMewkdpsG1u3sfU/JHnwNELrngKiM5fxXtEDwiiSu2Yib6kmkZ7d5l4N2bvzp4kDROrB9Baq",
-	"uomKAhPeKfR0yv6F4NEf3p/bYGEX/AuNtVZLhviqS7qfWD/qCozaCByXx0HMeESZ1JOLM/Em/5962ran",
-	"UPt5HBQ1X6CBUeiEqTtKqp+BFarRI2A9ci8ikv36a86VQdbCk4szYCrMJ2EUGJUBM9JQJwoyLIAqd9Su",
-	"TlUUgunCTyq12NTfh7yP7geNLUUjaMjk1xagIrPf59jealBER+pkq6nIr42V9xBg8tNIEpGG+07kv22e",
-	"cxlKPLaMJteFbeNstakMjefjPwd3iksEpS6AwF46mCSyMGEOS/r5298BAAD//w==",
+	"7P37dttGtyeKvkodrtXD9veBFEiRuo6MdWhJthXbkiPJdi50i0WgSCICqxhUURST9hn9Jue/fpH9Jv0k",
+	"e9ScVUABBG+SnDhZXnt3Ppm41WXWvM/f/KMSiNFYcMaVrBz8URkyGrIE/jyiwZBVjwRXiYj1DyGTQRKN",
+	"VSR45aDSjqd0JkmXi6pUImHdildhd3Q0jlnloGJ/rXgVGQzZiOoXqNlYX5Mqifig8vmzV3kjAorvK77+",
+	"asgIZ1Nyw2ZPJBlTNfRIb0aisEbaZJyIuxlRQ6pIwkbilkmihoz02CDiPOIDIvrwiCSjiVRkPFEkUiTi",
+	"Hd5PBFf6shpGkgjOah2eG/jWbX2LjqPqDZvJLb++v0vrvUZ1p+/71d1gO6zus2a/2qI7vd1gL9xnfn/F",
+	"DC+oYm+iUaSq70QcBbPymcb6DonjYnrOHon6esxDKgnlswPS7VRu2KxT6ZJIEn1vQpV5Tj/W/a1LAhrH",
+	"kkScdKfdDpcsEDyUnn7yt4lQFJ5VksA/7DMTHinZ4U/DhPZVNWKqXx0qNdYroD8A768aoqjW/WeF1TKD",
+	"Ovztu7rvH06/2/HXXY4LNqKR3qv5Bflo9pVGHJaE0WCIMz0g3cTOUyQ4eMLF1COUh4TGMcyJDmjEYR1U",
+	"l5hlePgUk++ajUP13XZr1QyZSmbVdl+xZH5qlzgaogSZ0kiRHuuLhBFKEv2U+926+5W+SEZUVQ4qEVfb",
+	"jYpnPxtxxQYsge9+/Pix2p6oIeMqCqhi8x9/Jab6w9S5iTy9eHFE9ut13yP6r53dlv8sN/3njCYsIQmj",
+	"8ei7ToWOoxs2CzuVFavwkfWGQtysPt9TvNGc8YccbgJnu8NXHG7zQedw7zbue7h/rLbHUfU1m1VPw/Ip",
+	"RqFzqA8JRaY5TphkXOXG9gi8JhvOGR2xBWtORyzHZ8YsCRhXVcYDEbJw6RiD6H80/HE0ZnHE2dqDOZ/y",
+	"srOgRyP0pfsPZyKVGLGk2mysPZjLQIyZLB+NhGu54Ug2pppLhFr4yDENmCwOySNsNFYzh2FzAauTDTSk",
+	"ikqm5EHCaEjSf02TSK1exgv224RJVUpip6E+yf0IzkgkgTXqo6DHL1lyGwXsiSSxGCxdx+brnxs//tD6",
+	"sPt2++zd1c7F942PPz3fPjo+ebF0cJ+9ShzxG1jMl0y9ZguE2w2bgehWkkRhxauIMUuAK+gZVQZMtceR",
+	"ftir6LUeMWUUEGAIN2x2zYGaK/+ZMDkWXLJaT4Sz/9iKQlgh/PR7SQcLeJ7oK8btlpIpleSWJXrRlgwG",
+	"X3fPEZ3HIUtObq1OlR8RXCQMrxa/H0dStSdhpE7s9fwAfpuwZFZDqVHyfc7ulBFCt+KGle4IXrLLMTeC",
+	"BC4/bEcuhKKq/Osvo9v024SCBJAsSJiaHwi85GEDeT8OFw3kaEj5YPEyTODJh339g6ayWenX8RJ8fckS",
+	"AJnO0kEkyAieixDeqIc9/23zKjid+VEDSS2SU10gyOso7Gr2R0nI4uiW5VWSTETtbi8TUZF+qV6jilcx",
+	"K2TfbmYRJSysHKhkwpYzv1OuWHJL4/P+guMNujPjAzW0XDsyj8hDzXNC1qeTWBFKRhGfKEb6IkGhI43O",
+	"yMlQTBL4nRpKyCasL9kJwdHLZmS/k+OQ/5mwfuWg8h9bmVG1hVflFszATghm95rNVsnpBObUTbflhs1q",
+	"5F1OROpTBPfygHmku9UlSogD0qVbPbAVuvR/NF70uh6hkvRmHd7Fx95fnB7ZQT7VL3jW1YLje3pLL2Eo",
+	"HulqS4HBRY9I2mffdSqdCt73bqaGgusl7PDuJIlr76gansiAjpnztpdCK3S3NJ7ojSHv358e65Uekad7",
+	"1Sb8f/XGMz1II5woJ1HokekwCoYdzhkLtTAlMOKID4rqXBBVHWWkhOzSM7oZ2YHCsnhrgH7mtkHbYcu3",
+	"YG74OfWlZPjwofuM/bxfynXa3Cpcasg0aVFOZpr6xZQfElzurjZ8D2g4inh31WgLR8IOd73zgFqhHvJl",
+	"xAO28Iif83iWO9mp9a6iEYNDHFOlJ8WZPtSKjIRUpOn7NfI84wD6DTGViuz4HY7MQHqk0YTjD9bktk9C",
+	"TYTGJutOuIribo18jNRQTBTp2gHos8QJo0kc6VXUoxjRGyY7PMeASCz4gCXFXW/4jZ1qvV6t71z5/gH8",
+	"/z8vWFCpF6ZSaghq6VTVn86MQYcI3uuhL1/RbJhgaYF1Zaeerq7LQz2wr2FRtMldOqfG9so5wQvuMydj",
+	"US4UYCmPNAbeAsnV2FBymbdtKrs+65tRMIPwfU7DH2AhDv6oBIIrrYIf/FGh43EcoYm89atEO9mMOtP3",
+	"9B9yMhpR/aeebMI0V+GCyEkwJKmUr3gVYLX4jVCP5/TsQ/vN6fH1xckP708urypeJWSKRrGsHPzyR6Uf",
+	"sdjoGT0h9bKPmESaqcAHtOCEIWQfyXxnVlU5JDGjt8gAJ6ry+ZP7GvNqcu/XpWqP3oFVpoqiaiIrB03f",
+	"hx1YjxGdJIlILsxm4dbNk5cZhJ7HiMaaZFnoEVAasrlEkkwTwQcVb6kftWww5v6t/M0l9t+yh3P3wkSe",
+	"09D8tCHh9YySmdEdOGbGLNGWbjbP+xEcuxtHCZPXVOVoDvw5PWYN2P5ETRJWIKjsUVJ++70Jxvt22r6W",
+	"06apz5yuwgy8r/OQgVdpwyMWiBEul0NtU2GdUBEn6EW6H5HBW+YPl6aKoYhDQgl8/oCAD4p08i6qTgX0",
+	"qk4lYWOROD/K1CFmxlkgQPiRfKFPfS2iQGhDUguCSAaC96PBJGFgtVDFblnieHtx5KhhRYpQeSPB0oSo",
+	"Di7L10PGR4L34yjYVFKgwyicY5vg4YkksdfnKfn1yU/XFycfzl+fHOcoldpn4BUB5ZqUeowE4LIJD0mQ",
+	"ME0W6D7CU3IfytjXs1b0hvH5wYNJrbVguDw/9rP225Prq/brk7Pc0HOPaeWZcrS19ExS5qstn0MSDIXm",
+	"1eYOYHeJ9c1RBU/0o0Sq+8/ucek+NzcvdeJlW+xZfwUamUDkWl3iM30j/CNSZERnZEhvmUek0BYTVWBN",
+	"gVgP9W46O87uFOMhC8GE+kqOybHxjJ0J9UJMeLjhcUkdazmSOzPahbE29EI6Hrgi8R2fvDn9cHLx0/XZ",
+	"+dX1i/P3Z/nzA0Rm34TxiPRtKRGCRy7dMfiXUXPQbLVaFZ2EkcIIQhxpBVhJ+7Lo3jy5+Zi0uXztvhKq",
+	"gVlsSComBDbPnLR6pDdLfzlhUpZy1+fnxz9dn5wdnR+fFMnDvAGl0BEOqHpinGweriaVZPB7ND4kkvFQ",
+	"n9sJz33uHtteb+mVAMcDp3HRuuhNBoXIVanyc3VycdZ+k5uQFCOmhhEfkKmmYtAOidbbD4licYwsCRRe",
+	"Q+3O2O8zkRZaC2qYCKXiuQ0SAnkepilMIzUklPRoaLzLxSldnZ9fv22f/WQVusv8Zi18W/vdqZGPI0b6",
+	"iRihK4+God6jQ6KSWZYJUSf3PKoNFJJCvKEJ+pLKSVGPM4ZbFlCinuab9sXLk3JatLacdd/tNMnr6Pk9",
+	"6Wxbj3nC6S2NYtqLS4atVdAelamsoVxOWWL8WsXxvz9rf2ifvmk/fzM/+MUvwviCFu5AmVRm+ku2NbSv",
+	"rTInZcTmq9yTMM3Mb7iYlig1OIBUApMeY5yMaFi2aefvr47O355cvz97fXb+8WzxxPs0illIwkmi56nS",
+	"z2iFWOs3YqICgZqDGZhWfVhwQ7L8l5mYkISNGVXOC+6/BI8nW9p8hvvHYskOSLO+TZ4CvQqt6CORPvNI",
+	"s94iTzP2CCStf27sk6clJ7jDU4bgnFzO1FQkNyiT7UOS0SQYMqkPhuABQw4A94OJAXlDSEYdXkJHzzzS",
+	"8n3ylJbwV7i2TZ469H1ASoi6w9eiamcoZRRdIwWSOkB/+UKitGQyTyORelbUCNtBwMaZECtJKtPr1qy3",
+	"PNKNIGlCzbqoxAoez9IQE+re1DAlM6acK9k+vSJv42HKRiGJbNmz7q0PVlNeiKQXhSFaRBuoKsKm+GQM",
+	"B6IMWTAJFjMUoHyWsJsX5xfPT4+PC+YUvPYAd4hi9obexsJbwTCxhpYxrh7Bq7WNfMQ4duZt25gGN9La",
+	"+KW6yuX7Fy9Oj05Pzq6uL4/O353Ma+kYc3OmpmwaEk7SZgjdc/yPawAaa++WxlFIehM05bTQy7b10bTt",
+	"smzGZS+Yu//BR+FVJJVIZheQghhu7BRJn8oTTmpOYcRNYuyyhHpenV5enV9orfDt+Yeig0Qd5G0zawzE",
+	"TBl+BqFDYuNyfj2LywGj1sskuMmvDDMT0EY/DwmVNyYpAqOrJi73l3siLuYGj6tghg/seyomcai1SX28",
+	"wFr5SqzAM6Ha4ShSamOCMmp9OSey57DHyESrH6BTaG5Yxpbax8cXJ5eX4Dtov3lz/rHEPLS2RemLG/52",
+	"za/V69u1/UP9s+aycAGSsVGJkaDFDJEHQ3Qd/kfz5ieS0DgWUxZeB1GYpArEQ7g05HAv9ECCrpZPmS9Z",
+	"l4v21cn1m9O3p1dLFqT8bUT0Sd33swT8HZ8ULbDt+1pgOENI2p83NONIW6BOxuoTm98fSRKzftlEf3h/",
+	"ftW+Pvnx6OTkeMlUh1SSbZNir9+kP5IrH6j7+v8IJSPB1RAVQ1DoaByTQEglSaN1aHLc7hQZsyQSIZGK",
+	"Jgr0WeRODZc71XzMHPgbyutcVOOrF9nzrMLLLxCcWYfazbYnQPYdDnSfug+DODL+w9QpQp5qYYyL5Kio",
+	"zx7XlZuWk6zUkufrThYU56z1Fnv/g1T1v17HORPqCGIpm4qjf3LUBNxdbymfzwRYL7CxzMf3+uSnyzmO",
+	"u2a4xAbFNJ91wiUY6g/EhCu0wmExBGe4DpkgppygzZTQSLIsUPNEf/TuWn/zKw01bRJW+qqUvfsEiG7Y",
+	"gthQufv49cniMFAhdQUcRjYlFtZWpsnDic29LdTfgNPpa4ryQFUO6JOkx2LBB1BMl7P+vyoSwFqI8L9X",
+	"UD3JJu2EeMwegX5o7nDqL0oncn7VLlPHbR2PfYsjMuDtxo8sNWmPxIhxhZYKOj+DhKk0J2MgkEXiqyBL",
+	"Q6vsXwsnLImw64n/OpFq0ey/KvK/jAZ8Y+ofRVIaJ26eDUYDTk2SX5FcLk9fnrWv3l+cXJsEqTmicVI4",
+	"Ne1LGJmJb0KJseiTl5EaTnrVd5NeHAWmsNNU2CUgeOdvuLSDegirrC+N2xgisNc3nfzSSWn2DyJCfwQO",
+	"BWhbJkRA9BelXiRGqlU8OlWpuUfEB9UHqAwwYczjm5tuus0kFEa9GVEVDB9h4pcLXk1sIPIQvk7YHQ2U",
+	"qTvozRQzjiWaaP7BlYd2zcnR8WWbCE7eVRutHaCPy1dt/Tdaw0Ba8Aoq2U7Tmunty7NaHepg7r94Xya7",
+	"2SSLoLmYbQMejFeT3pN/mI8XC33up6eVhDysjmK1kLmY6sezk4t1tTUT+0hLikHZnQ+/SabATxupw4Lu",
+	"ZiuSvibt7SvTz1J7fmMR9U/2OGLOxzeP4zrr9EW0vXKnG1npc/NMPaa++zpGuv6u2djvEiq15t+HR7V0",
+	"hyl8c8U9UtT80ihE5/3+pkIEn3BFiCJyGqlgCLZ3mcpz1D47Oz17eX3+4sW8g9rqbal6k7CARbcsFeDW",
+	"/rFK3CFGZmx6XEC5+T5qPMK4cB9V+Ws+9rlJh4+i0llCgwTz9YicK/Qtmp/lxn4BKJJYkHForuLOhVGq",
+	"KNw/69C+UfQN3aQR1gTDw8ZwWCsJsfEQgfSIBJNNDvcgdTHfRDycT8g6RKim8iS9x2OffxHvMvRoqms3",
+	"pcdRmZs8YWAoaf3Egi0to8CPJ89fnZ+/vixRh4uvMdAAKPQYZIoekpCZtAf2VdVLlK/CV8KF3nM6UUOR",
+	"RL9vrPmGkaS9eIlvUk7kGKo2Sjb96OLk+OTs6rT95vr49LL9/M0SddBNGsi999AmFhDGYSiGxYgEnHyp",
+	"L5g/yBtjQizl09Ryxt6wdJYnP747vVih85oXHZpyF7DbHnUqEQeLfs5YtQMwmoPBoFkym0WuNcdYMU4q",
+	"okTOkWSTOa3b1UlYesjMFnkKy13Kzkzenl5enp69zNcRMASEsbOhktxVDRbkAbk8Obo4udI70zZHB87I",
+	"ATEIeXj9IZNZ6vQHd/dCr78zszLnv7tHzosOH4/IHtVVADEeNRUkjPp9lmgzB50fJkyF5GwG/A9yRxkh",
+	"fOxw2EdhzLYyKpIkvWmehowcXsyYS15zaFgw5IB9TcWK5VP+SqSv2ed7Oh4tvsmyAsIl27va/WjXziQ4",
+	"RZJEoan+U0M20qxdMmZUsVRR+wpLAb+WHU8niKUKgOeGeTcmtTPS46fxOwTYiPQ+92ks2Vw5CkZphAnW",
+	"VrzK2Hnkj0ousXIR5iomaNpYT5ZB6qaEHaIZRPlsioTRN0IboS5FQrp8EsfdGjntdzjtYVCEgicu4oM0",
+	"Pw5wkxxEKTKmUjJpFTsieAEe6ZdKfb9R82uNmr/VaFa8SsP36wdhb+/gYLfyyatEio3kKjo5wznqbRvR",
+	"u1N8ZLvhVfSYsSAM8XtM2QZNEgoOJKNPlkESMwOZZaSxXsJDvSxd2KiuZ9YnVVLTzDp0Px6Srv5kVz+C",
+	"y+XOOjeanhAxo7yS6qCAk1K6mXAdOAUJIXjPQ8SjspEmlPkHgO27vb29bwoIORH9vmTKMxVBHY7gKR5R",
+	"yYQHGJkXZBTFcWTLd+ZgrLb9ql+vbtev6o0M8mkdMCfNdxQNqVp54N/a+z5bPKYVG6/v+exVRE+rnWzz",
+	"cyCHNnU8PQoHoCTBbrJYMjwPSMbogY5kh6OfhIVzVdMZIBlUbxm4wRp5IRKikhnAGeszkju53a/qUKSB",
+	"rjXQ3JywAY3j8z5gkix77gd9+yVTCijj0wKnuI0xeBnnMd4nzhYA1y2Ylej9ygKlB5o5ydcfbep0XmfE",
+	"BZ/9Yw2bBdE4MqrC0rGmN9q0aLn6EZBaLDQgyWiUWMizXyoGStHhSp9KRojyLS2fMdJ6HozQ2liRApvE",
+	"4EA4qHrz4m0BGwSWF3ECo49EOd5ew7+qF2I+6zGrQHAZSaudLZYLCQtEojk/plRJEjOaiQGwiKcurwFl",
+	"a6olKOFCeUSKEeuJcNbhJicrX4sZKcnivhP+EcENuC65CJk0plKebywSKybFcD2ax+3MtK5FFO9spZ4u",
+	"4I1GfceFo68YAXuYKQcxlepaM9trqromfpX9plevayuJxzTL3rGLDROeI0H0ZVwPGDcwV+XA0KbC1vq1",
+	"rWsnhP/Xg+wPfkDqBvRQzwRsHEy8igSvkTaIcj1PkKJZQVaGo5EwCgW8PRrcaBrQrwH1LRI8v10Nbx7o",
+	"fxTxaDQZQT+AIuh/Ok/EiSwjTu6mvKFSwGEjsMCWusMnZaOXdCaJFOUIlntX/v7mJ6rAVAADDv01zklb",
+	"zFhOR1rUbqg4v2YzyBON8OEiYwmT2XUy4UvOt1W5bUgFRT+W2tEZHmxbdgbl7rZvRSKmh1ZJJFGqLNeI",
+	"fTW1oKxpBbQUTnazoXfwnhlyX+d8L9B6EjGVlTUVBlxoFr5ms7zSUPd9IEz7z6LKUNhgGM2q/VwsJz4i",
+	"PGlA84s6t4cwtRKsU8R8tgl+TiLgE2m8SqizRQnRHCXZdHkuxLRkeZauCAx18Yq8ieSS9XgNY+ZsymTm",
+	"cymQs1GtS/l0Fu4aI8T9WrMtSoEVE/YqYzqIeMp7l736XXZncaFgIrl3LV61FZqGl4oczYBTZ/cK+3kN",
+	"hVqCjoBVNKWGWsqGrffV3Fzkqa2qv1NtNK/q9YPG3sF2q+bvNtbXUhaarpb3TIdRnEHvozaRs1gPjAmb",
+	"sL6Wvca4UZJ00VsDUNbGu+x1uBWK4BVw4zA1gqqdgf+YC99YZ4MxiLH2zBpS5v1ECbEer1tmIudW3ty4",
+	"yojdTDfsi4RFA35t6Gl+8XGO+bVH3CU3D11TRWT4ifW8oFM+DZ+g2Ojgz9NIMr3MVhEhCRvHNADHynrL",
+	"NkhowK4ZD1es3Dhht5GYZGkjSowluD8gdySnQFgHImdZkoAs18Wb99IcvEpUQuBnALpolO5DAJm/3TWN",
+	"jVo7jWdasyZRqNWYRGm1zmpf92m/kw5zMgH0qLkRuvrsGrwAIMnNcTOOgrpPEBYgXV48alp3W4S6XfcP",
+	"tjdfzbyeXS4xMM3sibQ5HSg9KAwadPw+TfT/dPHGa3Nb19Nid0qTsD1RQ2ISzzrc5icZ/nPD2RRSVzNC",
+	"MgHEeXeTKTrf/SocSusKhs2cJ+OE9aO78o1A0yMY0oQGiiVpmyI8mJ5WUbVRNOCRZFihfIipUFbUZYtJ",
+	"b679q6s33+82dsoWM3XhrHTczPtR1vKeVEywE4Mc1wmjcrWacJE+cIH3ZxHT0qP2Dhsdod9NlZVOFU9S",
+	"A6Tv3n340nr+FetW0YablGuoRpfmts9ZxGQdNe0S7y1qU8CwjA/HJmIbiktn4Byl9JuZcpFTdNZ0BF2w",
+	"24hNV+j3NGWI6HcVSZbdy2mSiClWA89pbCORsGvry11svxnHRFbyrp/L+YA5ZOvcsHHuqBhjcl5+Lv7k",
+	"C/169BK7jH6CsIlrKdu4ZCwsddnuNEuU7USMhaTxei9+Z+/OEe4a7dA2HT+iYq8c/QL3hV1ITgTXyyex",
+	"yNlLG3XQQZlfwq9u+3PZ3ffwS2TNN8zBSLfcK1DdEtqHCr0NfRWmTSNW9x2SDCIR1WbMjJ/MGy+o0tnU",
+	"xFKHVywMRJ+Iw0yji+KYGNAWq4PswgqjANHHM47LA1d7O01t/M27regduq12/OaecRfgD36ZH+s+Tu3P",
+	"C1f9MmWVBeggY1tE/UXgxZh5VZ515kH4h5iELgj9Zfyv2+Faq4ewkL2zfXR1+uFEq+mZ6WPVfy5INxNe",
+	"XWv/mGdsPhsPsCCVhx2eDUrzKcOQTZyI64X9pYIPV7xKlnRmk4E+ueckvW9OjJned9D7bEOqBTauhNHD",
+	"D9EjFkmr2ElF01J9QAr7ywPX7Q5fGa3Wb0fwOT2+bAj65ohbQvl7hLCtH8AQo8x6XBoj1fxI1xOAq0LT",
+	"WrGHe2bIwpJJjLLEWl+EjsfxrKjk17/FlP87xJS/RYm/bJT4/vHeBTL1Y6SGl6AwuJr8/SKI3h8F7i8Z",
+	"jVm40Il25Vi5jAfJbGzyU/LO/G6qRXQPAOwm0WpaSOhAG88xS/sKdk0Ta+MNHzPehaXXN1arIYMvdOGC",
+	"LLghqvr/np+8PD0j7Zcn5OTs6OKnd1cnx+TF6ZsTuNjhP30M4zcfP0x+2v6+Fby6GPcazUlv+3v+Zvun",
+	"u6PI//fpi8Hs7Or93fnl8w8/j773P/AXrz/y+NXH0cVPvfff0w6HF52cHS/+BqpYb6DzZeVgr77fKDNK",
+	"l6xnfxLHaUqw0QSfgqhLmJokHKrPHF7Nw9TZ+Kzg9tOcCsvHNTsNCXV3orB+juehcbb78vjo7vv3wetf",
+	"/WO/3thutnZ29/bbz4+OT168fHX6/es3b8/O3/1wcXn1/kOjffNTLIvT9ipjqhRL9Kz+5y+0+vsn/R+/",
+	"un/96Q/fq+9/vv7Fr+63qz/rS3/s+J//s1TtL9D8p/K0O0idyoIHEDcKYkYTTTxIwk59CgevpByKKTeI",
+	"IvosaRbeDsoj0h+tJzgED6pAo9jAQWd97WqkGzN60z1wxmKSulFe2EGgxplKecwb6HAwE2xpbWYH1EhX",
+	"TJSMQtY9KMN39gA+rmjRogwzD6KS2s0Jyu6hI6xsnwnbdFVTFXQ07WK73WtQcPH0pjkDaTqErX03j6An",
+	"4jqO+I37hP53GuGuQewiUdfG39I9SLMs4Hhr4Yp8F9FAOjzih6Sr6RhyEUjXahVdE+YVOIr+JAG/gkEd",
+	"tRE185kM+NLkRWB4kQZKJHmVPc3jxAWoWOicivVtVbyK3u30jmvruDFrnrpkYCHQZ5PNN7uaZcSa92Q/",
+	"4BedH7CgyvlBManSf+ZMiXTY86aEIXWRLO/XCJpNoIwajjLQlnOa7dKEg3mLQcCktJzfZsbUyBXkXuhv",
+	"YQdIvWIE/5ESta0Zy4JfxYzGNALg15dFAByO89QO9H8hm3lBq/1Pf+x9flp1/938/OyP7c+5n+qNz8/m",
+	"WZFXuauat1fnm+JBb9EwbQMMK2W/ny44drVeoJ5mQjfX4t60hE3SvG/QXm0O0lO3p6aWspMk7qJRpN8w",
+	"FJiTA4zumZeCYkYJ8BY4sWyKLYBljXQhocexC6M+oMAnDM6s5TsIQqwtE9EtBJfwBi6mh6QnNE0kLH0X",
+	"z85jhwvos37LEn0Q0spBUxVr8ofScbUtI81z7hrp2rAcDHoopshE02BdllqDwFnGqTCkcmjN8weEmGFP",
+	"bTgB91Zvta1oWNNzDm+5Yncqe4NjJa588kVMB86TaVv7lQ9iD3vn0ZzJuHrE0YhlD88FLDd83u7YPRYr",
+	"RUdca7cmox5LnIfXNEvhYWubZo+vY6GWDHmjeNUCKlsrDATPgnmWPbh+RAieTs0l5w2bBodKliAfG9qQ",
+	"Wtazn+BBtJ2yRydJfI/R2jbDOa694VtKrbf0IJblxZjeG5lMSdUoQH43gzKdOBFAj6pcSidgrguACSOi",
+	"P8/tgrVnYtTiz16FWq1hnWdQ+Dnw6CUhbBrHAHN6+s5GsY2gyrQDBLtwQW0mkiWppdO3EKRG4HodDm4a",
+	"610sD1pbD0u9TEFamh5gNsbqsY8b9g8yJWHlCluFYkHuxVyyxaFpF2AEMSjCA1BBsUH7gq7c9QflXNyw",
+	"2XUULsx4m9Ntcm1raByT31kisDNn3hL5IhkiGzkdN0ofcOvvFh2EJ5K45WkLKTw39aW1fHMTvI1Ksg+7",
+	"Q6XGXQ+NV2Or6n8iLk0RlUZfsagJVgMkhdwRqwVpuvI6vCsjPogRPbAquH5DZhGigwcvTRT614yNJDN8",
+	"YTP1JxJbs/LwgHRBjnZtzh42moZMDHSdgwsJL3bTiHUc3TCESBG8LIm/wCb0yqwMRwItgW/e8NSU7LNg",
+	"vont2/NtOSnuyKel0mF5zilqcvfOOi1YydhNau3M00yCrc465eyuLBWESon9d0kXTYsupstQTTzzWWza",
+	"puACcwSMvvv4bKss1XX5Hlklo3SNrbWlbOwFPC36bZK4JtzcttnUr2V7YAqWcRQVQEjf8JGFuoljXaw1",
+	"LyxrXjSJ/PPPsXNYJlDnt9qxOtdJm8R5F9QogARa9pG84bpGeG3hahUMhLVWzEno2Xzn3WjZ6k3P7l44",
+	"g4KdsdYMnMyLzWfgZuOtnkF29+IZuBbeeuOHJ7440dbLMjHmky0em4Yb63x24Wq6tuNai4lm6X0oIU1Z",
+	"XE0G5taFoy7arGuNPAcGuvnwc+mTq6fg3L5wGjnbda05pNlQm48/y35cPfilAcmC3bvWuJVWDL70AawE",
+	"UXUcjVkc8VLD67FPnvu9amOd0JZdvczZsd7qlVXjPvrqPbga49HXtyQhZcOMwrn1BwyTY6ZoFC8IAUbS",
+	"tLAGFwXC2rE4nF9/+HWZp3/mkd8mLJmRMU3oiCn06yBKSW6ejme2NLPGxCLWGG6UzzS3wQuTwoIoEyt1",
+	"YTtf++FPi9ZxqcWSzAjTN3mQi8Yspi4mNdfIKQx9HNOIk+8vz89sdBFcGc3Wrl7EXsxGJBTBZMQ49lzs",
+	"cDmkYyAaDDBA6rAaUoWBQWqwIcmIhREF/dvUhcpxHGEAFUaVquYdbsqUWWiKLWRZ3ABRfJbugGcaNo4T",
+	"MUjoqEYMXJvF+CRPm77/7JDMw6B5He782H77/PTl+/P3lx6Zx37L/WYSDfOP2xIxUgL255E5xH49qvqz",
+	"Q1LSl9Dr8PmmbB5Je8V6JI8s7REXUlu/ePvZYYfnWuR4pIDC7pE5ZCSPHJ+8Of1wcpF7zgXe9ci79tWr",
+	"7Kr+VlN/6+3J1avzY3cS+lLr2SHJel95JNcPyiNOzxbzD+x74pFCF1Cvw+dgM7Px20XWX9x/dkjyfdfJ",
+	"02Z92/56cnZ0fgx31lt62MvW0RmuBYslT5sN/QXbjp88bQFlOZ2kvWK7Z33P9rNahzs3kRGj3KTLlfaU",
+	"xm7SxTchlOAUc/tzXaStw7S0aXSNnLEpCQAuweSN0jBMs2hTplU4NmUsMQQGvqDemHGleS5LDGO07Gwt",
+	"d4crH3L+jkaJu2NNzqwZ0xCzyvvRHaQ8GE7BElmog8tEAVmTeS/3O578NqExht5dv2OZFNrMyygXZHk7",
+	"H3x1dfWOZEUs9kPlKeslFkuuHMC+xq65hyw5N/syQfWKyuGl3lxWnpPfHVI57GaUmyvreiKdii8nb0QO",
+	"aaO1U/H0H626Hv5wRIOq+TmXopHeOreCboH/fXDIRL9YpmrCKiyCH7s4hy4mdeA0IakGaJ11/9Qs8Pna",
+	"hS+bAfsFocW+IJbYZsna9wcA08SwLNHzCaZQQI7dkN15aQedxPw1SWJDbCJJc/fHmoT5oEbONWV2+Ku3",
+	"7SMvDR2wxCTTQl0zG2sG/bRbrWJmQBV/qfajmHWfaVZ5y5KoP3MOY0FM7Pf3dkJ/r7631wx2w53WPm30",
+	"GaV+0GrR0K+36Hav3+zXe42e39trNIKw3gp3gnqr5/d9n/p7+WTGemMPqmTsv5vbf0WO+/2gvtZP3b5X",
+	"uajztEwZ6bInHZZ7/1zo5fmzNl3IgjL1TX4RVosA8eozW6wnrMRsQIPZdRzdsutmfz9o0N2wznZ6e/52",
+	"K08QrXojRxD1nXy26/+n+v/79O9Nk8jqO5qyW/UGaV8enZ665cT2EMkxDe6N/eWCoqxCcqGlMC5rWLVG",
+	"j8mtqxneWoABWfJ9FHo5PwAiCj9+yHe5nobTQZ1szIT+dC5n2uIz93M9WyHymKJ36/kXm+Oa6cyNRkxU",
+	"IMrUEZNTG3YPsiVJ09qw96ApZTkkXXYXSSXxVjcN2SZadTjq4IekGwjej6NAmZudPq65Dr96DphrYtq7",
+	"5ju7HnZ410A/mxclYkp6CaPQtVrLLEgFRUwFNRVp0NaYFiWZt1gGrieC8FMwzEqGmJ7TpLJH5jXgMno3",
+	"gEtPwMsQgB4N8eKuh+qJ727zPVRSPD52N0uPI1eJkGMWYNk8cLgSFxkn54DS0Kj5RIkbxknkPpi2h4M0",
+	"j92dncazefdEDv2hfC1yCBJpAyNQ5MAjp421NCuVSvi3pFOwV4qinhJNZYcdDp06+gkdMQy4J0QlE83H",
+	"Nbu4m2EDQzD+Pqb4Px4eHkwByldJeTZ5dco7HPMCosSeOc9EhhVkLN+yBek+u3lG7pQ8u65K00B7oWiB",
+	"dUH7FTr4aGuYz0jK5h+zqKJ8eNf65+thVJY7djrgIimgKGB69jVObZWPD+9ag2gXojqtplp8dBnZ4j4u",
+	"V8rNu20XfUg9jgxmI2SvQzqDLetFzmtFVaVMEzdnZZVouo8kmoeFuhsvSTPDqRmZDsq2KR8nUP1O6vu7",
+	"OSZV39vf8ffrjaIBvdMsjTRGm8BhrfP53Za/u9Ns1VtrfR4Uv2VrjJqhRyQb08S20jX6j7v4WpWWTMmD",
+	"hNFS9i8nvWXfsfk5jiiZSCVGLKk2G2Xvm0iWWL190UtThWyt4FMRdBHpvuz4vWH05oLdA2OxPce5+oBu",
+	"XzxzBn10NeODx/88rjcPW7hifRbzpqsh5WDEq6wRG9YPZWzFUZkGQswv00KdsR1P6UymDa5ziwIf1osH",
+	"sLKgVRlA1lylAkjYSDk4n+B1qK1clGURmbeOcVpONn/k7Bsnf8t1rLpT/UkLdzEFdHNKaE9kJWgHaV1Z",
+	"wwePa6RPMnYzFn1S11p10y8xcDo8QFR/55pnCkFgdcxrW75vkOyypnkZOl7BZ/xHJRBSXQeMQ/+uilYB",
+	"xjHVcxgnwniH3KVwvLnZCp4tPPKczoG6e2TCo98mjNCR4IMsKduaBmnDYix3wd7vACWhrV+aALdTiI6p",
+	"/6jhmjVaLWdhDjWJlK0XF9rgVazDgV/qVTNeP8ZDD77ZrWHWZa3WxR8iDuBs0PkYf7EoeEUPfJ6VOUTT",
+	"aLXyRnG+Huu/Dn75n7VOR3Y6d75f7XTu6i86nbvdF/rP/Ref4PqCa//SVxY9+Oy//lenU1v1+v+18OX/",
+	"XvryzUrBAA1WcEUjXrIz2P+CSqLXzhhHQFrGT1mmRp2+uwXP2um72x3rYNWbdXR6fKE/Bx7AQyipNho8",
+	"jQVPrUO8X/S1uVkjbd7h+oXVER2PWVh4qdRvwe9xg/rYPTjY8rtWfYJr5jM18lxTdY/NBA8J7XDzmieS",
+	"xLD/5Gmqcm81ms+A2svPZ9HV65BUcz9HUY28lyUt2qsdfPr30y3970//fvZfm/pdYNbZWiVZHYLdL3eA",
+	"Hslc0VvbDX1/ZltkmynLsBCVQfKxhXh2qYAdAArukMp13eBb9cZezhV+P9opdYnkvOVL0IRNl+6V+lVq",
+	"MqIT5AArVhLw8VCiGB3h/3LKFfoJUi83Bf7a4eDkzgqdU2YFdItm4hynyily3zjVwzkV7PbrUgTrFLPd",
+	"CDjHleQZvPYoMQG/AyjsKBeCCXMgmQCbFYPIFvSprGxzgaH4OidqU2SllEC210rJdHoNLnt9huuUmURr",
+	"vd/pLLfs/WkOQrY6gjNJIh7EkzBv7TfW+nDWC3LFpx2YLTVkI8niW302k1xBcdGMqm/uMzP7mC15tjju",
+	"aMv0WyDMNxG/uVfrJkR3GArIQwJoEVMqwm/AwxlaZAGRQKxe6+UlNsGXjf/cE8ZyTdA5i44QU6mk8YFO",
+	"rTcAFiKSBpbhkGzv+H55gLO+txxyrrndyCHO7firg/s4o6W7vgxfHAaPJYTpzgaCSxEzwGia28hlwdj3",
+	"gPabX5iAcq1G4OIsqwZsbQ5davZwkTvKBWow96KJkSGr5veuRi7gRGkDUwltD7jP1haU0mzPubVarNWq",
+	"+35rnQCLKbpd7HNWAkZXI3AO+0JLc9yn7n8gHoExRQ5ILxFTqQVUKAyALvZkhbZ3yS2YP1KYoHzECRcd",
+	"HotBraSqSx5sbWlZVTM/1wIx2jKEsaVX7T/0f+7px9j+efRRnuVWJ4lWWvB6pXKbvjKmZ07AsvowuCXt",
+	"pIB9FAzNRAka5RuUiwGfv2+5GAxlgz4FnN2p62CSyDKgErdwDO9Zv3AMZ5EjiZ+2P/wevtxXP/94qs6O",
+	"vz85aVR//dA749Hg/uVh+fmWqeimoLtPTMf+R2p5sFZCS84jgc3U3cQWraIhmYxc422THicraQFUyfWA",
+	"2bVRWxZlzQG1u7sOWPdTKh+3PtvFm1hPAU5bx2T6rvHGWJ2XiyTrM12A70Ku9kSSkPXpJFaQ7BOxAvZZ",
+	"Y73qovuoKF8q7SS9+1qqJQ1986kqyrTyvReueeHUphprip/tFOMt7IsDM/27gLDmDkoxD89Dj0MeLrXD",
+	"CzHX9TFbz/tkZl3COdNfDdmsw8HqtBYn3Gg9SX9fhFYzwXthtH5hRuJZe6bDMYYHbxoduiCWWfJdxl9S",
+	"LCYbGulFPCQAbrkOz0kV/bpv/y/fJ23BBjyQST0+ZCm8EfxP4KkonCUlBiBHy2BB/2Lk0qyQ8QuNvqxw",
+	"6l2uodSc9NbaF/aojgyGrsl4HzBlgEJLMAuCSZIwrq7HpZE2MEBTxQ8iddFtvgnLev4XYCjXY5Ys+JBe",
+	"VAg6ISIpJ9Q259pU/G6qzjqOYklHAJSKAR5n5fQ7YWRzCm+Ho8bLi6kw7Z/ZUI722v3jBruqj5P+aYMd",
+	"+z9c9XbOPsgGe12ec6JoDAskF2yFLREZURUMGQJ3lO6Qh+YzvCt1/0H3gLxyub25A8kdpZenn7l9LhPu",
+	"P6RsZLOOAMCtJ4CwGdA4Rlk7kZBVBkJ2zJJIaOUOrpNASAUJjWTCY4b7Ds0ctXEydw5SPjFPl/hNxARc",
+	"8uF8IToy5bkcjRLWPce952nafGAd7e0d3vrZ4GDKa7EgySoEZHcjiKiZA7bqlgfWCJgydmP8VHXy9K3g",
+	"IZ1BaviuZ+AlFRxcroZeh5v7lCDbdc90AKFEDkWitGTVd2EbC72eYE6EdHZI6sAXQzoryL76MtG3XV++",
+	"aAWiTYvO7VZlq7OQRt+lqz6HGkZjxkOamFWz4hzfCfHzKOTRYKjI+6sjJ+UypLOKV9GLCi00uBrm8yvx",
+	"pxLOkJOlmx2de0KDQ/qEYXYODrJnK6I73HZyUAZXyQCY2g/VSIqudsPYWJoOoQY2F/XRohD8diS/uiNZ",
+	"I/XMCf2nnc+FZ/LSmrHl1X7YGqZP6AKQjISNaMTNIVpEVvAScORFsoSQ9vf3d9dLv0uYZGpFe0FQLXI7",
+	"XdqXy68/RkefbPru4MoWO7Po7ymo8ViaCiIT1pnSJKzSiRqabiJPXx5dtJ8dkC7sflczTsED5mGTZkDL",
+	"pgBXP414KKY2yNIlW/aRsjrxJWwDB2Vs7+xzULYODWcs+8APFtjHGpbYKq6Rn0j5IE26AkJWzY1jZ+kw",
+	"TDeiexy8wsiW0sRDBdHmHR8WSSOMWlvY4XJpBB96oLz5RjgPIhy3uVVJVdOkF0dBWvRAB6x6w2YDbb4k",
+	"EVeguD/Vv5rWF5HgNZEMtm7rz0zdGcaUIwhyGecNeHUR1v8qn6LezTXb6JKISwXhjL5TrysF4QJQ8iNO",
+	"ekxNGeMQg4TIRzSXr0cHrD4YzH7bafwmb/eav4Z7u4Nw+25nMvp9tPfraG8azJrNxnDiz1rjG7/l3+7/",
+	"+uuA/f7b8NfpdFBoZlHfb+3ncmX0y3/xG9V9GlSHv1b5uPr75oVvKrfSxr1VXGqPaCUmZopBL+QeG0Tc",
+	"lInoQeBm5ssE57YUfwfzOaEc+okZuoHtjTjp4i1dyDOy9SwAOCkPAH1kZ7e5j6cNHWpeh/egn4/X6xLO",
+	"aAINqSAJ2OAnTIXJZbe9l2F+ersxyQavGk00Mg1lsV2DafKH0ReoUwrnvKXAikzuez4X3nWWpscLXlm1",
+	"ZSBLalwL/Ts6nbtGXf9nu6r/+1z/51j/2dJ/tuDP3ZPN9x42VzM+U/SYr3T0zNp7oDTppeAh6dHgRsZU",
+	"DjHPYUn/Qq+CabjmuuasQCa5RosLcnqzvpae6RKBnf5EnyAMLXbOyUecDEqG7SmVvgXahIgOjyOlYkjO",
+	"zCCJH+jnL3bP9KxHX0GL79RXbCWEEmjqLXK4u1SzIjFwrlfk6n6VCPELqr68sc1Eoz60kjC/8xDrdMD9",
+	"nB/oYvpeMtL5rpafSwVBvq1niWltMyhz6Aa5tZ9X+NK45jLD6un7q6Nn1jwCSwfBd8BXBGYSOPTKA5l7",
+	"RX27FNZ4VYaxkylsZHWjieWePJ8+mt3Q3FuWxLtc27fj8fIr9GnJxlyWFwy1DfvMNUIt2QQgt4W7YM1L",
+	"uxWZpevsREqxhabYEGgOowWpP/vr7M+Saii8tEHFU1n61KKVzTdtLjEFZ073XxNlOgD191pL40SMIslQ",
+	"P0474sWM3kiPdCdcjlkQ9SPoz9G3SoukkRZi7VQtjlTaTDPr+JnvxOO8ykArZ1+H1MAxSyTDJEgurrFs",
+	"5tpkK0Do41pbzpoyRBwFswIIi/v43NZcBpS/YCzUUmexdQ/s3BIhSNc04yZKMOcGUM1iRiF3ErKYU/4M",
+	"FST5emsD2oLaBfjUCRcIXaDsN9lYeVCzj+j/GdYK6ooSeYdBW5JaEaVx2inMxF3XCqfqNfjAkjAKCjjP",
+	"jVZJ1o6++w3tsRLRCpHS67GQkYpuGVSKZ3MlkZQTA+MNS+ilNVlgf4GsyzrisrBmklXcF0bKtpHJk1Du",
+	"w/pI5h7ME0Tx3lKasOuxqGc2lm9i/kmRH5m1WbXkuIhpxe9iXBYLwOKQ3xNJLl+1q43WzqFbKIvo7Gkj",
+	"HYTfKmQtJq+3Ppyql80Pp+/fXuzvP2//+MOPwU1ys//b+6vT9/6/XyQvjz7s/vb93k+D75bXJy9IWtSX",
+	"urnRFlCu4K9rOo6ukZ+vUa2Mq5P7uGdWuoz36eXlLLxMUUTKvQVoi8+jiPUjjjWxiJD/BPoTjKg6tM0m",
+	"3H5OWvuK0pLsQndFMUnK+mufcpMfgtodVFtm9SjdQHDFuMr3QDA/VjaraFfszpR1YuQOz59V/b90KftC",
+	"InGL6sxgjAmeMBai3YeLvxntLEhHxSC1u9qHlplCoktp9uggUsNJD/JGRaC0LN16xeJYVD+KJA63erHo",
+	"beHS+H5vP+ix7T3aqO/3t/fp/n6zHuxv1/d7O74f+H5jqy/EVo8mNXWn1qzPN3etJG+5gEeZ7g62EHht",
+	"SZCdm3VkQblJ8LGIEBaKrGh0p2mUOhSkiBGgDW9PSzbAD9iubT+rGT+cVoO6Xofjv6ZJpFjXdH84QC+v",
+	"gTZzu0dDORF2q8skkHGb8RlaIPaV//d//5+uU16KbUmMjdJjmEIvMKep/e70nhb6fU3xL2x/P6LdfWn6",
+	"HpYmPLk1CD02MLitKYngMkuiNJkYaETTF1KzYXNnFDKuIjXT3Pc2CjHDpcNNN8lcG8oaaZveKpDeZjcU",
+	"Uilq5BI9M/rLgX6Mx8AKSpVTPYrrSP8CXR7zqmV6bV6HmIxGNJktzg6eSwPDHOYsfwYucgZeX834sZjv",
+	"cUqj6mumtNy/OGp3/fdHfHAtRRnlmJb8WU01jse6QLZ9CBS6n239VTVZ22tWg4F6XhYFdOc6BdthnLDb",
+	"SEzSCvhMN5Z/TjWYSMxIbHHeIWR5oWdMgpaEnjP9fZaQ3ox0TYbld5hP2blHwtaEg2W3dIHSjHDM9wcg",
+	"6H2kBkIH4tAc7rTjFKrD8ACkIqHthF5YG9IpjPXLFbg5VFA8Aensy6T+e83bj/TwF/iaWBBBVyXNMqFI",
+	"nCuW3NK4FNBaLsOKWMCqsi8MaYii1QCxrhGTXjZgTTn6TYABldrNBrK+4Bv7o2LZjSZ9Fy0ZKAw8OpWD",
+	"ZmMe+MFxajq5mqbuoQTrw2oBS9LWFsHfKJosQi/Ul6zqa3fII1QftZiRUcQninnYpBkzIQC8AbN5Hq/Q",
+	"ATHW5kZ4nG4JnnzcFThDuLAulm9jjbWYh/JNtAKMn89W3zM0uZDuTy0trwhAuqsqDw1HABYBjKxfyIvC",
+	"5a54Fb3eoMC5yDPZcsEYFgvzbNkQKEUzKSiLdjaYh2lNgE0WUblMZGK6qJU5OcsrtvKI19m3RBymvcIO",
+	"U52vC6EnhFlDDmqQJLhQRGgGOWNqXUvBYUY5ZbFZVuhlR7ZGsSrEsu39EBnFFuCR9MiO72FtqkgIhI1X",
+	"RpnnT+YGwKm2GgUAsUqijYCTZWtFTQWakS6ij8Z8SokHeCNcxi7LA8qz7newXx3uuv5q5IQmceTsKxKy",
+	"n7oEbTyq4J8cFSPEDq/w9x+cyYOrUbKn3uJCuQ9gph2VtlHIcPxtq0H4rp7ViMagWYTWQUiJSfo1KpFH",
+	"WIy+UdMYUPRTpa3DM0z+vE6T9VCN5DPPKq9eWRcE8rSbR1d0+2eLJOu+XyirceIVuS8+80hZV4V8CwBg",
+	"FbluCqicYWUYzrnDgR3nLBXLoNMVrXgVsxoVr2JXo+JVMnW9ZMoVrzI/xIpXyY+xUpC8ObPIDmSOiyId",
+	"OGCY94I4s/DQ/52BMEs27gGImIGQaokTx0lqj7hJVcz16wWmeujma+YMlNZmaUh+Gd9eG7nur4DsvCfM",
+	"9Zqod/bULFI+bNGvLaN3SwFR79AbdsNmh+Ajc1kYVHCAhhdJ4vKN8gY4y2bn8Phsu5Y2FwUz0i0Xv4ds",
+	"TphKZtfQqmSxcvEuYTBbOGs5xqoXJ8/Y0iKOqTa2x1RK0wgFrB2wgsx38udtPbCZBVq33cFsLwos1O1O",
+	"6ZKMVaNhg8pox7QCvRdsShvSG03vUmRdhHLT2rdLIkUGDOpc4lmxzSyKV4f0AN9wvNjGXKuh6bHzxGev",
+	"YtrDbto/dbOK5zVaypsvvE/iUsSHJdtyzOLoliWz1Xjt3DSVFVjKO6Xg3F7cWZYqxUZjtcyYt7dgXk6x",
+	"1XkZPS/n0NBaqzzJIDU4zDdJn0axZtFTK2IM105MuiQLrV0yh+LPhU2pNF7Aul/Kk2G9FiKr0EkYKVzT",
+	"JxJwVmwpTYQurdBsjb5qFrkahd21EVQ2gajvRzySw2XoCCZyZQaFCjFU25HJOM1VATQtvDVSq3AR6pu5",
+	"C6C20ezeGmUFdp8jScJJWRtCzVx7zJakPqJfY4Gxlg4vpXqwwA7JbgNcLdL0zsc6F+xXrwdv+pw/8hjX",
+	"QUQosIjMGl3Qe+kq33Qpl2+GB2ZRN8j8FrT89USZje2uy3uv9P1F/pgeUvM+uzZexsDslq7BRpcD5Zi7",
+	"EKsWm6kjT920pXqYvuieODlF7v9X9FbPJvEFWNq6ADqlND6fVaT5WcQHXZOcJ62xn+SYzSHppvyxe0Ao",
+	"adzdWVERQIuOLoqd7kGHW+aZJVjp9yI9YDLcSNyatE/kGyAwYpHvZGFGVtGqk/k0JB/pz+Rt4uzOOXZQ",
+	"ot0stsUc5tQXeWDzKxab5mtyKMYlkJiLvpydz/LvDunYoIt1TeJFzZjR16IHCBO44HMJs9Y/ohe3w7vm",
+	"ZmPlOm+LGb2Bd0BWfAbObZMOsXsgdu0s6R5oNsO+LesVYn/BjG73F4jA5H5x4zPpXUxORoVfbDwnP3bn",
+	"h+LS2BxFZxRWp85Gan+Zvycbqf0lZDHL/6KYVHlymx/v0s0vTeHQ2pDR62nGMWyCRB4ppkbOsftSqsgZ",
+	"dArzgoBCztQtI70ZlE5FCZHaHuYBMz3a016U6JQeRVJGfDCXbrFw3e1UP23GhR3h5LLhuWyX8qQH85Ll",
+	"kqetzUm8Uead8xtIHfuCDYXM2nBsG/LsZZCMi4wSQ+7L9UfL4Jz2FI+rfT3Y7rRKYek8nKgAHg9797ya",
+	"rs8OX6Je7tx3gnZ8yZK87/zgDiACi8zHTLrrisbMLGvWfXCi22s0tZQ6HOUeSGmrVi+bdY55mz5HFa8y",
+	"QIVUv0xPKMfW7I9l9t4qTLwyVrZW88b7uRnMUK+XGSSUFyxio9lgCxbNCOUkCBgL55DjsvhdesfjnpIy",
+	"w/n9+9Pj213M19tvYU+fMtWx8SBrWMS2QvIaApZLUVodXRySVzBlLMXVEXGYhQ1EYQ1nFp6mfOWa91y5",
+	"P9O/BCuIsKLuEqVE68LfOdx3GV8XanNP4SuEe0JVZY7tDxIasDVCvxvtpZemk+7OJYGZkuLFMYcdv7m3",
+	"KuRQWOn8JJYs4F8AHvhwT+pDeedCGLx7Ms/NT8XC7VicDu5MaiwgWqdEjXQh/bvrWewmIL0xS6gSia0M",
+	"Hsc04uhtAS9sVj1ndVsx5TVywcIoYYHKcLAQ/Hi+lYFNOQcNL4dYTMfRDZuFBWvOb86lEC/S7z9Gaoj5",
+	"3K7Kth4m3bwO+UexwGFBn1Yg6CUH+ilEDRKmJgmHtEqn3TEP0yqmvISZDiULrt/2X/+wn+y9fP3Tb8nV",
+	"9Nf37473Tt+8+/lUNN7QN/RyWqh71ufcSa/Gd/zSrv5Mq7/71f1/b33693d/+F7j83+uTn3Ayc4f/k/e",
+	"Ih0YZ5uZtY6XGXMS5VBMOUI5wPckCyZJpGbYQxfWGANl7YkalinbbpMkSMvQ5GQbvCMAfeWuSsdRNVcw",
+	"QeGlmk6eUxkF5W+/stB0dvCmUnpMpZyKJMTaI2j1AQUdkXQqYWy/4EpPfyD7sqZ1+C6jCUvW/zAlPXgi",
+	"LSnKPgC/F7/wGRKP+gIDmFxRrOYyS3LlHmvrxgvZOBazEcOkpvyQMITmQQasZxi1Z0SeZ1LHgXYN8oxp",
+	"FSVrHd7h//qXnifjKsKKzNq//kUuGQ+xquCGQb/VbrpNB+Ty5Oji5KoL+e1d/axIot/h0QOCC2dvQZQJ",
+	"U3/tVkyQJQUTHT5XMRGyIAoZSh7q1G0QzSsPMS8LF0wfUmz2peyXSaQ6HMFTIq4nYo9NFS53yVPwEhxA",
+	"TB57Od6w2bMaaXPnpWj/w1u40Dd0OMDmTYcz81qEkeiaNT1JEpFIvZYn2gAhEIHSRNiFXBlc6q1fpeBd",
+	"k2eBvnG9GqZUQv+JQVdoz9U1Zsg1BIT0GnEBuBD7zdYuGSeiF7MRCUUw0URSy15DzEDzYjyN53a4xCoM",
+	"/coRo1xhx+FEDBI6sjTygkbxJGE2YTERSsUs1PN7XyKLjO2GbhNP60Qu/hEiZ5AeDXEh0R3HU3gBQJhs",
+	"NvbNwuBAr87Pr9+2z366vjj54f3J5dUlFtZcMJXMqu2+grBvClrS4U2/XiPtbEMtNIbmD8zO6r0pmYv4",
+	"eJJr4wbzClkQUxPRCie4a8wpr9Ny2Lmnw21NI/ltovd8TBM6YoibqQc74exuzAJoKClCLXpgor5vRvOW",
+	"qaEIgWjaZAT/MOlVZEzVkMQ0uJEeeXXSPk7z/D0MdDf9Fnl7cvXq/DiXIqYXUB9SLdm7NXL+7ur0/OwS",
+	"H2n4TbPAeNlzcocwwwhJ7Oj84pIg15Y18sIBrOpwRW8YuKaTmRmwmcpVNGLyX//CUoUXR2R7e3tfnyht",
+	"qZuyREgcxhGMojiOjP6K/a6NYO3wbsPf9qt+vbpdv6o3nAxBg3IVRwEzeoPhnu0xDYas2qj5xv7IVJjp",
+	"dFqjcBmgcsyzcuvN6dHJ2eUJPKP1tUghWum7UwLVBG8ppwOmj5VmnRWvcssSrCeq1GvmITFmnI6jykFl",
+	"u+bXtisg2YcgJLdu61uGe6LRUaaVXIC+YWByRd8sKjKFNCgEJni2UabY2qK7QGEVFmzTOO5wA9paIz+J",
+	"CZGM2awoeH8ZYPahIQiX96bJyfBKYTo6ZJh6cG7pCIuhTP4FEMGVifbY7HEUTpC1Agwb3TZPJOk64LTd",
+	"JSC06YQ8BKoBF4XbZJezmuG2aYGFgYQ1aZjwdBY3gdXUpxbbWENFnvFeACswCiC7o4GKZwbdSvNR0I6Q",
+	"kSLWDniQauQdHaQe4w43fUIGE5pQrhgWDhxoAx9zwUAqp1uSJokBWLErEr7D6hJMvdPD1bssbhmZjOGM",
+	"QhrgTTQGJBNNC2M9jDF0Ox8yaLSSusLhzKRS7TSsHFScshkgWsuzFmrg2S3oKjjvo7Y2nwEez5y5GQiq",
+	"SNooMAcoLlAKgV9mOqGJIxs1iq6XrXWJD32eH8hHW2ojmUrRxzWJYE26reXvHmC+UFZRheDGiLFuLgLJ",
+	"Q+WFKQfpcEioTouwsEmJZc95W8qYomVTznwh2ZznE6xWLDFky1hEdpwoEDK4Wl1rZQ7HomxISQrScZ2+",
+	"Yr0NmYP3WDp0rOYAJd2A9EscuGJ36pAEVLKqZDzFRHD7gS4Yuv6fa/uy3LCXt+Kbs7FWjbqrv4T9TE3q",
+	"2fwUPDQ8Ij6AuTi1a91xwvrRXRcyaaGhkuVXkaqRIypds4XETFuKpDczfwEKAIoJGo+HtKeNESlI9//5",
+	"/3cBRL/DNf9BgdC9vOwCb4Av6tfm1/UAcnbQGlQ0UZ7mLkoQCsAhhpUYhpk260vTDw3X7F53ydMuvblu",
+	"dJ+ZAoKEMf0Htr5BicEAA9jp+AdvQdBC5zWN+NcuauFRmK4LnEEwuECo1MhViiGQLjzN2vJqblna91OP",
+	"Mf61cV4/er6IBzGaBMMvSjtZgyXIqzRoKUg30Yh5hotowjFVe1DjWXQJ7xbUo58XzMh+Dr+Tm9l6tRbr",
+	"cJ+s+rE4nRwGXWnho7EE3MLH0noRf2+d6WbwTo824Zwk2Kgo9rAgY0CSoxzJzxAjPaXsOCvM3ERE5Mbs",
+	"dIBOD8nIgCeZZitYi25xcXAK0L0um0KHF0ThulPQ2xAN+ENm4KqwpmjfzGjMxDhmqGaYhmOmpVqqLwJM",
+	"dMa0IuhKfdjhaeOpQpoltCWZE/zrztYOb8PpAk5NTiU2Sbam5ApVXujEoFlexCfMTClFq75hMwAah+fx",
+	"nHW4Of5Y7AcgfmiH8xnp5hsUdLHXLUw71cCt9iz6WcMeVOlte0pMTmcg3LS5kfWiN1rREwNxcKoIuwP9",
+	"SJIufLC2eZ+IshU3DS4W8Oy6CatswrMBiTXT6i3EuEMpNJbCJZdDZ25mAwt15mUjN40iShjU/bBxy2eC",
+	"k7A936AwU3/4kDQW9NRs+OXDLTS0WHvgKwb9CQC4wZ8PhnLD962H1ODkFp1n2DQTRgtP2D4qEiEurDNV",
+	"UzJsI9SyarLFOt8JyxJbfskngWhR06r6OxBsrR809g62WzV/t/GzE7g0h9/t2llZ5K+oYNw6C0Xv9JeF",
+	"ovNt6ZbFzJ2mRZ+zk5DrlG/CvoWu1KgK5quOKlnBUB49JvPXVj5lib4G+ACiDONcI558B536fK8bTVq5",
+	"1i71z+AW38Tky6U2wdPzNch2202XQ+PI0u8/Aj/REXagXvRBc/9W/ubPXuXHqqmZqp6Gqx7O3QvjbCJl",
+	"lz2UnoCt5zT8YWKScJt+ffUD7zk17ngW4kPbqx96IZJeFIYM84eQia1+CvzbuagQnCA3HvTLJ82F3FDK",
+	"L580oWRnU+9fGozQChgdAOFZx5smtaK/Hq1XQ5efvcq4tD7wyDQew2gBhO2Mfy2Ld9XIpUINlaVNXm1f",
+	"Mq37ICwyWhwdDviH+kUBBbNKDsUUso8GNOKmAqmbWEzvrocPZvW8KUx29jmPcKE6WjxDWzrwmtkizC4e",
+	"w27aWgQmAo5bJ5DigEvZWAqVpE8TEw3rcAf13SLBj9AhqAdksKjB6+Gg5Bbg4vWDhxaRyrgFs6eh7AwC",
+	"LeAwBjxJo0Vm7sA5rxOyWiSXimdTrJ6LcLYhx5cjrXQgDWSUdYbDCNFwmrncfhW3/rlSykU1qUOEKmKh",
+	"Nnzy30PTRmtBqV+1/e7UODC5IIm2eSUxWLrpWAqQy6saEK4zdLeH3Tim+jCME5F1/K6MRC+KWZWOxwsl",
+	"Q1rsaMD/bZcY297FtOSZ6yaX3T6Pzb/jf3ZlSwGNbGPWb6oGP+fj4CbztaBE1DckKZvaOadHmGOIKq+y",
+	"ioUEf4bRi9Ngd7rHX5FS8ZeoCiYL4xFqm+e0jk2JpiTfpERrMALJZvhiFqOU/Ukczx5Tg3hjfKSrHkzv",
+	"e5jWgSBxNgD1enERNNy29RLv+eyZu99Lo1qvegRvTJHMVn7oIr3NYpCt8Ux622evgqnBK595n95mOfls",
+	"5TMf0ts20tosisSfp7c1/f3VT5wJdWRY25+u6uGHIR9talW+DTU+ZCl6HG5AdeuPGza71rzsM6qBMSsr",
+	"1EIqk2noZ8ySEdUzjaE+JDCOSiivN6qil8WJ0sSAtG6cQ0AykqSfMIZK4CFcSMQUcyJrBL6pdSiaBmWA",
+	"r5jAocHIAS0QEv5sfI9Kwb2c0po6UnoinOVenAtWkbQ9MP4MkJZKiFqHX0Gkngt8Q07TdNQ6L0v6gWAy",
+	"ONP0khjt0IGOcUAt9NTKdDy8kup4m4UWX7OZVuIgrviQKKSt8U73ETbicB4kft77kYdnLw+RPTQu9nCX",
+	"hwMYmddWCpQLnisupgQG/NjqSf1v7fOYD3UWNt8ssjuwBqzSXn66GzlPLADSxnrMMu0FGjFn3CZLFslp",
+	"p9/cICvEaXMtcfoCAKz/dGF6YTM6HyZJvfJMpBeAnYqek94M49IC4s76oNVIG438DGI111kqUprJQPTX",
+	"AqB1OBRDJCwAeZsThua5rHtYXoQMmPpz5cfD+XGGe1x0D1gIPYMq+TVaiH8zt3MeL9ldb4fGvi31P1va",
+	"fZNy/0wp95Kp+4u4NDxAVVBSxHFkbLA0tO80TUnhxseIzXZIun987hbNtlwHzUhi+hJmugJBgkGXD4vn",
+	"DC7w39fIW3GrDTn9cC4fCGL+NmiPojLiJkO1P1ETgMW6gUwxm4liIhHtvLGJ0YoeM+MPO/xp099/Biag",
+	"RUQ/IJgAYa3JVKwfYH+sEtM4ctPlMQsN+mjX3LdC4oY1SqlK85RpmmRpUjAx4QDsYHjWdgvCKT2mtWqL",
+	"Y6Ckwrk3vYGGYZki4jZe/FN1kfvGRdidYnxOLCKS1OqgSH0usoCyFoVP/p2cTUEjdN83L6SqDeQHuO/5",
+	"d1waYsja6GUDs4IYKPQzYPBDmKEo8s+E00HZdkvOiMV9pxu04JM43lgimTratYIP/r32rcyeX7R33yz4",
+	"B6iPud4TLlXnHGsPWm6T9f3fWF3/kqpfWnqOZudXqwfeM/zytYcdNtQg14pTHAnej03Dxz85SgHawYMd",
+	"K4tDFFvDSCqBqKoDplZ0J5tSSahykz9VNGIHNksfKsPwIHoo9zC7E7CtYtupJNB6pKP2mNTFXLxawqcg",
+	"7cOA2EMxFZRV6s9HPIAGV6Z+B+tJGTYqM5jEqGxB20kAbLVVngMhQkxIPVWIDDfhIenNyISHwqq+VrdO",
+	"s08A0q7DYzEgCQtEovkwIM9AhUOkSMIoFAT0aHCTz3kh+qFQMGm/iG0v7JrSWHB20OG23hZuBdVT0lna",
+	"9TPDD8fsHageSiWCnqhNAc0B8D2RHW6giq5NPYhBcgjFUvfWK0MWD9EsSxosRiPIhQa2EAnuGfSebHY5",
+	"ZAPoc8odE+MQ4gXlsZFU1vha1izNxKfqXrn3f6rXzthMlxYRqdR3p6kA6FkhQlIIHs8eYzy1uWwLiizF",
+	"R5UvlhXMgeAykjhMVMwMPnlRz4AX1Hfm+mQsV+sau1W/Va235h4zagats+39VpWyPa1mtLare/0Gq/pa",
+	"9wi2wyZrLckbub/OMNeLcE41s4kj1wPGzYmBnkrmV4Ncla3LXmGCG6sa5gSur3Fgf91vLqa/QEFI9wqA",
+	"UP9qz1SOHjb3US1RFhJoQL9EVzCCPOPnxpuRtY6Xbu94npXqmf6ErkYAdSKHpvuc/UlhqQhAkiFSrc19",
+	"Q5ltGKOYxCF2GM96y6BrjSoP8l5naUoq9GKHRPx37aujVzVyhI2JcLiib1BKcEsADmBKk1DvBGZf6CMj",
+	"xyxQV9ipW/9oUFI6PG3obfxK0DtK6ydchFpNsshcdZ8grjZ4l76fhANmK9bACwQ9WiNb/OM6iYy+gzXv",
+	"ULgGBYl2lTGdw5QGW68SZoQGImREUyVNmMwqa1IEbD0P/TVcCOz7QiO9PSxh2RaYHZpr/wMxN5pv7/IM",
+	"85RTGKgauUpm2bZSSQrIt1jjuVRXuUCq/NsE5JQQbyfoBC6V6gHlJBROt8ZIgVLoSnF98douW2rSZz/8",
+	"8odji8PhTEX+XiW90Wl9Awm+UDaRiLGQ2DxueTrwp2X5s841MxSgyMJY9q0URu3LeYPelbkrxpz5lELX",
+	"mzf51W3/yvcfJG+RipaJ2zlTCNNYoMDrm9j9m+cvRGxq8JwyOQo+20eXoSloZHmlyIWTYsfZtICFZtik",
+	"gjgIhnwcrEepxFim6Q54b19om9gWQOSgGU1dJdY9Az6HG/I5JNSW28YhSxBA1X6gRk5Dr8P1lDxbww/l",
+	"DbcsmWGrPbD4paKzxSEgg9dNMAJEzvtETUWHB4Jbs9+C20nbf9FGeOARML4NErYNfWn54tTcw9UMfABk",
+	"zqNmG8IUTCSpw0d0Zn6yYB5leYhww98odhPSufKSELvqIApcgVhdQVUANAW4UTytNC5xcjubllU5g8fD",
+	"4s4hrFnaj9w4erNYiq140tbegNUHg9lvO43f5O1e89dwb3cQbt/tTEa/j/Z+He1Ng1mz2RhO/FlrfOO3",
+	"/Nv9X38dsN9/G/46nQ74PUQIHu3PJg7zICUB1q2kcjQ77OnxTsubQvpn5pbgzjIeyoKzv/lPDiGsrB75",
+	"+acfP354f3V58cO787O3b15/f/rq5YuT46Pn7f293Z1Wc7s9vZtd/nnVI9ZJkIJr5s7p3zgScb+Cji9b",
+	"aPHPcGecCXVhOmn8+a6M6JblfBl5en3c4MfE1hCVujOezyyGQuamaDQRqx8aVuu/XFCcuXjFgCmoPiL4",
+	"4p7WQqaIDTThyjg7hhbTO3L6GXeh5BFgeMoaYTutRD3sLgIFwfDVZaYy1kL9eaUPK+4G7/Z531Zorbwf",
+	"wOw3uN82Qk8febjxDrtfkMtTYfqiYWdyltxCxIYq8qtWIwG/Kp9hmyE8QCf3Tfr0pz34t9PW+cu6Vpsu",
+	"mvpR52v2hb77Qr/0hcX4gH2hrxdzvln59o7vOwW7CRvRiEd8UDnY39/fbcH6MyXzqZx+vWi9Fy18OzfQ",
+	"LDa28PMd6RcISWAGzgH7ZtX/A/I1lbuxpWF05AxrW/STMFLVDKl/gR9ckBD8pAhxjKY7ZGG6uKmAJYdt",
+	"1PJIqSQFSr1yetF1uAP8I7OOMzbEPEi04Yu9Y7AOjoYHiG+qLISTxW4ytjKVHV7SDc/iU2EnvMhAmS6C",
+	"6tQrcmJbaBQESwk+m9v91tFMwbazvUUNoqmtazShjJL2KctNibLYL25+SfB3UXe+lZOwLXyfSAsb4gBC",
+	"5uyOsvGghbIuIzOtUBaMymYt9GYL1xbrZoAeLDh2d1GUPFBi/ZEBGbThkTUX7Sbi4eJPRxuUMdpvR0uQ",
+	"PW0DC2iF6HSpNuH++TwCRyYtyiOwsfVHwS00AyyiFJaMrbHO2LAd0OOODf2AEJKwSMvzZ1ezuhGdofPM",
+	"pCJgf0i7XGVtkOqbnuNlGIrrHmUt9SH4ZuYX8Yw3/oMwyDBLOiyLNw2ESr1H6Ms10VTL982ewwKVKrDm",
+	"qNqE9Ipn+Iazuf7SzTXRQicUVYeWtgt8Vq29JmSpIKvLUrv/qPQTMZpzAClRmvWdd0gtpz5tLm7iwCpN",
+	"NV/kisp6KFQOKs3XPzd+/KH1Yfft9tm7q52L7xsff3q+fXR88kIvfUTTdh0bwdOk8nkTdLK0J9ZX5iAC",
+	"cjxZ2igJHTjnzo3fEM7yCGdOQ/dceEv/vEwTxsIFqwr3nc4LC1XhFyIhfBDxO9LV910beu965CqhrB/d",
+	"kK6TT9H1yBENw1n64zXFX0/4rZh1eBc6q0/U8PdumvYRRzfsgEhbroE5CJgnSSySvqErgLtCFmfV4gxt",
+	"X3CDkNZ3kiA0E2z4Pgba0lenQAbUoBhk3WiWdaHpaoXf9qWARNAgYGMF/Qr5DIAwTFsObAJSbNrR4dCn",
+	"AtG3PcLu9NPQ+3XMABsNdCsEauvWSLe4SVv/93//n64Fk8UGBqk6DzGxtp6r7UsypBJ714aMq0jN7CJm",
+	"MTdqVsQG9GgYWny5GjmDpjdQ1WQg6KGCjSUB46rKeCBCFpL3Vy+qewckZJCKooZshIFNPZpT3IgBVWxK",
+	"YcELuSQlrYhg/SQUeAFqs90xI2RIxDu8+2PVNA1hof6r62UzwRwXeN50g5G4YKa/zAFp+tumGYLb6cX0",
+	"CFrQGQbU7mZjX9NWNyv2YaFphSNFjZxroTuNjD1nB97h6cilpQskYIR5hoHksjQQoA+7qiHiufmHNlA8",
+	"0+Blu8Pbx8cXJ5eXbneWMgvPOZyrrLvLAmBfLozqEcn009BrZkbkmAZM6vFhc3Gp7T0ag8Yr0S4ejdUM",
+	"cOhHNNb6k1YgsX1SFgTWZ59Q2/4YFNKnTX/7GS6RFEBzhQPS4RhGtFM5cKANuzAH/Qf89Mun7E//E8DV",
+	"4xBMKnkgRiMKGIgd3vR9q/0W+j2BXmnRBJzmzHM5p+xuHItwOYQzsGNX9Kf9jed62mUdjHea813ypZrF",
+	"BgJ7tCBb27TFwJpRyKCzRjm49/TuZRVuDupyeloMGcOh8WwKXx7MOj0a+lFz1C1+tunYLzh5iiLEZsY/",
+	"K6Aza6G7AA/HOWy5ZbOtdPHRZmPf6VS32GD46IJRkkBINBomPMp5NKxr/pDUMxOiRk5tF/AczXc4ED0A",
+	"ZUKbVpqyPGglX2RlMEOEghpGg6EWXRhNONQnwZ6VDp/Pl9h+VqDBBdjPel6Piv28wIQpw4lBWaztR739",
+	"hxYg6jEV0Quq2BuLELnsyfTGi9SJ7T5efSfiKJit/RZ7P+jC7XFUfc1ma+nCzr25Z8+M4bPe0yaC4zx/",
+	"vqz57vwL0ja82U+XJmK+7ivM/X+aQxy+92V1+TOh2uEoUiZYqjnJymdSkvgrAqxvmHJYTDBkwQ3gwdmW",
+	"4tYagAi4cSssMApSUwB7NsjFSW0W/thpTmELvYodHiIpJ1q9Tbti2RtTZWZI5ZChc3zW4aaFpEmJM0nd",
+	"0K5aM0SbPwY8N4Vftik0VoE0364R8HbhG70OzzK7bUWSq04b9R20VptkHUmIMKSpXx1+QoMhYPBFMmtt",
+	"0Zul+eBQH2cbxuPvZBzTAOqkIDkN9Q7bQSZ9iebwATuAvTNd/gDqT8vPLruLpJKuL73HIFXbVNlBLCLV",
+	"47l5aVpUBFNnSTLR1gmkWfVY9hm33U0bzZY0y45kHX4QpEHzXRq44Awdnr1AiyXfqGvdkCkaxbKLPn+9",
+	"9YmYyjKtFIebNQl7QGZbMruY8Lxr7GNWQdBjgRgZlH4DP1UOqhsms+tEvygtmUIVeQNw5wwHeYm/KM0/",
+	"itmABrPrOLpl183+ftCgu2Gd7fT2/O0WOIi8ij4nZU4/M4nLV+1qo7UDx8mdykZjx29U9vt7O6G/V9/b",
+	"awa74U5rnzb6jFI/aLVo6NdbdLvXb/brvUbP7+01GkFYb4U7Qb3V8/u+T/29yiZo0GkvWzmkjdbSQq7P",
+	"mwM5nwJtfRkshYTBu0vwKuBAapUtrevLmAV4uk1ZCWduezKtS1Ns8JslQIopbt8mPksxUZrQUxx0AF0S",
+	"08qBr8XJ3Jvq67wJeZB9UV2/qB+xODTt0CCBT2ICTsUKAdvD0YmnGZT4CEOBhyQYCj3/9AnM88vGb2u1",
+	"zXcb9yaBlaUAGUtlhsn//VIG/vwS/T9X28GtTDs0FZSNDRPK8v7PTDtYksz/4ojs7uw0sPk3NONGR5bb",
+	"iRx7ynHsDIz3YF+FPzoGvK9TMYhIn7vajk7b4iJaGrRPSHunkoEAl4MSZIEb0nP9ldoA98Axil20PGzV",
+	"D43Oiy3MvaxDU9rHvEZsz2JtJTreSq2BdXjqraSSnEPJnFlamZbZgTYwkW7qTQa/BIBLEuEzMmdDqU6Q",
+	"L8NbWyu4q06n06oefHWSxMYxOV+ypV+Z49untqMibBhs3n+5fNg88mCY+Q2416mrr6Yn+0sIsjJMySuX",
+	"wjFLzC07N0+gfmQqBTcRUexuXDmo7+3v+Pv1hu97lUjrJfXdlr+702zVW1khWZq1Q5w0UM0UenOqhCbj",
+	"Bb01Ir5ykppAF07U4EPdd/OWyZ4MEiLjKPBVL4UD/5a/9jWIIv2LZqTlsumDsVytUo78sVHz7ba6FLGZ",
+	"ZQ6Ej3ZsKq9iRm9YmDb9LhdYL0SSFpMFlGPgBkzUmdE9Dc6utaEtshkXJEgYxIpobDuAP5E2H7rDzVuT",
+	"xbj3iFdfXs5GMzQ2RLM/7HDK3Uoza32WYCHakJaNe9XIBSji0tqtKfS9NnxtNncWdxAc/LOQlmNd2720",
+	"arkcaV6//w2s+EMbCgFATXl3nwmUnxNqi6L0Z2VkgFtcg+7PlUN63rjC60mfxsbSB+OmZY317LbniqVT",
+	"O+NqSPkN9LYip8b3Y4GGMpcQRRUEgKMhM5+ZWsra/RZhaW8XO5W/MbNex+V5JcRbymfmY/Lh3LdQvwta",
+	"Ps2XZuLByfim3hGj3+N5qRxoLmjaolr1M/O0GRhW0U9ZKEayFyY72NJdE/A2AOUe6c0UgwCX/sPLgBYw",
+	"bmM+HCWmG2mbm4pHNKCdJsSQNYyRuMT5ATOvzrFKktfIlcgau6GXDfuiQkBNm6qadeoz8kQWGrvSrEeo",
+	"M0yJ6OqQkpy2rk1ziLV5bvKDr0x39xAzB6zRlVr0ht8CWhas1KKc4nNc53XSic2Ll/ZsLzQ8n2tcjl27",
+	"DTpGWdtusqBrt1Um/7SW3fmmzcUu/4dkrjUxdgj+oj3/H6E/MAw/6xDc4ViSbhyQaA1iueuqHsBA6sVt",
+	"+mn7w+/hy33184+n6uz4+5OTRvXXD70zHg3u17e3ec/GvVm7W0O13xreFrJJC6XIVle1NtW2rU4OYfgp",
+	"1H4jh5ta/7xRFTG9u8bv6LVe3K1wk86E860JTWmVBPwTPUB48FpaLIh8nVRdD2W9QqmN3JvAVzdJAxWW",
+	"EX+zJL+2JM50a6x6Y4Tm2v5LfMHWH/C/n1cqNVMbmJBMGdQBHENmnGX6jHFBaKsJoThN7o9C9aDW4T+J",
+	"CZGMZWBUDrrloUlsc/u7ArCIERTlFa7nppJms9pWeApzIx7O/ITNqHBNNcswbNYYJk/BCsZxulL37MK6",
+	"VW/sQe7YN8a5KePckG2uKh+1hVzfOOXDa0bxUP7VjT7sjq7PYP+EJh+pdWgbXHU4F2hqzRhmzmW9NYgS",
+	"Ioul9Gb4zqdNv7lOvw34zoFJh8HEkuPTy/bzNyfHBR6P/B8BeQIax4C1hL0kBTesm4uQYYIj2GWRTNNe",
+	"wFsXJSRFQI4kMQjtZMQoh5LWwyyTORt3F32BKeS6MxRtLmD0yH7UAglF0jT1WNJX43FkyX09fsg/59ot",
+	"IKA2KNBwh+vhWpMXr8t1l3TSLm+lvbCVxgVYzlYNsKfqybzQKzbW2Iw7f8kOGOYwlVg1QE+2mNSeum+S",
+	"/J8gyR0vHeLKjmjIvuV3/DMEfNZWYXMZv8yI2krrFJdjO1KeViQh1N2YGcTHQHApYga5rOiCjTjpR7eM",
+	"jCI+UUwC/jAZMzGO0ULnVlBDx68ZGFVaCo4opwM2j0/gWWj9NHRWI5eMh2iJTSTc2EvEVCJXS7AaCyUQ",
+	"v4GsFXSY20QWx/2WlsAISAuVzHQ9GNJcQUzqoh/YoHWHl0AvqiEbHbjtyTwykRMaxzPzI4T2u1bqC8wh",
+	"SS3K9rtT63CWHW6WTCtI+qsEe5elXvfXbJbVLs2gl5kBxhxAwjQW/swlDNtl6fA0+1VvJon6GZYkFlKb",
+	"QFIK118jH+eMXL0keoDgx6Z8ib2LaXrGn8Nv/jJVJfWA54TjC2wzZ649kSRktyzWMyjpydUTvf+vI1Fq",
+	"1ve5BiCfVwLcj8SZKSf1Pd/f3EXGbzBlfT2Nor7pqpkkyxIdj98UzpCmtqEmZ1Bml/RIy4n3ltsV0yxJ",
+	"oeh9ey7bpsVarbrvtypeZZLEptpcHmxtwRExE6gFYrRl2BTwu//Q/7lnbHn759FHeVa5z/6skuIxHotv",
+	"8vqfIK/hvEDggN8Yzm1F5UbCOw8JiPG9KiS6RHywNYjUcNJbLL41WTEejkXETaLAmCYKbEpOXkbq1aSX",
+	"JnUS+9YDzA7uQk5PF4VmzOgNSUzQ2kA0dws5Ol2D7mxQeoicRgo6DGFJJHpIq9XCHPDRQ4z7QTkxlhw2",
+	"/Watw3GMREYDo25oDlOITx9m1UAkyzTF5FT9IIVen/DKupW8WVJMh2dZMen3QtaPuMn5wegUFJ/YOnfH",
+	"C4ImYqTYCHwhxnzClbDc0JRzEiU6fKdJXkfPsQ7YeIj1xKEuBYpQCrUrh/Pl/S1/2zPXF/T8xo26hHSo",
+	"EAFXV8am9YCxcr4fZXntaXqCXkjs22TLG7NoZS/otbZ3duqBv9Nr7jb2WGs/3Nvf7fd26jutsBXsByH1",
+	"++F+EPb3Q3+f0bDZ2qvv7IWst9uq7wU2ponMKAsZvgTqrr6D1AdTUGgHWCnKuJIQ8PLY5snR8WXbIZCn",
+	"76qN1s4zrBnW87TlJmYp9LQPSY9KttO0CmT78qxWBwrJLcjbk/dHpy/e/Pw7e/3vf58OL/89a+zuXF7c",
+	"NN6x1pv+cdK/vfpxshNNX78OXrw8Sm7b0Ul7+OqscXN8Ppw1TnfYy5vzF6O7s5vz7//9pjHbEz/stxtX",
+	"+y9ffi92Pn7/03frL9ilnd5G6/XpL8z++uWPihSTJDClEQrDy4+Vm5xGkM2Ir+k4usbU07wCgZwVVAcR",
+	"KBFQtfWKxbGofhRJHG71YtHbwk/6fm8/6LHtPdqo7/e39+n+frMe7G/X93s7vh/4fmOrL8T/y961N7WR",
+	"I/GvouLfnYAhJCFsXV2xPHZ9gUDikMedt+yxRzZzDCNnJON1beW7X6m7Jc14NBi/EuLzfyky9shqqd/9",
+	"++10wmxb/aVo0ulxrsPEDV5JrginFycdOxcx0Hgji1VBRknY4Xq/9CJaIMX4nhtBtWjIKnuz87Guft//",
+	"WL++eP/69W9Hn9997t5mt6+/Xn+oX9d+Oct+P/746uu/Dr70/2E/WyGgWfftjPOoE3ZvK4dhwMhh3+oo",
+	"xGl2osCLldHCSiTRuldI3grVAOX+aN+qQab7std7Mu10Xa5D5CqXZkpPHQT6eU+h3Ehn31VRdKbRELKZ",
+	"shDW52kQO2PLO+lyAEgIwXnEQqXvbSxSrCg300K0bTMGkJwG3xHgKEzLWsqJVClOWRvZE7ehdYUGT+Hf",
+	"spnC0e9nYjgwo5U5/M5yR5zpgcNq+SFiScSKZWHGLf5QxhHtB3yauzAdVxS9G7SRc8X/S2M0wp9SDmdd",
+	"Q4DbYt+sBCR7bVr7Ff07TvstKfTbXuQS3c93AyTQgEzxRNo72BqmCGa8uztDUEm7OC2kpJ+5qfE+qW4Y",
+	"0BUG2FfOjez7MBb8H2LERE/xlCAMON5N7TxHgAVvkOLznHYvay5r2xnTv3OA8ZCxzSPGH3qymDl1h6w+",
+	"paxh4XoB/li1+ro0pWcHiuw+igvjkr29/NA6u7x+e2JyUR2eiLQvm6kSDMvNEN/l1HTEu7FEop4ZCfN+",
+	"NfxywkuZR+MZePm22R8AtK6/JoLKbwakRDhimEY0pJHT65Zmr5kWefZ0nNvNQnnDEiG5tER8Wj3b12Qc",
+	"8PghOD6gN5pX67/t12pBMx2mCSeUZRuud3ERJgzfZhfmJJB5gROCDAL2NZ0x+lFQK4/TZnrH70Q2PgSs",
+	"KX3KqbwPXj8eJzYc6J2zP4vasXQMD+U21uF96GZWrKbDYv3VzfSW8wEumA6oXtVuLajVauYw6G95AX9w",
+	"VQN+H3dB3tBsLZRlQIPsdoWJmo9zYO2JBGjjy1QCOYnMSyYwG7z/3msvvH+wAnaCycqzYyfwkgm8rHl5",
+	"AHDNz78TD8DG4D8xg1/C9V/Y9tOkZGXit5EjmC/MhWBaFCYUSTWjRgRQ0BIdqoHUtCidsh0gcmQsTa3X",
+	"wevpv7uRd22JBdQjxSjVQTWCiWKSKQ8mum1gKCnwwhkhbC/TKokjCGLOxFOvVWC7uwJG9z1gHpjIgNXf",
+	"Nq7PzurH9dO3H1qN48ur06CZvru+/HDUOv18fHp6oh/Kqwn4LaAmyAMJiRGY0rDdB5AAwJrlUAB8m+Oz",
+	"PHkfZKH5y66QKpngv7sIxwRib2rFxMJLI0RSSbb3wgED2oUXIAIAaO9w70WwtBFNy+w6mYMqLLhwTOGv",
+	"dEaLqysc3xw+96utZS4YLsJDq4VZNlPn/efyB1sfgg/6Zk2UD/pBr64M/PDdx21xjnyleA9RLKkrbTLE",
+	"pwYHF4QXznek9a1RK+bYzMFMSENrj6UmXCO+QUMSSEp6y51I6pMMtngiOVBy+6UDDSXIt+q/9R6RedS+",
+	"k94cTY0rpqJcQ3kbUkiPuE2ezCds7WKYB8piNW78/BfRKxe3g+svF7OFHsHEqRz2enFXm01EHvWKKAm7",
+	"t9J0lHmEVPauli2vzT0CT8m0s5Sk5JxqRPV0OboJkAiP9KxfvVV+I3iAp391OY9K91cIlsRKJdyDI23Z",
+	"H3uCWIu0r+l5edEH3xybwrHx96lPb1Of87j5KBCfP57+MOMqG7dgtiCfD9k/0EuePFhZDlC4ykOz4O0u",
+	"bPKcoEJyZ3N+8uenaiDGOw8z97Hxyv25R+SmHuYT9yiUhnHfJ2NyJTfiLYiX3wuMgFoIq7h1uCWHA55J",
+	"jmENbWjx6updOij+3GW59Z7AM3edS7hzJFxMxm5EuzyHASLo2aPxh5PMply2yS0/rdxyAZPPjqlk2BAT",
+	"LQ7CN+KdGyFup2NIhUnCzMMBsPAZ2thfiZ8PGmSpaLlbq1VhKX0yb1w4CQSoLX5oF1qpvyo1oYKqbv3E",
+	"JeFQE9be+I0YeDQUccD9Z4ta2raxd3orsH8wFvDPEt/f3kN6qti5CHtXmH0IB/EtH0ezsfCRFKZhrxzl",
+	"pL5RDU8QdSUnHKMJ7AWbPjQYVNSXkKcQM3OpGDGRwu2OeBLfAzGEEqw9zJJ2YDrHaZ6uocI0CrOImUUw",
+	"OeBdq5iaqQzHcps1FHLKGnS7Q5oK0OFtbrhomx1hRpBj6wOQg0AbHbYl0HrGh8icZ3odiGyPKg/mezP9",
+	"ER4xao5oQyWbPXtGO/gMsohtIsvyl3BQc3yyumX+Gk4CbYpllgfIjXIeMSnuOBLwIY9IQZNNUUwzaaJH",
+	"a5eZdcsPGVhL+cjcCYcDhOB0cf9GmdpXmTDjZ7MKlnhjdCN5t3XRe/PudXbw+5svX7MPo/9eX50c1M+v",
+	"/l0Xe+fhedgYba1S0p9idYNd7NPcTBINNo0VBLE003JOUdO0DxoLaB5f65G6x7dwW+vx44bqnPM2h0mb",
+	"8Gt3/qZ/teLoGyrPhCuPGj1NI2kMSsyxm64vBLXxIWW4pAltwHRkxjNWuXON4wWj0Iskiq925mO2BjT6",
+	"nD5tizd74VIiH89QCNvAJ3q61tZpnlnZPVbFqfJubtznxSd/SQo/bvb3BMS5qJoKpkTbBUsphipnLCva",
+	"Wp+EXjF7UpwPTA3AlS8u32iWGTXLRpGshyIBVL9FtcgKkf0cGB+AeFuwbNlMobsn7y1JJQYD/egIUQAH",
+	"A57yyKHlsVi67EF+GBNm34H+PxF9JlWcJM30JsSGUpoSMXzuuMJD1iVHkbizaAerwfOWpRnnDfZFr1dU",
+	"iCe4Exb0SPuaKbC1LY4+R4v+7vhzRx7HxzTpLV/bm6+e+J6X5e8xD9oammOWLXXzrbE3ukGPW2dTYvDj",
+	"Vhc67zhlX1kqmiChxKEyxaVieLMClvKRLRsd5qejR2GsXL4ORtF2cfirB7z0aTONLBE/DuBts6uQhtyA",
+	"7cHQPFALfyhZG5lK20wRAYlIDV0IVqxiyxTyUKXqxP3yBSxI4GULyZnQmIBoEX+ygsCD/m8mFUHrHzcU",
+	"WgT/SlBEUNiD8a7UzpyT6ogla8dRu4CE4tTf/kPqz/dTUDZ+oojhEFoJHoXzAuXG4jbaQ7DWNBaXqfXA",
+	"xmYsVl8j6S16hkrxu4G2bjUydNPh13ISBDoV+o6ptts/IVd8BEFWt/SCCcAB98w4cwrU/BwVTXPaZ2GV",
+	"iPI3fBNbrYFBhNpoQayrs4c7f5v79G0HuuWq5/YuQkM1aG4ui4Yc5/W8zPhoE7EBFFJAr/ZgRltSgdSL",
+	"Dqay8cRlWNBwTXkYqsX+/NGsTHpGHxTHmxQbxUnCOpyRCuKRGU+E4UeRFhlPf0pdN7emq27p8huHjYJb",
+	"XMGZvc9ruEdV2YzsTGj8I9LXkHsIU3T5LIzrshUkYOLwZ6ZOPQ2CWk0GqyHU8g0juXPCEWIDu07gwY5Q",
+	"N/ScdO59M+1nYRfwMZHD0NC/5fhcgVkiFSOvGoXl02Y0TJX6xySQonA8mWyJwjER2PXi/pCaaagtsABq",
+	"DLvgOrcPXu7PBD9s0gxCrSydhDtd0cuBkgqoKwjBwyfaYX62AoJIohb+rBac1vyq98vWo9jncbx39lH+",
+	"9q5+k8nu8U3yrn7x8ZfOC9n4Igei80qcPNU+DyfLTdZpXZzs93yQaBU7yVa8uiQUeEqVpuRTFittH1g7",
+	"71m1jZ1LI+MSQZMGwTu5bjHrgBcQ886hrUM1ATlhoj9kVEx4+ZsG9RpWUpvd+NYb3/r/JHnwc7jWwFoS",
+	"MpfxnlMDwiqy+2og74gPEjG+01oN0bv104QBEonu8A6quhlPQuWYRez/UHv09ftz6yxsg36htZZqyeBf",
+	"BUTajfWjgKHXRs1x2g8yiEeUST26qgOHiSfz3eDAAw7YAA7LDQYYmcgMdEeBsju0LHOiD6hH7kUEsl9+",
+	"zTlXiFp4dFUHpEK9Cf1Q8REgI/VExiHDAl3lDtrVUYKDM537SYURm/L7EPfR/aAbC9EIDC46bAEoMvt9",
+	"Du2t1IroQJ1sNRXxtbHyHkOb/DCJCEjDfSfi31bveRRHaLaUINWFY+NGasMoVp6P/xHec1MiKEwBhDbo",
+	"MCCRuQ1zvaR/fvtfAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -36,6 +36,10 @@ type Store interface {
 	Owner(ctx context.Context, name string, at time.Time) (store.OwnerState, error)
 	Owners(ctx context.Context, q store.OwnerQuery) (store.OwnerPage, error)
 	UpdateOwner(ctx context.Context, actor store.Actor, name string, change apikey.OwnerChange) (apikey.Owner, error)
+	StartSession(ctx context.Context, actor store.Actor, key apikey.Key) error
+	EndSession(ctx context.Context, actor store.Actor) error
+	CreateLink(ctx context.Context, actor store.Actor, link apikey.Link) error
+	OpenLink(ctx context.Context, actor store.Actor, id apikey.ID, token apikey.Hash, start func(apikey.Link, *apikey.Key) (apikey.Key, error)) error
 	CreateWebhook(ctx context.Context, actor store.Actor, w store.Webhook) error
 	Webhook(ctx context.Context, id apikey.ID) (store.Webhook, error)
 	Webhooks(ctx context.Context) ([]store.Webhook, error)
@@ -61,6 +65,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
 	AuthFailures   apikey.RateLimit // for each address; the zero RateLimit is unlimited
 
+	// PublicURL is where people reach the console, without a path. Empty is where the caller reached this service.
+	PublicURL string
 	// ScanningKeys verify GitHub's secret scanning; nil switches that off.
 	ScanningKeys Signatures
 	// CheckWebhookURL returns an *apikey.InvalidError if nothing may be delivered to a URL. Nil takes public receivers

@@ -211,7 +211,7 @@ func TestCountsOfAllAreKept(t *testing.T) {
 		ALTER TABLE api_keys DROP COLUMN suspended, DROP COLUMN revocation_reason, DROP COLUMN quota_limit,
 			DROP COLUMN quota_period, DROP COLUMN quota_starts_on, DROP COLUMN allowed_cidrs, DROP COLUMN observe_cidrs,
 			DROP COLUMN foreign_secret;
-		DROP TABLE foreign_secrets;
+		DROP TABLE foreign_secrets, session_keys, owner_links;
 		DROP TABLE quota_uses, usage_hours, usage_days, key_seen;
 		ALTER TABLE key_uses DROP COLUMN last_used_from;
 		DROP TABLE owners;

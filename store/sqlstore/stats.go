@@ -66,7 +66,7 @@ func newTally() *tally {
 	return &tally{
 		changes: map[string]uint64{
 			store.ActionCreate: 0, store.ActionUpdate: 0, store.ActionRevoke: 0, store.ActionRotate: 0, store.ActionLeak: 0,
-			store.ActionOutside: 0, store.ActionUpdateOwner: 0, store.ActionCreateWebhook: 0, store.ActionUpdateWebhook: 0,
+			store.ActionOutside: 0, store.ActionCreateLink: 0, store.ActionSession: 0, store.ActionUpdateOwner: 0, store.ActionCreateWebhook: 0, store.ActionUpdateWebhook: 0,
 			store.ActionRotateWebhook: 0, store.ActionDeleteWebhook: 0, store.ActionTestWebhook: 0,
 		},
 		batch:  newHistogram(1, 2, 4, 8, 16, 32, 64, 128, 256, maxBatch),
