@@ -9,6 +9,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/basepath"
 	"apikeyd/store"
 )
 
@@ -41,7 +42,7 @@ func (s *Server) CreateOwnerLink(
 	}
 	at := s.PublicURL
 	if at == "" {
-		at = exchangeOf(ctx).origin
+		at = exchangeOf(ctx).origin + basepath.Of(ctx)
 	}
 	return gen.CreateOwnerLink201JSONResponse{Body: gen.OwnerLinkResponse{
 		Url: at + LinkPath + "#" + token.Reveal(), SessionId: uuid.UUID(link.ID), ExpiresAt: apikey.Timestamp(link.Until),

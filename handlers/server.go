@@ -65,7 +65,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
 	AuthFailures   apikey.RateLimit // for each address; the zero RateLimit is unlimited
 
-	// PublicURL is where people reach the console, without a path. Empty is where the caller reached this service.
+	// PublicURL is where people reach this service, with its base path. Empty is where the caller reached this service.
 	PublicURL string
 	// ScanningKeys verify GitHub's secret scanning; nil switches that off.
 	ScanningKeys Signatures

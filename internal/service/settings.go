@@ -24,6 +24,7 @@ type Settings struct {
 	protectionFlags
 	tlsFlags
 	consoleFlags
+	signInFlags
 	notifyFlag
 	webhookFlags
 	Listen           string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
@@ -62,7 +63,7 @@ func (s *Settings) CheckNumbers() error {
 
 // Validate checks everything else.
 func (s *Settings) Validate() error {
-	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen), s.checkBasePath(),
+	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen), s.checkBasePath(), s.signInFlags.Validate(),
 		s.metricsFlag.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
 }
 
