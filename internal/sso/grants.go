@@ -59,8 +59,8 @@ func (p *Provider) settings(subject string, claims map[string]any) (s apikey.Set
 	}
 	grant := p.config.Grants[at]
 	email, _ := claims["email"].(string)
-	if verified, told := claims["email_verified"].(bool); told && !verified {
-		email = "" // anybody could say so
+	if verified := claims["email_verified"]; verified != true && verified != "true" {
+		email = "" // anybody could say that it is theirs
 	}
 	user, _ := claims["preferred_username"].(string)
 	s = apikey.Settings{

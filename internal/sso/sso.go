@@ -160,7 +160,7 @@ func (p *Provider) Finish(ctx context.Context, flow Flow, answer url.Values) (s 
 	if err := proof.Claims(&claims); err != nil {
 		return s, &RefusedError{Reason: "The identity provider's answer cannot be read.", cause: err}
 	}
-	if claims[p.config.Claim] == nil {
+	if claims[p.config.Claim] == nil || claims["email"] == nil {
 		if err := p.addUserInfo(ctx, provider, token, proof.Subject, claims); err != nil {
 			return s, err
 		}
