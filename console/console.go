@@ -92,7 +92,7 @@ func (s *site) routes() *router {
 	mux.Handle("GET "+ssoPath, s.page(beginSSO))
 	mux.Handle("GET "+callbackPath, s.page(finishSSO))
 	mux.Handle("GET "+linkPath, s.page(showLink))
-	mux.Handle("POST "+linkPath, s.page(openLink))
+	mux.Handle("POST "+linkPath+"/open", s.page(openLink))
 	mux.Handle("GET "+linkPath+"/logo", s.page(showLinkLogo))
 	mux.Handle("GET "+linkPath+"/style.css", s.page(showLinkStyle))
 

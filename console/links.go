@@ -79,7 +79,8 @@ func (l LinkPages) title() string {
 	return l.Title
 }
 
-// openLink starts the session of a link.
+// openLink starts the session of a link. Its address is not the link's: a browser that is there would not load another
+// link, which differs in its fragment alone.
 func openLink(v *visit) error {
 	if v.Sessions == nil {
 		return errNotFound
@@ -143,7 +144,7 @@ func showLinkStyle(v *visit) error {
 	if 299*r+587*g+114*b > 150_000 {
 		on = "#000"
 	}
-	fmt.Fprintf(v.w, `:root, [data-theme] {
+	fmt.Fprintf(v.w, `:root:root:root {
   --accent: %[1]s;
   --pico-primary: color-mix(in srgb, var(--accent), var(--pico-color) 40%%);
   --pico-primary-hover: color-mix(in srgb, var(--accent), var(--pico-color) 60%%);

@@ -47,7 +47,7 @@ func (k *kit) link(by key, scopes ...string) string {
 // open opens a link.
 func (v *visitor) open(token string) reply {
 	v.Helper()
-	return v.post("/console/link", url.Values{"token": {token}})
+	return v.post("/console/link/open", url.Values{"token": {token}})
 }
 
 func TestOwnerLinkPages(t *testing.T) {
@@ -119,7 +119,7 @@ func TestOwnerLinkPageAttacks(t *testing.T) {
 	other := k.visitor()
 	other.open(token).want(http.StatusForbidden, "This link does not open")
 	other.get("/console/keys").want(http.StatusSeeOther)
-	other.get("/console/link?token=" + k.link(k.owner)).want(http.StatusOK, `id="link-form"`)
+	other.get("/console/link?token="+k.link(k.owner)).want(http.StatusOK, `id="link-form"`)
 	other.get("/console/keys").want(http.StatusSeeOther)
 
 	// Another site opens nobody's link here.

@@ -345,7 +345,9 @@ func TestSingleSignOnAttacks(t *testing.T) {
 	})
 	t.Run("the issuer is another one", func(t *testing.T) {
 		t.Parallel()
-		k := newSSOKit(t, func(c *sso.Config, _ *console.Config) { c.Issuer = strings.Replace(c.Issuer, "127.0.0.1", "localhost", 1) })
+		k := newSSOKit(t, func(c *sso.Config, _ *console.Config) {
+			c.Issuer = strings.Replace(c.Issuer, "127.0.0.1", "localhost", 1)
+		})
 		k.visitor().get("/console/sso").want(http.StatusServiceUnavailable, "does not answer as it must", "sign in with a key meanwhile")
 	})
 	t.Run("the secret is another one", func(t *testing.T) {

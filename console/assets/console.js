@@ -323,5 +323,6 @@ if (link) {
   } else {
     link.querySelector("[data-opening]").hidden = true;
     link.querySelector("[data-incomplete]").hidden = false;
+    addEventListener("hashchange", () => location.reload());
   }
 }
