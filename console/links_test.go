@@ -33,11 +33,9 @@ func newLinkKit(t *testing.T, configure ...func(*console.Config)) *kit {
 }
 
 // link makes a link and returns its token.
-func (k *kit) link(by key, scopes ...string) string {
+func (k *kit) link(by key) string {
 	k.Helper()
-	if len(scopes) == 0 {
-		scopes = []string{apikey.ScopeRead, apikey.ScopeWrite, "datasets:read"}
-	}
+	scopes := []string{apikey.ScopeRead, apikey.ScopeWrite, "datasets:read"}
 	link, err := k.as(by).LinkOwner(k.Context(), "acme", client.NewOwnerLink{Scopes: scopes, Name: "bob", Lasts: time.Hour})
 	k.must(err)
 	_, token, _ := strings.Cut(link.URL, "#")

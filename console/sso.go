@@ -39,7 +39,7 @@ type ssoFlow struct {
 }
 
 func (v *visit) setFlow(value string, maxAge int) {
-	c := cookie(v.r, ssoCookie, value, ssoPath, maxAge)
+	c := cookie(v.r, ssoCookie, value, ssoPath, maxAge) //nolint:gosec // G124: it is Secure if there is TLS
 	c.SameSite = http.SameSiteLaxMode
 	http.SetCookie(v.w, c)
 }

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,10 +24,10 @@ type sessions struct{ *handlers.Sessions }
 
 func (s sessions) Open(r *http.Request, token string) (apikey.Secret, error) {
 	secret, _, err := s.Sessions.Open(r, token)
-	switch err {
-	case store.ErrNoLink:
+	switch {
+	case errors.Is(err, store.ErrNoLink):
 		err = console.ErrNoLink
-	case handlers.ErrTooManyLinks:
+	case errors.Is(err, handlers.ErrTooManyLinks):
 		err = console.ErrTooManyLinks
 	}
 	return secret, err

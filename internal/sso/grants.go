@@ -112,6 +112,6 @@ func secure(addresses ...string) bool {
 		}
 		ip := net.ParseIP(u.Hostname())
 		local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-		return u.Scheme != "https" && !(u.Scheme == "http" && local)
+		return u.Scheme != "https" && (u.Scheme != "http" || !local)
 	})
 }

@@ -20,10 +20,11 @@ import (
 // Password is everybody's.
 const Password = "a password for tests"
 
-// The clients. Other is not ours.
+// The clients, and what both have as their secret. Other is not ours.
 const (
-	Client, Other = "console", "another application"
-	Secret        = "the secret of a client"
+	Client = "console"
+	Other  = "another application"
+	Secret = "the secret of a client"
 )
 
 // people have a user name, and groups, which only UserInfo tells of bob.
