@@ -67,7 +67,7 @@ func newSite(c Config) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Config: c, sealer: sealer, assets: assets, templates: templates, signedOut: newSignedOut()}
+	s := &site{Config: c, sealer: sealer, assets: assets, templates: templates, signedOut: newSignedOut(), used: newSignedOut(), asking: make(chan struct{}, maxAsking)}
 	s.pages = s.routes()
 	return s, nil
 }
@@ -79,6 +79,8 @@ type site struct {
 	assets    assets
 	templates templates
 	signedOut *signedOut
+	used      *signedOut    // states of sign-ins at the provider that came back
+	asking    chan struct{} // holds one for each call of the provider
 	pages     *router
 }
 

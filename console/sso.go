@@ -69,7 +69,11 @@ func finishSSO(v *visit) error {
 		v.setFlow("", -1)
 		v.sealer.open(ssoCookie, value, &flow)
 	}
-	settings, err := v.SignIn.Provider.Finish(v.ctx(), flow.Flow, v.form)
+	if v.used.has(flow.State) { // a copy of the cookie, whose code the provider should refuse too
+		flow = ssoFlow{Return: flow.Return}
+	}
+	v.used.add(flow.State, flow.Until, v.now)
+	settings, err := v.askProvider(flow.Flow)
 	if err != nil {
 		return v.failSSO(flow.Return, err)
 	}
@@ -87,6 +91,19 @@ func finishSSO(v *visit) error {
 	return nil
 }
 
+// maxAsking is how many people may come back from the provider at a time: strangers can make this server call it.
+const maxAsking = 16
+
+func (v *visit) askProvider(flow sso.Flow) (apikey.Settings, error) {
+	select {
+	case v.asking <- struct{}{}:
+		defer func() { <-v.asking }()
+		return v.SignIn.Provider.Finish(v.ctx(), flow, v.form)
+	case <-v.ctx().Done():
+		return apikey.Settings{}, v.ctx().Err()
+	}
+}
+
 // failSSO shows the sign-in page with why nobody was signed in by the provider.
 func (v *visit) failSSO(back string, err error) error {
 	p := signInPage{Return: ownPath(back)}
@@ -96,6 +113,11 @@ func (v *visit) failSSO(back string, err error) error {
 	switch {
 	case isRefused:
 		p.Problem = refused.Reason
+		counted, _ := errors.AsType[*client.Error](v.countNotASecret()) // as a failed sign-in with a key is
+		if counted != nil && counted.Status == http.StatusTooManyRequests {
+			status, p.Problem = counted.Status, sentence(counted.Message)
+			v.passRetryAfter(counted)
+		}
 	case isAway:
 		status = http.StatusServiceUnavailable
 		p.Problem = "The identity provider " + v.SignIn.Provider.Name() + " does not answer as it must. Try again in a moment."

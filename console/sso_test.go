@@ -71,7 +71,10 @@ func newSSOKit(t *testing.T, configure func(*sso.Config, *console.Config)) *ssoK
 	t.Helper()
 	k := &ssoKit{provider: identitytest.Start(t, here+console.CallbackPath), clock: &shiftedClock{}}
 	var api handlers.Config
-	k.kit = newKit(t, options{api: func(c *handlers.Config) { api = *c }, console: func(c *console.Config) {
+	k.kit = newKit(t, options{api: func(c *handlers.Config) {
+		c.AuthFailures = apikey.RateLimit{Limit: 60, Window: time.Minute}
+		api = *c
+	}, console: func(c *console.Config) {
 		p := sso.Config{
 			Issuer: k.provider.URL, ClientID: identitytest.Client, Secret: identitytest.Secret, Scopes: []string{"profile", "email"},
 			Claim: "groups", Grants: grants, Lasts: time.Hour, Now: k.clock.now,
@@ -229,7 +232,14 @@ func TestSingleSignOnAttacks(t *testing.T) {
 			copied := v.copy()
 			address = k.provider.SignIn(k.T, address, "alice")
 			v.comeBack(address).want(http.StatusOK)
-			refused(k, copied, copied.comeBack(address), "refused this sign-in")
+			refused(k, copied, copied.comeBack(address), "was not begun in this browser")
+		},
+		"guessing": func(k *ssoKit, v *visitor) {
+			for range 60 {
+				v.get("/console/sso/callback?code=x&state=x").want(http.StatusForbidden)
+			}
+			v.get("/console/sso/callback?code=x&state=x").want(http.StatusTooManyRequests, "Too many")
+			k.enter(v, "alice") // a good sign-in passes all the same
 		},
 		"a stolen code in another browser": func(k *ssoKit, v *visitor) {
 			address := k.provider.SignIn(k.T, k.begin(k.visitor()), "alice")
