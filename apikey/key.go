@@ -25,6 +25,8 @@ type Key struct {
 
 	Session Session // how the session began that it belongs to; empty for all other keys
 
+	SecretSince time.Time // when the secret was made; zero until the first rotation, see SecretMade
+
 	Foreign ForeignUse // which secret is foreign; HasForeign interprets it
 }
 
@@ -52,6 +54,14 @@ func (k *Key) Status(now time.Time) Status {
 
 // IsExpired reports whether the key's expiry has passed, whatever its status is.
 func (k *Key) IsExpired(now time.Time) bool { return !now.Before(k.ExpiresAt) }
+
+// SecretMade returns when the current secret was made.
+func (k *Key) SecretMade() time.Time {
+	if k.SecretSince.IsZero() {
+		return k.CreatedAt
+	}
+	return k.SecretSince
+}
 
 const (
 	// ExpiringSoon is how long before its expiry an active key counts as expiring soon.

@@ -76,7 +76,10 @@ func TestRotate(t *testing.T) {
 			}
 			// Nothing else changed.
 			after = after.EndGrace()
-			after.SecretHash = before.SecretHash
+			if !after.SecretMade().Equal(tt.now.Truncate(time.Millisecond)) || !before.SecretMade().Equal(before.CreatedAt) {
+				t.Errorf("the secret was made at %s, the one before at %s", after.SecretMade(), before.SecretMade())
+			}
+			after.SecretHash, after.SecretSince = before.SecretHash, before.SecretSince
 			if diff := differ(before, after); diff != "" {
 				t.Errorf("the rotation changed something else (-before +after):\n%s", diff)
 			}

@@ -161,6 +161,8 @@ type AuditChanges struct {
 	RevocationReason *AuditChange[string] `json:"revocation_reason,omitzero"`
 	Imported         *AuditChange[string] `json:"imported,omitzero"` // the scheme of a new key's imported secret
 
+	Notice *AuditChange[Notice] `json:"notice,omitzero"` // what a notice says, in To
+
 	URL            *AuditChange[string]   `json:"url,omitzero"` // of a webhook: its host only
 	Events         *AuditChange[[]string] `json:"events,omitzero"`
 	DisabledReason *AuditChange[string]   `json:"disabled_reason,omitzero"`
@@ -169,6 +171,16 @@ type AuditChanges struct {
 
 	AllowedCIDRs *AuditChange[[]string] `json:"allowed_cidrs,omitzero"`
 	ObserveCIDRs *AuditChange[[]string] `json:"observe_cidrs,omitzero"`
+}
+
+// Notice is what an event says that changes nothing. Which fields are set depends on the action.
+type Notice struct {
+	EndsAt           time.Time `json:"ends_at,omitzero"`           // of the key, or its old secret
+	ThresholdSeconds int       `json:"threshold_seconds,omitzero"` // to which the time until then has fallen
+	SecretSince      time.Time `json:"secret_since,omitzero"`      // when the secret was made
+	Limit            int       `json:"limit,omitzero"`             // of the quota
+	ResetsAt         time.Time `json:"resets_at,omitzero"`         // when the quota starts anew
+	Network          string    `json:"network,omitzero"`           // from which the key was used
 }
 
 // RateLimit is how often a key may pass [Client.Verify] and gateways that ask the service: Limit

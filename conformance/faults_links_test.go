@@ -46,7 +46,9 @@ var linkFaults = map[string]planted{
 		}), linkCheck, "status 201, want 403",
 	},
 	"keys are listed as sessions": {
-		requests(func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "sessions=true", "sessions=false", 1) }),
+		requests(func(r *http.Request) {
+			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "sessions=true", "sessions=false", 1)
+		}),
 		linkCheck, "belongs to no session",
 	},
 }

@@ -34,6 +34,8 @@ func (auditPage) Actions() []auditAction {
 		{client.AuditRevoke, "revoked"}, {client.AuditLeak, "reported as leaked"},
 		{client.AuditOutside, "used from outside"}, {client.AuditUpdateOwner, "owner changed"},
 		{client.AuditCreateLink, "owner link made"}, {client.AuditSession, "session began"},
+		{client.AuditExpiring, "expires soon"}, {client.AuditExpired, "expired"}, {client.AuditGraceEnding, "old secret ends soon"},
+		{client.AuditRotationDue, "rotation due"}, {client.AuditQuota, "quota used up"}, {client.AuditNewNetwork, "used from a new network"},
 		{client.AuditCreateWebhook, "webhook created"}, {client.AuditUpdateWebhook, "webhook changed"},
 		{client.AuditRotateWebhook, "webhook rotated"}, {client.AuditDeleteWebhook, "webhook deleted"},
 		{client.AuditTestWebhook, "webhook tested"},

@@ -52,11 +52,17 @@ const (
 	AuditActionCreateLink    AuditAction = "create_link"
 	AuditActionCreateWebhook AuditAction = "create_webhook"
 	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionExpired       AuditAction = "expired"
+	AuditActionExpiring      AuditAction = "expiring"
+	AuditActionGraceEnding   AuditAction = "grace_ending"
 	AuditActionLeak          AuditAction = "leak"
+	AuditActionNewNetwork    AuditAction = "new_network"
 	AuditActionOutside       AuditAction = "outside"
+	AuditActionQuotaReached  AuditAction = "quota_reached"
 	AuditActionRevoke        AuditAction = "revoke"
 	AuditActionRotate        AuditAction = "rotate"
 	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionRotationDue   AuditAction = "rotation_due"
 	AuditActionStartSession  AuditAction = "start_session"
 	AuditActionTestWebhook   AuditAction = "test_webhook"
 	AuditActionUpdate        AuditAction = "update"
@@ -75,15 +81,27 @@ func (e AuditAction) Valid() bool {
 		return true
 	case AuditActionDeleteWebhook:
 		return true
+	case AuditActionExpired:
+		return true
+	case AuditActionExpiring:
+		return true
+	case AuditActionGraceEnding:
+		return true
 	case AuditActionLeak:
 		return true
+	case AuditActionNewNetwork:
+		return true
 	case AuditActionOutside:
+		return true
+	case AuditActionQuotaReached:
 		return true
 	case AuditActionRevoke:
 		return true
 	case AuditActionRotate:
 		return true
 	case AuditActionRotateWebhook:
+		return true
+	case AuditActionRotationDue:
 		return true
 	case AuditActionStartSession:
 		return true
@@ -317,12 +335,19 @@ func (e WebhookDeliveryState) Valid() bool {
 const (
 	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
 	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyExpired         WebhookEventType = "api_key.expired"
+	WebhookEventTypeApiKeyExpiring        WebhookEventType = "api_key.expiring"
+	WebhookEventTypeApiKeyGraceEnding     WebhookEventType = "api_key.grace_ending"
 	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyNewNetwork      WebhookEventType = "api_key.new_network"
+	WebhookEventTypeApiKeyQuotaReached    WebhookEventType = "api_key.quota_reached"
 	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
 	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
 	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeyRotationDue     WebhookEventType = "api_key.rotation_due"
 	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
 	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerQuotaReached     WebhookEventType = "owner.quota_reached"
 	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
 	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
 	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
@@ -338,7 +363,17 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyCreated:
 		return true
+	case WebhookEventTypeApiKeyExpired:
+		return true
+	case WebhookEventTypeApiKeyExpiring:
+		return true
+	case WebhookEventTypeApiKeyGraceEnding:
+		return true
 	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyNewNetwork:
+		return true
+	case WebhookEventTypeApiKeyQuotaReached:
 		return true
 	case WebhookEventTypeApiKeyResumed:
 		return true
@@ -346,9 +381,13 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyRotated:
 		return true
+	case WebhookEventTypeApiKeyRotationDue:
+		return true
 	case WebhookEventTypeApiKeySuspended:
 		return true
 	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerQuotaReached:
 		return true
 	case WebhookEventTypeOwnerUpdated:
 		return true
@@ -533,7 +572,7 @@ type ApiKeyHistoryResponse struct {
 // ApiKeyImport Keys to import
 type ApiKeyImport struct {
 	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
-	// absent. Whether an owner may have so many keys is not checked
+	// absent. Of an owner's `max_keys`, it knows the rows of this call and not those of others
 	//
 	//
 	// Example: true
@@ -939,11 +978,17 @@ type ApiKeyWithSecretResponse struct {
 // changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
 // in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 //
+// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+// `keys:admin` was used from a network that is new. Each is written once.
+//
 // Example: update
 type AuditAction string
 
-// AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak or of `outside` is the key itself.
+// AuditActor The `id` of the acting key, or `operator`: someone with access to the database, or the
+// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -951,7 +996,7 @@ type AuditActor = string
 // AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown. `imported` is how the
-// imported secret of a new key is hashed.
+// imported secret of a new key is hashed, and `notice` what a notice says.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
@@ -982,6 +1027,9 @@ type AuditChanges struct {
 
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
+
+	// Notice A notice
+	Notice *AuditNoticeChange `json:"notice,omitempty"`
 
 	// ObserveCidrs The old and the new networks
 	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
@@ -1016,12 +1064,18 @@ type AuditEvent struct {
 	// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
 	// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 	//
+	// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+	// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+	// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+	// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+	// `keys:admin` was used from a network that is new. Each is written once.
+	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
-	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak or of `outside` is the key itself.
+	// Actor The `id` of the acting key, or `operator`: someone with access to the database, or the
+	// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
@@ -1042,7 +1096,7 @@ type AuditEvent struct {
 	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown. `imported` is how the
-	// imported secret of a new key is hashed.
+	// imported secret of a new key is hashed, and `notice` what a notice says.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -1050,7 +1104,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key or webhook that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that it is about; all zeros if it is about an owner
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -1076,7 +1130,8 @@ type AuditEvent struct {
 	RequestId *string `json:"request_id,omitempty"`
 
 	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
-	// `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's command: `serve` created the first key, `keys create` and the like work on the database itself
+	// `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
+	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -1152,6 +1207,45 @@ type AuditNetworksChange struct {
 	//
 	// Example: ["192.0.2.0/24","2001:db8::7/128"]
 	To *Networks `json:"to,omitempty"`
+}
+
+// AuditNotice What a notice says; which properties there are depends on the action
+type AuditNotice struct {
+	// EndsAt When the key or its old secret ends
+	//
+	// Example: 2030-01-31T12:00:00.000Z
+	EndsAt *apikey.Timestamp `json:"ends_at,omitempty"`
+
+	// Limit How many units the quota has
+	//
+	// Example: 100000
+	Limit *int `json:"limit,omitempty"`
+
+	// Network The network from which the key was used, a /24 or a /48
+	//
+	// Example: 203.0.113.0/24
+	Network *string `json:"network,omitempty"`
+
+	// ResetsAt When the quota starts anew
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt *apikey.Timestamp `json:"resets_at,omitempty"`
+
+	// SecretSince When the secret was made
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	SecretSince *apikey.Timestamp `json:"secret_since,omitempty"`
+
+	// ThresholdSeconds To which of the operator's thresholds the time until then has fallen
+	//
+	// Example: 604800
+	ThresholdSeconds *int `json:"threshold_seconds,omitempty"`
+}
+
+// AuditNoticeChange A notice
+type AuditNoticeChange struct {
+	// To What a notice says; which properties there are depends on the action
+	To *AuditNotice `json:"to,omitempty"`
 }
 
 // AuditNumberChange The old and the new number
@@ -2143,7 +2237,10 @@ type WebhookDelivery struct {
 	Status *int `json:"status,omitempty"`
 
 	// Type What happened. `api_key.address_observed`: a key was used from outside its
-	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+	// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+	// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+	// that is new. New types may be added.
 	//
 	//
 	// Example: api_key.revoked
@@ -2173,7 +2270,10 @@ type WebhookDeliveryState string
 type WebhookDescription = string
 
 // WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
-// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+// that is new. New types may be added.
 //
 // Example: api_key.revoked
 type WebhookEventType string
@@ -9926,475 +10026,485 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37dttGtyeKvkodrtXD9veBFEiRuo6MdWhJthXbkiPJdi50i0WgSCICqxhUURST9hn9Jue/fpH9Jv0k",
-	"e9ScVUABBG+SnDhZXnt3Ppm41WXWvM/f/KMSiNFYcMaVrBz8URkyGrIE/jyiwZBVjwRXiYj1DyGTQRKN",
-	"VSR45aDSjqd0JkmXi6pUImHdildhd3Q0jlnloGJ/rXgVGQzZiOoXqNlYX5Mqifig8vmzV3kjAorvK77+",
-	"asgIZ1Nyw2ZPJBlTNfRIb0aisEbaZJyIuxlRQ6pIwkbilkmihoz02CDiPOIDIvrwiCSjiVRkPFEkUiTi",
-	"Hd5PBFf6shpGkgjOah2eG/jWbX2LjqPqDZvJLb++v0vrvUZ1p+/71d1gO6zus2a/2qI7vd1gL9xnfn/F",
-	"DC+oYm+iUaSq70QcBbPymcb6DonjYnrOHon6esxDKgnlswPS7VRu2KxT6ZJIEn1vQpV5Tj/W/a1LAhrH",
-	"kkScdKfdDpcsEDyUnn7yt4lQFJ5VksA/7DMTHinZ4U/DhPZVNWKqXx0qNdYroD8A768aoqjW/WeF1TKD",
-	"Ovztu7rvH06/2/HXXY4LNqKR3qv5Bflo9pVGHJaE0WCIMz0g3cTOUyQ4eMLF1COUh4TGMcyJDmjEYR1U",
-	"l5hlePgUk++ajUP13XZr1QyZSmbVdl+xZH5qlzgaogSZ0kiRHuuLhBFKEv2U+926+5W+SEZUVQ4qEVfb",
-	"jYpnPxtxxQYsge9+/Pix2p6oIeMqCqhi8x9/Jab6w9S5iTy9eHFE9ut13yP6r53dlv8sN/3njCYsIQmj",
-	"8ei7ToWOoxs2CzuVFavwkfWGQtysPt9TvNGc8YccbgJnu8NXHG7zQedw7zbue7h/rLbHUfU1m1VPw/Ip",
-	"RqFzqA8JRaY5TphkXOXG9gi8JhvOGR2xBWtORyzHZ8YsCRhXVcYDEbJw6RiD6H80/HE0ZnHE2dqDOZ/y",
-	"srOgRyP0pfsPZyKVGLGk2mysPZjLQIyZLB+NhGu54Ug2pppLhFr4yDENmCwOySNsNFYzh2FzAauTDTSk",
-	"ikqm5EHCaEjSf02TSK1exgv224RJVUpip6E+yf0IzkgkgTXqo6DHL1lyGwXsiSSxGCxdx+brnxs//tD6",
-	"sPt2++zd1c7F942PPz3fPjo+ebF0cJ+9ShzxG1jMl0y9ZguE2w2bgehWkkRhxauIMUuAK+gZVQZMtceR",
-	"ftir6LUeMWUUEGAIN2x2zYGaK/+ZMDkWXLJaT4Sz/9iKQlgh/PR7SQcLeJ7oK8btlpIpleSWJXrRlgwG",
-	"X3fPEZ3HIUtObq1OlR8RXCQMrxa/H0dStSdhpE7s9fwAfpuwZFZDqVHyfc7ulBFCt+KGle4IXrLLMTeC",
-	"BC4/bEcuhKKq/Osvo9v024SCBJAsSJiaHwi85GEDeT8OFw3kaEj5YPEyTODJh339g6ayWenX8RJ8fckS",
-	"AJnO0kEkyAieixDeqIc9/23zKjid+VEDSS2SU10gyOso7Gr2R0nI4uiW5VWSTETtbi8TUZF+qV6jilcx",
-	"K2TfbmYRJSysHKhkwpYzv1OuWHJL4/P+guMNujPjAzW0XDsyj8hDzXNC1qeTWBFKRhGfKEb6IkGhI43O",
-	"yMlQTBL4nRpKyCasL9kJwdHLZmS/k+OQ/5mwfuWg8h9bmVG1hVflFszATghm95rNVsnpBObUTbflhs1q",
-	"5F1OROpTBPfygHmku9UlSogD0qVbPbAVuvR/NF70uh6hkvRmHd7Fx95fnB7ZQT7VL3jW1YLje3pLL2Eo",
-	"HulqS4HBRY9I2mffdSqdCt73bqaGgusl7PDuJIlr76gansiAjpnztpdCK3S3NJ7ojSHv358e65Uekad7",
-	"1Sb8f/XGMz1II5woJ1HokekwCoYdzhkLtTAlMOKID4rqXBBVHWWkhOzSM7oZ2YHCsnhrgH7mtkHbYcu3",
-	"YG74OfWlZPjwofuM/bxfynXa3Cpcasg0aVFOZpr6xZQfElzurjZ8D2g4inh31WgLR8IOd73zgFqhHvJl",
-	"xAO28Iif83iWO9mp9a6iEYNDHFOlJ8WZPtSKjIRUpOn7NfI84wD6DTGViuz4HY7MQHqk0YTjD9bktk9C",
-	"TYTGJutOuIribo18jNRQTBTp2gHos8QJo0kc6VXUoxjRGyY7PMeASCz4gCXFXW/4jZ1qvV6t71z5/gH8",
-	"/z8vWFCpF6ZSaghq6VTVn86MQYcI3uuhL1/RbJhgaYF1Zaeerq7LQz2wr2FRtMldOqfG9so5wQvuMydj",
-	"US4UYCmPNAbeAsnV2FBymbdtKrs+65tRMIPwfU7DH2AhDv6oBIIrrYIf/FGh43EcoYm89atEO9mMOtP3",
-	"9B9yMhpR/aeebMI0V+GCyEkwJKmUr3gVYLX4jVCP5/TsQ/vN6fH1xckP708urypeJWSKRrGsHPzyR6Uf",
-	"sdjoGT0h9bKPmESaqcAHtOCEIWQfyXxnVlU5JDGjt8gAJ6ry+ZP7GvNqcu/XpWqP3oFVpoqiaiIrB03f",
-	"hx1YjxGdJIlILsxm4dbNk5cZhJ7HiMaaZFnoEVAasrlEkkwTwQcVb6kftWww5v6t/M0l9t+yh3P3wkSe",
-	"09D8tCHh9YySmdEdOGbGLNGWbjbP+xEcuxtHCZPXVOVoDvw5PWYN2P5ETRJWIKjsUVJ++70Jxvt22r6W",
-	"06apz5yuwgy8r/OQgVdpwyMWiBEul0NtU2GdUBEn6EW6H5HBW+YPl6aKoYhDQgl8/oCAD4p08i6qTgX0",
-	"qk4lYWOROD/K1CFmxlkgQPiRfKFPfS2iQGhDUguCSAaC96PBJGFgtVDFblnieHtx5KhhRYpQeSPB0oSo",
-	"Di7L10PGR4L34yjYVFKgwyicY5vg4YkksdfnKfn1yU/XFycfzl+fHOcoldpn4BUB5ZqUeowE4LIJD0mQ",
-	"ME0W6D7CU3IfytjXs1b0hvH5wYNJrbVguDw/9rP225Prq/brk7Pc0HOPaeWZcrS19ExS5qstn0MSDIXm",
-	"1eYOYHeJ9c1RBU/0o0Sq+8/ucek+NzcvdeJlW+xZfwUamUDkWl3iM30j/CNSZERnZEhvmUek0BYTVWBN",
-	"gVgP9W46O87uFOMhC8GE+kqOybHxjJ0J9UJMeLjhcUkdazmSOzPahbE29EI6Hrgi8R2fvDn9cHLx0/XZ",
-	"+dX1i/P3Z/nzA0Rm34TxiPRtKRGCRy7dMfiXUXPQbLVaFZ2EkcIIQhxpBVhJ+7Lo3jy5+Zi0uXztvhKq",
-	"gVlsSComBDbPnLR6pDdLfzlhUpZy1+fnxz9dn5wdnR+fFMnDvAGl0BEOqHpinGweriaVZPB7ND4kkvFQ",
-	"n9sJz33uHtteb+mVAMcDp3HRuuhNBoXIVanyc3VycdZ+k5uQFCOmhhEfkKmmYtAOidbbD4licYwsCRRe",
-	"Q+3O2O8zkRZaC2qYCKXiuQ0SAnkepilMIzUklPRoaLzLxSldnZ9fv22f/WQVusv8Zi18W/vdqZGPI0b6",
-	"iRihK4+God6jQ6KSWZYJUSf3PKoNFJJCvKEJ+pLKSVGPM4ZbFlCinuab9sXLk3JatLacdd/tNMnr6Pk9",
-	"6Wxbj3nC6S2NYtqLS4atVdAelamsoVxOWWL8WsXxvz9rf2ifvmk/fzM/+MUvwviCFu5AmVRm+ku2NbSv",
-	"rTInZcTmq9yTMM3Mb7iYlig1OIBUApMeY5yMaFi2aefvr47O355cvz97fXb+8WzxxPs0illIwkmi56nS",
-	"z2iFWOs3YqICgZqDGZhWfVhwQ7L8l5mYkISNGVXOC+6/BI8nW9p8hvvHYskOSLO+TZ4CvQqt6CORPvNI",
-	"s94iTzP2CCStf27sk6clJ7jDU4bgnFzO1FQkNyiT7UOS0SQYMqkPhuABQw4A94OJAXlDSEYdXkJHzzzS",
-	"8n3ylJbwV7i2TZ469H1ASoi6w9eiamcoZRRdIwWSOkB/+UKitGQyTyORelbUCNtBwMaZECtJKtPr1qy3",
-	"PNKNIGlCzbqoxAoez9IQE+re1DAlM6acK9k+vSJv42HKRiGJbNmz7q0PVlNeiKQXhSFaRBuoKsKm+GQM",
-	"B6IMWTAJFjMUoHyWsJsX5xfPT4+PC+YUvPYAd4hi9obexsJbwTCxhpYxrh7Bq7WNfMQ4duZt25gGN9La",
-	"+KW6yuX7Fy9Oj05Pzq6uL4/O353Ma+kYc3OmpmwaEk7SZgjdc/yPawAaa++WxlFIehM05bTQy7b10bTt",
-	"smzGZS+Yu//BR+FVJJVIZheQghhu7BRJn8oTTmpOYcRNYuyyhHpenV5enV9orfDt+Yeig0Qd5G0zawzE",
-	"TBl+BqFDYuNyfj2LywGj1sskuMmvDDMT0EY/DwmVNyYpAqOrJi73l3siLuYGj6tghg/seyomcai1SX28",
-	"wFr5SqzAM6Ha4ShSamOCMmp9OSey57DHyESrH6BTaG5Yxpbax8cXJ5eX4Dtov3lz/rHEPLS2RemLG/52",
-	"za/V69u1/UP9s+aycAGSsVGJkaDFDJEHQ3Qd/kfz5ieS0DgWUxZeB1GYpArEQ7g05HAv9ECCrpZPmS9Z",
-	"l4v21cn1m9O3p1dLFqT8bUT0Sd33swT8HZ8ULbDt+1pgOENI2p83NONIW6BOxuoTm98fSRKzftlEf3h/",
-	"ftW+Pvnx6OTkeMlUh1SSbZNir9+kP5IrH6j7+v8IJSPB1RAVQ1DoaByTQEglSaN1aHLc7hQZsyQSIZGK",
-	"Jgr0WeRODZc71XzMHPgbyutcVOOrF9nzrMLLLxCcWYfazbYnQPYdDnSfug+DODL+w9QpQp5qYYyL5Kio",
-	"zx7XlZuWk6zUkufrThYU56z1Fnv/g1T1v17HORPqCGIpm4qjf3LUBNxdbymfzwRYL7CxzMf3+uSnyzmO",
-	"u2a4xAbFNJ91wiUY6g/EhCu0wmExBGe4DpkgppygzZTQSLIsUPNEf/TuWn/zKw01bRJW+qqUvfsEiG7Y",
-	"gthQufv49cniMFAhdQUcRjYlFtZWpsnDic29LdTfgNPpa4ryQFUO6JOkx2LBB1BMl7P+vyoSwFqI8L9X",
-	"UD3JJu2EeMwegX5o7nDqL0oncn7VLlPHbR2PfYsjMuDtxo8sNWmPxIhxhZYKOj+DhKk0J2MgkEXiqyBL",
-	"Q6vsXwsnLImw64n/OpFq0ey/KvK/jAZ8Y+ofRVIaJ26eDUYDTk2SX5FcLk9fnrWv3l+cXJsEqTmicVI4",
-	"Ne1LGJmJb0KJseiTl5EaTnrVd5NeHAWmsNNU2CUgeOdvuLSDegirrC+N2xgisNc3nfzSSWn2DyJCfwQO",
-	"BWhbJkRA9BelXiRGqlU8OlWpuUfEB9UHqAwwYczjm5tuus0kFEa9GVEVDB9h4pcLXk1sIPIQvk7YHQ2U",
-	"qTvozRQzjiWaaP7BlYd2zcnR8WWbCE7eVRutHaCPy1dt/Tdaw0Ba8Aoq2U7Tmunty7NaHepg7r94Xya7",
-	"2SSLoLmYbQMejFeT3pN/mI8XC33up6eVhDysjmK1kLmY6sezk4t1tTUT+0hLikHZnQ+/SabATxupw4Lu",
-	"ZiuSvibt7SvTz1J7fmMR9U/2OGLOxzeP4zrr9EW0vXKnG1npc/NMPaa++zpGuv6u2djvEiq15t+HR7V0",
-	"hyl8c8U9UtT80ihE5/3+pkIEn3BFiCJyGqlgCLZ3mcpz1D47Oz17eX3+4sW8g9rqbal6k7CARbcsFeDW",
-	"/rFK3CFGZmx6XEC5+T5qPMK4cB9V+Ws+9rlJh4+i0llCgwTz9YicK/Qtmp/lxn4BKJJYkHForuLOhVGq",
-	"KNw/69C+UfQN3aQR1gTDw8ZwWCsJsfEQgfSIBJNNDvcgdTHfRDycT8g6RKim8iS9x2OffxHvMvRoqms3",
-	"pcdRmZs8YWAoaf3Egi0to8CPJ89fnZ+/vixRh4uvMdAAKPQYZIoekpCZtAf2VdVLlK/CV8KF3nM6UUOR",
-	"RL9vrPmGkaS9eIlvUk7kGKo2Sjb96OLk+OTs6rT95vr49LL9/M0SddBNGsi999AmFhDGYSiGxYgEnHyp",
-	"L5g/yBtjQizl09Ryxt6wdJYnP747vVih85oXHZpyF7DbHnUqEQeLfs5YtQMwmoPBoFkym0WuNcdYMU4q",
-	"okTOkWSTOa3b1UlYesjMFnkKy13Kzkzenl5enp69zNcRMASEsbOhktxVDRbkAbk8Obo4udI70zZHB87I",
-	"ATEIeXj9IZNZ6vQHd/dCr78zszLnv7tHzosOH4/IHtVVADEeNRUkjPp9lmgzB50fJkyF5GwG/A9yRxkh",
-	"fOxw2EdhzLYyKpIkvWmehowcXsyYS15zaFgw5IB9TcWK5VP+SqSv2ed7Oh4tvsmyAsIl27va/WjXziQ4",
-	"RZJEoan+U0M20qxdMmZUsVRR+wpLAb+WHU8niKUKgOeGeTcmtTPS46fxOwTYiPQ+92ks2Vw5CkZphAnW",
-	"VrzK2Hnkj0ousXIR5iomaNpYT5ZB6qaEHaIZRPlsioTRN0IboS5FQrp8EsfdGjntdzjtYVCEgicu4oM0",
-	"Pw5wkxxEKTKmUjJpFTsieAEe6ZdKfb9R82uNmr/VaFa8SsP36wdhb+/gYLfyyatEio3kKjo5wznqbRvR",
-	"u1N8ZLvhVfSYsSAM8XtM2QZNEgoOJKNPlkESMwOZZaSxXsJDvSxd2KiuZ9YnVVLTzDp0Px6Srv5kVz+C",
-	"y+XOOjeanhAxo7yS6qCAk1K6mXAdOAUJIXjPQ8SjspEmlPkHgO27vb29bwoIORH9vmTKMxVBHY7gKR5R",
-	"yYQHGJkXZBTFcWTLd+ZgrLb9ql+vbtev6o0M8mkdMCfNdxQNqVp54N/a+z5bPKYVG6/v+exVRE+rnWzz",
-	"cyCHNnU8PQoHoCTBbrJYMjwPSMbogY5kh6OfhIVzVdMZIBlUbxm4wRp5IRKikhnAGeszkju53a/qUKSB",
-	"rjXQ3JywAY3j8z5gkix77gd9+yVTCijj0wKnuI0xeBnnMd4nzhYA1y2Ylej9ygKlB5o5ydcfbep0XmfE",
-	"BZ/9Yw2bBdE4MqrC0rGmN9q0aLn6EZBaLDQgyWiUWMizXyoGStHhSp9KRojyLS2fMdJ6HozQ2liRApvE",
-	"4EA4qHrz4m0BGwSWF3ECo49EOd5ew7+qF2I+6zGrQHAZSaudLZYLCQtEojk/plRJEjOaiQGwiKcurwFl",
-	"a6olKOFCeUSKEeuJcNbhJicrX4sZKcnivhP+EcENuC65CJk0plKebywSKybFcD2ax+3MtK5FFO9spZ4u",
-	"4I1GfceFo68YAXuYKQcxlepaM9trqromfpX9plevayuJxzTL3rGLDROeI0H0ZVwPGDcwV+XA0KbC1vq1",
-	"rWsnhP/Xg+wPfkDqBvRQzwRsHEy8igSvkTaIcj1PkKJZQVaGo5EwCgW8PRrcaBrQrwH1LRI8v10Nbx7o",
-	"fxTxaDQZQT+AIuh/Ok/EiSwjTu6mvKFSwGEjsMCWusMnZaOXdCaJFOUIlntX/v7mJ6rAVAADDv01zklb",
-	"zFhOR1rUbqg4v2YzyBON8OEiYwmT2XUy4UvOt1W5bUgFRT+W2tEZHmxbdgbl7rZvRSKmh1ZJJFGqLNeI",
-	"fTW1oKxpBbQUTnazoXfwnhlyX+d8L9B6EjGVlTUVBlxoFr5ms7zSUPd9IEz7z6LKUNhgGM2q/VwsJz4i",
-	"PGlA84s6t4cwtRKsU8R8tgl+TiLgE2m8SqizRQnRHCXZdHkuxLRkeZauCAx18Yq8ieSS9XgNY+ZsymTm",
-	"cymQs1GtS/l0Fu4aI8T9WrMtSoEVE/YqYzqIeMp7l736XXZncaFgIrl3LV61FZqGl4oczYBTZ/cK+3kN",
-	"hVqCjoBVNKWGWsqGrffV3Fzkqa2qv1NtNK/q9YPG3sF2q+bvNtbXUhaarpb3TIdRnEHvozaRs1gPjAmb",
-	"sL6Wvca4UZJ00VsDUNbGu+x1uBWK4BVw4zA1gqqdgf+YC99YZ4MxiLH2zBpS5v1ECbEer1tmIudW3ty4",
-	"yojdTDfsi4RFA35t6Gl+8XGO+bVH3CU3D11TRWT4ifW8oFM+DZ+g2Ojgz9NIMr3MVhEhCRvHNADHynrL",
-	"NkhowK4ZD1es3Dhht5GYZGkjSowluD8gdySnQFgHImdZkoAs18Wb99IcvEpUQuBnALpolO5DAJm/3TWN",
-	"jVo7jWdasyZRqNWYRGm1zmpf92m/kw5zMgH0qLkRuvrsGrwAIMnNcTOOgrpPEBYgXV48alp3W4S6XfcP",
-	"tjdfzbyeXS4xMM3sibQ5HSg9KAwadPw+TfT/dPHGa3Nb19Nid0qTsD1RQ2ISzzrc5icZ/nPD2RRSVzNC",
-	"MgHEeXeTKTrf/SocSusKhs2cJ+OE9aO78o1A0yMY0oQGiiVpmyI8mJ5WUbVRNOCRZFihfIipUFbUZYtJ",
-	"b679q6s33+82dsoWM3XhrHTczPtR1vKeVEywE4Mc1wmjcrWacJE+cIH3ZxHT0qP2Dhsdod9NlZVOFU9S",
-	"A6Tv3n340nr+FetW0YablGuoRpfmts9ZxGQdNe0S7y1qU8CwjA/HJmIbiktn4Byl9JuZcpFTdNZ0BF2w",
-	"24hNV+j3NGWI6HcVSZbdy2mSiClWA89pbCORsGvry11svxnHRFbyrp/L+YA5ZOvcsHHuqBhjcl5+Lv7k",
-	"C/169BK7jH6CsIlrKdu4ZCwsddnuNEuU7USMhaTxei9+Z+/OEe4a7dA2HT+iYq8c/QL3hV1ITgTXyyex",
-	"yNlLG3XQQZlfwq9u+3PZ3ffwS2TNN8zBSLfcK1DdEtqHCr0NfRWmTSNW9x2SDCIR1WbMjJ/MGy+o0tnU",
-	"xFKHVywMRJ+Iw0yji+KYGNAWq4PswgqjANHHM47LA1d7O01t/M27regduq12/OaecRfgD36ZH+s+Tu3P",
-	"C1f9MmWVBeggY1tE/UXgxZh5VZ515kH4h5iELgj9Zfyv2+Faq4ewkL2zfXR1+uFEq+mZ6WPVfy5INxNe",
-	"XWv/mGdsPhsPsCCVhx2eDUrzKcOQTZyI64X9pYIPV7xKlnRmk4E+ueckvW9OjJned9D7bEOqBTauhNHD",
-	"D9EjFkmr2ElF01J9QAr7ywPX7Q5fGa3Wb0fwOT2+bAj65ohbQvl7hLCtH8AQo8x6XBoj1fxI1xOAq0LT",
-	"WrGHe2bIwpJJjLLEWl+EjsfxrKjk17/FlP87xJS/RYm/bJT4/vHeBTL1Y6SGl6AwuJr8/SKI3h8F7i8Z",
-	"jVm40Il25Vi5jAfJbGzyU/LO/G6qRXQPAOwm0WpaSOhAG88xS/sKdk0Ta+MNHzPehaXXN1arIYMvdOGC",
-	"LLghqvr/np+8PD0j7Zcn5OTs6OKnd1cnx+TF6ZsTuNjhP30M4zcfP0x+2v6+Fby6GPcazUlv+3v+Zvun",
-	"u6PI//fpi8Hs7Or93fnl8w8/j773P/AXrz/y+NXH0cVPvfff0w6HF52cHS/+BqpYb6DzZeVgr77fKDNK",
-	"l6xnfxLHaUqw0QSfgqhLmJokHKrPHF7Nw9TZ+Kzg9tOcCsvHNTsNCXV3orB+juehcbb78vjo7vv3wetf",
-	"/WO/3thutnZ29/bbz4+OT168fHX6/es3b8/O3/1wcXn1/kOjffNTLIvT9ipjqhRL9Kz+5y+0+vsn/R+/",
-	"un/96Q/fq+9/vv7Fr+63qz/rS3/s+J//s1TtL9D8p/K0O0idyoIHEDcKYkYTTTxIwk59CgevpByKKTeI",
-	"IvosaRbeDsoj0h+tJzgED6pAo9jAQWd97WqkGzN60z1wxmKSulFe2EGgxplKecwb6HAwE2xpbWYH1EhX",
-	"TJSMQtY9KMN39gA+rmjRogwzD6KS2s0Jyu6hI6xsnwnbdFVTFXQ07WK73WtQcPH0pjkDaTqErX03j6An",
-	"4jqO+I37hP53GuGuQewiUdfG39I9SLMs4Hhr4Yp8F9FAOjzih6Sr6RhyEUjXahVdE+YVOIr+JAG/gkEd",
-	"tRE185kM+NLkRWB4kQZKJHmVPc3jxAWoWOicivVtVbyK3u30jmvruDFrnrpkYCHQZ5PNN7uaZcSa92Q/",
-	"4BedH7CgyvlBManSf+ZMiXTY86aEIXWRLO/XCJpNoIwajjLQlnOa7dKEg3mLQcCktJzfZsbUyBXkXuhv",
-	"YQdIvWIE/5ESta0Zy4JfxYzGNALg15dFAByO89QO9H8hm3lBq/1Pf+x9flp1/938/OyP7c+5n+qNz8/m",
-	"WZFXuauat1fnm+JBb9EwbQMMK2W/ny44drVeoJ5mQjfX4t60hE3SvG/QXm0O0lO3p6aWspMk7qJRpN8w",
-	"FJiTA4zumZeCYkYJ8BY4sWyKLYBljXQhocexC6M+oMAnDM6s5TsIQqwtE9EtBJfwBi6mh6QnNE0kLH0X",
-	"z85jhwvos37LEn0Q0spBUxVr8ofScbUtI81z7hrp2rAcDHoopshE02BdllqDwFnGqTCkcmjN8weEmGFP",
-	"bTgB91Zvta1oWNNzDm+5Yncqe4NjJa588kVMB86TaVv7lQ9iD3vn0ZzJuHrE0YhlD88FLDd83u7YPRYr",
-	"RUdca7cmox5LnIfXNEvhYWubZo+vY6GWDHmjeNUCKlsrDATPgnmWPbh+RAieTs0l5w2bBodKliAfG9qQ",
-	"Wtazn+BBtJ2yRydJfI/R2jbDOa694VtKrbf0IJblxZjeG5lMSdUoQH43gzKdOBFAj6pcSidgrguACSOi",
-	"P8/tgrVnYtTiz16FWq1hnWdQ+Dnw6CUhbBrHAHN6+s5GsY2gyrQDBLtwQW0mkiWppdO3EKRG4HodDm4a",
-	"610sD1pbD0u9TEFamh5gNsbqsY8b9g8yJWHlCluFYkHuxVyyxaFpF2AEMSjCA1BBsUH7gq7c9QflXNyw",
-	"2XUULsx4m9Ntcm1raByT31kisDNn3hL5IhkiGzkdN0ofcOvvFh2EJ5K45WkLKTw39aW1fHMTvI1Ksg+7",
-	"Q6XGXQ+NV2Or6n8iLk0RlUZfsagJVgMkhdwRqwVpuvI6vCsjPogRPbAquH5DZhGigwcvTRT614yNJDN8",
-	"YTP1JxJbs/LwgHRBjnZtzh42moZMDHSdgwsJL3bTiHUc3TCESBG8LIm/wCb0yqwMRwItgW/e8NSU7LNg",
-	"vont2/NtOSnuyKel0mF5zilqcvfOOi1YydhNau3M00yCrc465eyuLBWESon9d0kXTYsupstQTTzzWWza",
-	"puACcwSMvvv4bKss1XX5Hlklo3SNrbWlbOwFPC36bZK4JtzcttnUr2V7YAqWcRQVQEjf8JGFuoljXaw1",
-	"LyxrXjSJ/PPPsXNYJlDnt9qxOtdJm8R5F9QogARa9pG84bpGeG3hahUMhLVWzEno2Xzn3WjZ6k3P7l44",
-	"g4KdsdYMnMyLzWfgZuOtnkF29+IZuBbeeuOHJ7440dbLMjHmky0em4Yb63x24Wq6tuNai4lm6X0oIU1Z",
-	"XE0G5taFoy7arGuNPAcGuvnwc+mTq6fg3L5wGjnbda05pNlQm48/y35cPfilAcmC3bvWuJVWDL70AawE",
-	"UXUcjVkc8VLD67FPnvu9amOd0JZdvczZsd7qlVXjPvrqPbga49HXtyQhZcOMwrn1BwyTY6ZoFC8IAUbS",
-	"tLAGFwXC2rE4nF9/+HWZp3/mkd8mLJmRMU3oiCn06yBKSW6ejme2NLPGxCLWGG6UzzS3wQuTwoIoEyt1",
-	"YTtf++FPi9ZxqcWSzAjTN3mQi8Yspi4mNdfIKQx9HNOIk+8vz89sdBFcGc3Wrl7EXsxGJBTBZMQ49lzs",
-	"cDmkYyAaDDBA6rAaUoWBQWqwIcmIhREF/dvUhcpxHGEAFUaVquYdbsqUWWiKLWRZ3ABRfJbugGcaNo4T",
-	"MUjoqEYMXJvF+CRPm77/7JDMw6B5He782H77/PTl+/P3lx6Zx37L/WYSDfOP2xIxUgL255E5xH49qvqz",
-	"Q1LSl9Dr8PmmbB5Je8V6JI8s7REXUlu/ePvZYYfnWuR4pIDC7pE5ZCSPHJ+8Of1wcpF7zgXe9ci79tWr",
-	"7Kr+VlN/6+3J1avzY3cS+lLr2SHJel95JNcPyiNOzxbzD+x74pFCF1Cvw+dgM7Px20XWX9x/dkjyfdfJ",
-	"02Z92/56cnZ0fgx31lt62MvW0RmuBYslT5sN/QXbjp88bQFlOZ2kvWK7Z33P9rNahzs3kRGj3KTLlfaU",
-	"xm7SxTchlOAUc/tzXaStw7S0aXSNnLEpCQAuweSN0jBMs2hTplU4NmUsMQQGvqDemHGleS5LDGO07Gwt",
-	"d4crH3L+jkaJu2NNzqwZ0xCzyvvRHaQ8GE7BElmog8tEAVmTeS/3O578NqExht5dv2OZFNrMyygXZHk7",
-	"H3x1dfWOZEUs9kPlKeslFkuuHMC+xq65hyw5N/syQfWKyuGl3lxWnpPfHVI57GaUmyvreiKdii8nb0QO",
-	"aaO1U/H0H626Hv5wRIOq+TmXopHeOreCboH/fXDIRL9YpmrCKiyCH7s4hy4mdeA0IakGaJ11/9Qs8Pna",
-	"hS+bAfsFocW+IJbYZsna9wcA08SwLNHzCaZQQI7dkN15aQedxPw1SWJDbCJJc/fHmoT5oEbONWV2+Ku3",
-	"7SMvDR2wxCTTQl0zG2sG/bRbrWJmQBV/qfajmHWfaVZ5y5KoP3MOY0FM7Pf3dkJ/r7631wx2w53WPm30",
-	"GaV+0GrR0K+36Hav3+zXe42e39trNIKw3gp3gnqr5/d9n/p7+WTGemMPqmTsv5vbf0WO+/2gvtZP3b5X",
-	"uajztEwZ6bInHZZ7/1zo5fmzNl3IgjL1TX4RVosA8eozW6wnrMRsQIPZdRzdsutmfz9o0N2wznZ6e/52",
-	"K08QrXojRxD1nXy26/+n+v/79O9Nk8jqO5qyW/UGaV8enZ665cT2EMkxDe6N/eWCoqxCcqGlMC5rWLVG",
-	"j8mtqxneWoABWfJ9FHo5PwAiCj9+yHe5nobTQZ1szIT+dC5n2uIz93M9WyHymKJ36/kXm+Oa6cyNRkxU",
-	"IMrUEZNTG3YPsiVJ09qw96ApZTkkXXYXSSXxVjcN2SZadTjq4IekGwjej6NAmZudPq65Dr96DphrYtq7",
-	"5ju7HnZ410A/mxclYkp6CaPQtVrLLEgFRUwFNRVp0NaYFiWZt1gGrieC8FMwzEqGmJ7TpLJH5jXgMno3",
-	"gEtPwMsQgB4N8eKuh+qJ727zPVRSPD52N0uPI1eJkGMWYNk8cLgSFxkn54DS0Kj5RIkbxknkPpi2h4M0",
-	"j92dncazefdEDv2hfC1yCBJpAyNQ5MAjp421NCuVSvi3pFOwV4qinhJNZYcdDp06+gkdMQy4J0QlE83H",
-	"Nbu4m2EDQzD+Pqb4Px4eHkwByldJeTZ5dco7HPMCosSeOc9EhhVkLN+yBek+u3lG7pQ8u65K00B7oWiB",
-	"dUH7FTr4aGuYz0jK5h+zqKJ8eNf65+thVJY7djrgIimgKGB69jVObZWPD+9ag2gXojqtplp8dBnZ4j4u",
-	"V8rNu20XfUg9jgxmI2SvQzqDLetFzmtFVaVMEzdnZZVouo8kmoeFuhsvSTPDqRmZDsq2KR8nUP1O6vu7",
-	"OSZV39vf8ffrjaIBvdMsjTRGm8BhrfP53Za/u9Ns1VtrfR4Uv2VrjJqhRyQb08S20jX6j7v4WpWWTMmD",
-	"hNFS9i8nvWXfsfk5jiiZSCVGLKk2G2Xvm0iWWL190UtThWyt4FMRdBHpvuz4vWH05oLdA2OxPce5+oBu",
-	"XzxzBn10NeODx/88rjcPW7hifRbzpqsh5WDEq6wRG9YPZWzFUZkGQswv00KdsR1P6UymDa5ziwIf1osH",
-	"sLKgVRlA1lylAkjYSDk4n+B1qK1clGURmbeOcVpONn/k7Bsnf8t1rLpT/UkLdzEFdHNKaE9kJWgHaV1Z",
-	"wwePa6RPMnYzFn1S11p10y8xcDo8QFR/55pnCkFgdcxrW75vkOyypnkZOl7BZ/xHJRBSXQeMQ/+uilYB",
-	"xjHVcxgnwniH3KVwvLnZCp4tPPKczoG6e2TCo98mjNCR4IMsKduaBmnDYix3wd7vACWhrV+aALdTiI6p",
-	"/6jhmjVaLWdhDjWJlK0XF9rgVazDgV/qVTNeP8ZDD77ZrWHWZa3WxR8iDuBs0PkYf7EoeEUPfJ6VOUTT",
-	"aLXyRnG+Huu/Dn75n7VOR3Y6d75f7XTu6i86nbvdF/rP/Ref4PqCa//SVxY9+Oy//lenU1v1+v+18OX/",
-	"XvryzUrBAA1WcEUjXrIz2P+CSqLXzhhHQFrGT1mmRp2+uwXP2um72x3rYNWbdXR6fKE/Bx7AQyipNho8",
-	"jQVPrUO8X/S1uVkjbd7h+oXVER2PWVh4qdRvwe9xg/rYPTjY8rtWfYJr5jM18lxTdY/NBA8J7XDzmieS",
-	"xLD/5Gmqcm81ms+A2svPZ9HV65BUcz9HUY28lyUt2qsdfPr30y3970//fvZfm/pdYNbZWiVZHYLdL3eA",
-	"Hslc0VvbDX1/ZltkmynLsBCVQfKxhXh2qYAdAArukMp13eBb9cZezhV+P9opdYnkvOVL0IRNl+6V+lVq",
-	"MqIT5AArVhLw8VCiGB3h/3LKFfoJUi83Bf7a4eDkzgqdU2YFdItm4hynyily3zjVwzkV7PbrUgTrFLPd",
-	"CDjHleQZvPYoMQG/AyjsKBeCCXMgmQCbFYPIFvSprGxzgaH4OidqU2SllEC210rJdHoNLnt9huuUmURr",
-	"vd/pLLfs/WkOQrY6gjNJIh7EkzBv7TfW+nDWC3LFpx2YLTVkI8niW302k1xBcdGMqm/uMzP7mC15tjju",
-	"aMv0WyDMNxG/uVfrJkR3GArIQwJoEVMqwm/AwxlaZAGRQKxe6+UlNsGXjf/cE8ZyTdA5i44QU6mk8YFO",
-	"rTcAFiKSBpbhkGzv+H55gLO+txxyrrndyCHO7firg/s4o6W7vgxfHAaPJYTpzgaCSxEzwGia28hlwdj3",
-	"gPabX5iAcq1G4OIsqwZsbQ5davZwkTvKBWow96KJkSGr5veuRi7gRGkDUwltD7jP1haU0mzPubVarNWq",
-	"+35rnQCLKbpd7HNWAkZXI3AO+0JLc9yn7n8gHoExRQ5ILxFTqQVUKAyALvZkhbZ3yS2YP1KYoHzECRcd",
-	"HotBraSqSx5sbWlZVTM/1wIx2jKEsaVX7T/0f+7px9j+efRRnuVWJ4lWWvB6pXKbvjKmZ07AsvowuCXt",
-	"pIB9FAzNRAka5RuUiwGfv2+5GAxlgz4FnN2p62CSyDKgErdwDO9Zv3AMZ5EjiZ+2P/wevtxXP/94qs6O",
-	"vz85aVR//dA749Hg/uVh+fmWqeimoLtPTMf+R2p5sFZCS84jgc3U3cQWraIhmYxc422THicraQFUyfWA",
-	"2bVRWxZlzQG1u7sOWPdTKh+3PtvFm1hPAU5bx2T6rvHGWJ2XiyTrM12A70Ku9kSSkPXpJFaQ7BOxAvZZ",
-	"Y73qovuoKF8q7SS9+1qqJQ1986kqyrTyvReueeHUphprip/tFOMt7IsDM/27gLDmDkoxD89Dj0MeLrXD",
-	"CzHX9TFbz/tkZl3COdNfDdmsw8HqtBYn3Gg9SX9fhFYzwXthtH5hRuJZe6bDMYYHbxoduiCWWfJdxl9S",
-	"LCYbGulFPCQAbrkOz0kV/bpv/y/fJ23BBjyQST0+ZCm8EfxP4KkonCUlBiBHy2BB/2Lk0qyQ8QuNvqxw",
-	"6l2uodSc9NbaF/aojgyGrsl4HzBlgEJLMAuCSZIwrq7HpZE2MEBTxQ8iddFtvgnLev4XYCjXY5Ys+JBe",
-	"VAg6ISIpJ9Q259pU/G6qzjqOYklHAJSKAR5n5fQ7YWRzCm+Ho8bLi6kw7Z/ZUI722v3jBruqj5P+aYMd",
-	"+z9c9XbOPsgGe12ec6JoDAskF2yFLREZURUMGQJ3lO6Qh+YzvCt1/0H3gLxyub25A8kdpZenn7l9LhPu",
-	"P6RsZLOOAMCtJ4CwGdA4Rlk7kZBVBkJ2zJJIaOUOrpNASAUJjWTCY4b7Ds0ctXEydw5SPjFPl/hNxARc",
-	"8uF8IToy5bkcjRLWPce952nafGAd7e0d3vrZ4GDKa7EgySoEZHcjiKiZA7bqlgfWCJgydmP8VHXy9K3g",
-	"IZ1BaviuZ+AlFRxcroZeh5v7lCDbdc90AKFEDkWitGTVd2EbC72eYE6EdHZI6sAXQzoryL76MtG3XV++",
-	"aAWiTYvO7VZlq7OQRt+lqz6HGkZjxkOamFWz4hzfCfHzKOTRYKjI+6sjJ+UypLOKV9GLCi00uBrm8yvx",
-	"pxLOkJOlmx2de0KDQ/qEYXYODrJnK6I73HZyUAZXyQCY2g/VSIqudsPYWJoOoQY2F/XRohD8diS/uiNZ",
-	"I/XMCf2nnc+FZ/LSmrHl1X7YGqZP6AKQjISNaMTNIVpEVvAScORFsoSQ9vf3d9dLv0uYZGpFe0FQLXI7",
-	"XdqXy68/RkefbPru4MoWO7Po7ymo8ViaCiIT1pnSJKzSiRqabiJPXx5dtJ8dkC7sflczTsED5mGTZkDL",
-	"pgBXP414KKY2yNIlW/aRsjrxJWwDB2Vs7+xzULYODWcs+8APFtjHGpbYKq6Rn0j5IE26AkJWzY1jZ+kw",
-	"TDeiexy8wsiW0sRDBdHmHR8WSSOMWlvY4XJpBB96oLz5RjgPIhy3uVVJVdOkF0dBWvRAB6x6w2YDbb4k",
-	"EVeguD/Vv5rWF5HgNZEMtm7rz0zdGcaUIwhyGecNeHUR1v8qn6LezTXb6JKISwXhjL5TrysF4QJQ8iNO",
-	"ekxNGeMQg4TIRzSXr0cHrD4YzH7bafwmb/eav4Z7u4Nw+25nMvp9tPfraG8azJrNxnDiz1rjG7/l3+7/",
-	"+uuA/f7b8NfpdFBoZlHfb+3ncmX0y3/xG9V9GlSHv1b5uPr75oVvKrfSxr1VXGqPaCUmZopBL+QeG0Tc",
-	"lInoQeBm5ssE57YUfwfzOaEc+okZuoHtjTjp4i1dyDOy9SwAOCkPAH1kZ7e5j6cNHWpeh/egn4/X6xLO",
-	"aAINqSAJ2OAnTIXJZbe9l2F+ersxyQavGk00Mg1lsV2DafKH0ReoUwrnvKXAikzuez4X3nWWpscLXlm1",
-	"ZSBLalwL/Ts6nbtGXf9nu6r/+1z/51j/2dJ/tuDP3ZPN9x42VzM+U/SYr3T0zNp7oDTppeAh6dHgRsZU",
-	"DjHPYUn/Qq+CabjmuuasQCa5RosLcnqzvpae6RKBnf5EnyAMLXbOyUecDEqG7SmVvgXahIgOjyOlYkjO",
-	"zCCJH+jnL3bP9KxHX0GL79RXbCWEEmjqLXK4u1SzIjFwrlfk6n6VCPELqr68sc1Eoz60kjC/8xDrdMD9",
-	"nB/oYvpeMtL5rpafSwVBvq1niWltMyhz6Aa5tZ9X+NK45jLD6un7q6Nn1jwCSwfBd8BXBGYSOPTKA5l7",
-	"RX27FNZ4VYaxkylsZHWjieWePJ8+mt3Q3FuWxLtc27fj8fIr9GnJxlyWFwy1DfvMNUIt2QQgt4W7YM1L",
-	"uxWZpevsREqxhabYEGgOowWpP/vr7M+Saii8tEHFU1n61KKVzTdtLjEFZ073XxNlOgD191pL40SMIslQ",
-	"P0474sWM3kiPdCdcjlkQ9SPoz9G3SoukkRZi7VQtjlTaTDPr+JnvxOO8ykArZ1+H1MAxSyTDJEgurrFs",
-	"5tpkK0Do41pbzpoyRBwFswIIi/v43NZcBpS/YCzUUmexdQ/s3BIhSNc04yZKMOcGUM1iRiF3ErKYU/4M",
-	"FST5emsD2oLaBfjUCRcIXaDsN9lYeVCzj+j/GdYK6ooSeYdBW5JaEaVx2inMxF3XCqfqNfjAkjAKCjjP",
-	"jVZJ1o6++w3tsRLRCpHS67GQkYpuGVSKZ3MlkZQTA+MNS+ilNVlgf4GsyzrisrBmklXcF0bKtpHJk1Du",
-	"w/pI5h7ME0Tx3lKasOuxqGc2lm9i/kmRH5m1WbXkuIhpxe9iXBYLwOKQ3xNJLl+1q43WzqFbKIvo7Gkj",
-	"HYTfKmQtJq+3Ppyql80Pp+/fXuzvP2//+MOPwU1ys//b+6vT9/6/XyQvjz7s/vb93k+D75bXJy9IWtSX",
-	"urnRFlCu4K9rOo6ukZ+vUa2Mq5P7uGdWuoz36eXlLLxMUUTKvQVoi8+jiPUjjjWxiJD/BPoTjKg6tM0m",
-	"3H5OWvuK0pLsQndFMUnK+mufcpMfgtodVFtm9SjdQHDFuMr3QDA/VjaraFfszpR1YuQOz59V/b90KftC",
-	"InGL6sxgjAmeMBai3YeLvxntLEhHxSC1u9qHlplCoktp9uggUsNJD/JGRaC0LN16xeJYVD+KJA63erHo",
-	"beHS+H5vP+ix7T3aqO/3t/fp/n6zHuxv1/d7O74f+H5jqy/EVo8mNXWn1qzPN3etJG+5gEeZ7g62EHht",
-	"SZCdm3VkQblJ8LGIEBaKrGh0p2mUOhSkiBGgDW9PSzbAD9iubT+rGT+cVoO6Xofjv6ZJpFjXdH84QC+v",
-	"gTZzu0dDORF2q8skkHGb8RlaIPaV//d//5+uU16KbUmMjdJjmEIvMKep/e70nhb6fU3xL2x/P6LdfWn6",
-	"HpYmPLk1CD02MLitKYngMkuiNJkYaETTF1KzYXNnFDKuIjXT3Pc2CjHDpcNNN8lcG8oaaZveKpDeZjcU",
-	"Uilq5BI9M/rLgX6Mx8AKSpVTPYrrSP8CXR7zqmV6bV6HmIxGNJktzg6eSwPDHOYsfwYucgZeX834sZjv",
-	"cUqj6mumtNy/OGp3/fdHfHAtRRnlmJb8WU01jse6QLZ9CBS6n239VTVZ22tWg4F6XhYFdOc6BdthnLDb",
-	"SEzSCvhMN5Z/TjWYSMxIbHHeIWR5oWdMgpaEnjP9fZaQ3ox0TYbld5hP2blHwtaEg2W3dIHSjHDM9wcg",
-	"6H2kBkIH4tAc7rTjFKrD8ACkIqHthF5YG9IpjPXLFbg5VFA8Aensy6T+e83bj/TwF/iaWBBBVyXNMqFI",
-	"nCuW3NK4FNBaLsOKWMCqsi8MaYii1QCxrhGTXjZgTTn6TYABldrNBrK+4Bv7o2LZjSZ9Fy0ZKAw8OpWD",
-	"ZmMe+MFxajq5mqbuoQTrw2oBS9LWFsHfKJosQi/Ul6zqa3fII1QftZiRUcQninnYpBkzIQC8AbN5Hq/Q",
-	"ATHW5kZ4nG4JnnzcFThDuLAulm9jjbWYh/JNtAKMn89W3zM0uZDuTy0trwhAuqsqDw1HABYBjKxfyIvC",
-	"5a54Fb3eoMC5yDPZcsEYFgvzbNkQKEUzKSiLdjaYh2lNgE0WUblMZGK6qJU5OcsrtvKI19m3RBymvcIO",
-	"U52vC6EnhFlDDmqQJLhQRGgGOWNqXUvBYUY5ZbFZVuhlR7ZGsSrEsu39EBnFFuCR9MiO72FtqkgIhI1X",
-	"RpnnT+YGwKm2GgUAsUqijYCTZWtFTQWakS6ij8Z8SokHeCNcxi7LA8qz7newXx3uuv5q5IQmceTsKxKy",
-	"n7oEbTyq4J8cFSPEDq/w9x+cyYOrUbKn3uJCuQ9gph2VtlHIcPxtq0H4rp7ViMagWYTWQUiJSfo1KpFH",
-	"WIy+UdMYUPRTpa3DM0z+vE6T9VCN5DPPKq9eWRcE8rSbR1d0+2eLJOu+XyirceIVuS8+80hZV4V8CwBg",
-	"FbluCqicYWUYzrnDgR3nLBXLoNMVrXgVsxoVr2JXo+JVMnW9ZMoVrzI/xIpXyY+xUpC8ObPIDmSOiyId",
-	"OGCY94I4s/DQ/52BMEs27gGImIGQaokTx0lqj7hJVcz16wWmeujma+YMlNZmaUh+Gd9eG7nur4DsvCfM",
-	"9Zqod/bULFI+bNGvLaN3SwFR79AbdsNmh+Ajc1kYVHCAhhdJ4vKN8gY4y2bn8Phsu5Y2FwUz0i0Xv4ds",
-	"TphKZtfQqmSxcvEuYTBbOGs5xqoXJ8/Y0iKOqTa2x1RK0wgFrB2wgsx38udtPbCZBVq33cFsLwos1O1O",
-	"6ZKMVaNhg8pox7QCvRdsShvSG03vUmRdhHLT2rdLIkUGDOpc4lmxzSyKV4f0AN9wvNjGXKuh6bHzxGev",
-	"YtrDbto/dbOK5zVaypsvvE/iUsSHJdtyzOLoliWz1Xjt3DSVFVjKO6Xg3F7cWZYqxUZjtcyYt7dgXk6x",
-	"1XkZPS/n0NBaqzzJIDU4zDdJn0axZtFTK2IM105MuiQLrV0yh+LPhU2pNF7Aul/Kk2G9FiKr0EkYKVzT",
-	"JxJwVmwpTYQurdBsjb5qFrkahd21EVQ2gajvRzySw2XoCCZyZQaFCjFU25HJOM1VATQtvDVSq3AR6pu5",
-	"C6C20ezeGmUFdp8jScJJWRtCzVx7zJakPqJfY4Gxlg4vpXqwwA7JbgNcLdL0zsc6F+xXrwdv+pw/8hjX",
-	"QUQosIjMGl3Qe+kq33Qpl2+GB2ZRN8j8FrT89USZje2uy3uv9P1F/pgeUvM+uzZexsDslq7BRpcD5Zi7",
-	"EKsWm6kjT920pXqYvuieODlF7v9X9FbPJvEFWNq6ADqlND6fVaT5WcQHXZOcJ62xn+SYzSHppvyxe0Ao",
-	"adzdWVERQIuOLoqd7kGHW+aZJVjp9yI9YDLcSNyatE/kGyAwYpHvZGFGVtGqk/k0JB/pz+Rt4uzOOXZQ",
-	"ot0stsUc5tQXeWDzKxab5mtyKMYlkJiLvpydz/LvDunYoIt1TeJFzZjR16IHCBO44HMJs9Y/ohe3w7vm",
-	"ZmPlOm+LGb2Bd0BWfAbObZMOsXsgdu0s6R5oNsO+LesVYn/BjG73F4jA5H5x4zPpXUxORoVfbDwnP3bn",
-	"h+LS2BxFZxRWp85Gan+Zvycbqf0lZDHL/6KYVHlymx/v0s0vTeHQ2pDR62nGMWyCRB4ppkbOsftSqsgZ",
-	"dArzgoBCztQtI70ZlE5FCZHaHuYBMz3a016U6JQeRVJGfDCXbrFw3e1UP23GhR3h5LLhuWyX8qQH85Ll",
-	"kqetzUm8Uead8xtIHfuCDYXM2nBsG/LsZZCMi4wSQ+7L9UfL4Jz2FI+rfT3Y7rRKYek8nKgAHg9797ya",
-	"rs8OX6Je7tx3gnZ8yZK87/zgDiACi8zHTLrrisbMLGvWfXCi22s0tZQ6HOUeSGmrVi+bdY55mz5HFa8y",
-	"QIVUv0xPKMfW7I9l9t4qTLwyVrZW88b7uRnMUK+XGSSUFyxio9lgCxbNCOUkCBgL55DjsvhdesfjnpIy",
-	"w/n9+9Pj213M19tvYU+fMtWx8SBrWMS2QvIaApZLUVodXRySVzBlLMXVEXGYhQ1EYQ1nFp6mfOWa91y5",
-	"P9O/BCuIsKLuEqVE68LfOdx3GV8XanNP4SuEe0JVZY7tDxIasDVCvxvtpZemk+7OJYGZkuLFMYcdv7m3",
-	"KuRQWOn8JJYs4F8AHvhwT+pDeedCGLx7Ms/NT8XC7VicDu5MaiwgWqdEjXQh/bvrWewmIL0xS6gSia0M",
-	"Hsc04uhtAS9sVj1ndVsx5TVywcIoYYHKcLAQ/Hi+lYFNOQcNL4dYTMfRDZuFBWvOb86lEC/S7z9Gaoj5",
-	"3K7Kth4m3bwO+UexwGFBn1Yg6CUH+ilEDRKmJgmHtEqn3TEP0yqmvISZDiULrt/2X/+wn+y9fP3Tb8nV",
-	"9Nf37473Tt+8+/lUNN7QN/RyWqh71ufcSa/Gd/zSrv5Mq7/71f1/b33693d/+F7j83+uTn3Ayc4f/k/e",
-	"Ih0YZ5uZtY6XGXMS5VBMOUI5wPckCyZJpGbYQxfWGANl7YkalinbbpMkSMvQ5GQbvCMAfeWuSsdRNVcw",
-	"QeGlmk6eUxkF5W+/stB0dvCmUnpMpZyKJMTaI2j1AQUdkXQqYWy/4EpPfyD7sqZ1+C6jCUvW/zAlPXgi",
-	"LSnKPgC/F7/wGRKP+gIDmFxRrOYyS3LlHmvrxgvZOBazEcOkpvyQMITmQQasZxi1Z0SeZ1LHgXYN8oxp",
-	"FSVrHd7h//qXnifjKsKKzNq//kUuGQ+xquCGQb/VbrpNB+Ty5Oji5KoL+e1d/axIot/h0QOCC2dvQZQJ",
-	"U3/tVkyQJQUTHT5XMRGyIAoZSh7q1G0QzSsPMS8LF0wfUmz2peyXSaQ6HMFTIq4nYo9NFS53yVPwEhxA",
-	"TB57Od6w2bMaaXPnpWj/w1u40Dd0OMDmTYcz81qEkeiaNT1JEpFIvZYn2gAhEIHSRNiFXBlc6q1fpeBd",
-	"k2eBvnG9GqZUQv+JQVdoz9U1Zsg1BIT0GnEBuBD7zdYuGSeiF7MRCUUw0URSy15DzEDzYjyN53a4xCoM",
-	"/coRo1xhx+FEDBI6sjTygkbxJGE2YTERSsUs1PN7XyKLjO2GbhNP60Qu/hEiZ5AeDXEh0R3HU3gBQJhs",
-	"NvbNwuBAr87Pr9+2z366vjj54f3J5dUlFtZcMJXMqu2+grBvClrS4U2/XiPtbEMtNIbmD8zO6r0pmYv4",
-	"eJJr4wbzClkQUxPRCie4a8wpr9Ny2Lmnw21NI/ltovd8TBM6YoibqQc74exuzAJoKClCLXpgor5vRvOW",
-	"qaEIgWjaZAT/MOlVZEzVkMQ0uJEeeXXSPk7z/D0MdDf9Fnl7cvXq/DiXIqYXUB9SLdm7NXL+7ur0/OwS",
-	"H2n4TbPAeNlzcocwwwhJ7Oj84pIg15Y18sIBrOpwRW8YuKaTmRmwmcpVNGLyX//CUoUXR2R7e3tfnyht",
-	"qZuyREgcxhGMojiOjP6K/a6NYO3wbsPf9qt+vbpdv6o3nAxBg3IVRwEzeoPhnu0xDYas2qj5xv7IVJjp",
-	"dFqjcBmgcsyzcuvN6dHJ2eUJPKP1tUghWum7UwLVBG8ppwOmj5VmnRWvcssSrCeq1GvmITFmnI6jykFl",
-	"u+bXtisg2YcgJLdu61uGe6LRUaaVXIC+YWByRd8sKjKFNCgEJni2UabY2qK7QGEVFmzTOO5wA9paIz+J",
-	"CZGM2awoeH8ZYPahIQiX96bJyfBKYTo6ZJh6cG7pCIuhTP4FEMGVifbY7HEUTpC1Agwb3TZPJOk64LTd",
-	"JSC06YQ8BKoBF4XbZJezmuG2aYGFgYQ1aZjwdBY3gdXUpxbbWENFnvFeACswCiC7o4GKZwbdSvNR0I6Q",
-	"kSLWDniQauQdHaQe4w43fUIGE5pQrhgWDhxoAx9zwUAqp1uSJokBWLErEr7D6hJMvdPD1bssbhmZjOGM",
-	"QhrgTTQGJBNNC2M9jDF0Ox8yaLSSusLhzKRS7TSsHFScshkgWsuzFmrg2S3oKjjvo7Y2nwEez5y5GQiq",
-	"SNooMAcoLlAKgV9mOqGJIxs1iq6XrXWJD32eH8hHW2ojmUrRxzWJYE26reXvHmC+UFZRheDGiLFuLgLJ",
-	"Q+WFKQfpcEioTouwsEmJZc95W8qYomVTznwh2ZznE6xWLDFky1hEdpwoEDK4Wl1rZQ7HomxISQrScZ2+",
-	"Yr0NmYP3WDp0rOYAJd2A9EscuGJ36pAEVLKqZDzFRHD7gS4Yuv6fa/uy3LCXt+Kbs7FWjbqrv4T9TE3q",
-	"2fwUPDQ8Ij6AuTi1a91xwvrRXRcyaaGhkuVXkaqRIypds4XETFuKpDczfwEKAIoJGo+HtKeNESlI9//5",
-	"/3cBRL/DNf9BgdC9vOwCb4Av6tfm1/UAcnbQGlQ0UZ7mLkoQCsAhhpUYhpk260vTDw3X7F53ydMuvblu",
-	"dJ+ZAoKEMf0Htr5BicEAA9jp+AdvQdBC5zWN+NcuauFRmK4LnEEwuECo1MhViiGQLjzN2vJqblna91OP",
-	"Mf61cV4/er6IBzGaBMMvSjtZgyXIqzRoKUg30Yh5hotowjFVe1DjWXQJ7xbUo58XzMh+Dr+Tm9l6tRbr",
-	"cJ+s+rE4nRwGXWnho7EE3MLH0noRf2+d6WbwTo824Zwk2Kgo9rAgY0CSoxzJzxAjPaXsOCvM3ERE5Mbs",
-	"dIBOD8nIgCeZZitYi25xcXAK0L0um0KHF0ThulPQ2xAN+ENm4KqwpmjfzGjMxDhmqGaYhmOmpVqqLwJM",
-	"dMa0IuhKfdjhaeOpQpoltCWZE/zrztYOb8PpAk5NTiU2Sbam5ApVXujEoFlexCfMTClFq75hMwAah+fx",
-	"nHW4Of5Y7AcgfmiH8xnp5hsUdLHXLUw71cCt9iz6WcMeVOlte0pMTmcg3LS5kfWiN1rREwNxcKoIuwP9",
-	"SJIufLC2eZ+IshU3DS4W8Oy6CatswrMBiTXT6i3EuEMpNJbCJZdDZ25mAwt15mUjN40iShjU/bBxy2eC",
-	"k7A936AwU3/4kDQW9NRs+OXDLTS0WHvgKwb9CQC4wZ8PhnLD962H1ODkFp1n2DQTRgtP2D4qEiEurDNV",
-	"UzJsI9SyarLFOt8JyxJbfskngWhR06r6OxBsrR809g62WzV/t/GzE7g0h9/t2llZ5K+oYNw6C0Xv9JeF",
-	"ovNt6ZbFzJ2mRZ+zk5DrlG/CvoWu1KgK5quOKlnBUB49JvPXVj5lib4G+ACiDONcI558B536fK8bTVq5",
-	"1i71z+AW38Tky6U2wdPzNch2202XQ+PI0u8/Aj/REXagXvRBc/9W/ubPXuXHqqmZqp6Gqx7O3QvjbCJl",
-	"lz2UnoCt5zT8YWKScJt+ffUD7zk17ngW4kPbqx96IZJeFIYM84eQia1+CvzbuagQnCA3HvTLJ82F3FDK",
-	"L580oWRnU+9fGozQChgdAOFZx5smtaK/Hq1XQ5efvcq4tD7wyDQew2gBhO2Mfy2Ld9XIpUINlaVNXm1f",
-	"Mq37ICwyWhwdDviH+kUBBbNKDsUUso8GNOKmAqmbWEzvrocPZvW8KUx29jmPcKE6WjxDWzrwmtkizC4e",
-	"w27aWgQmAo5bJ5DigEvZWAqVpE8TEw3rcAf13SLBj9AhqAdksKjB6+Gg5Bbg4vWDhxaRyrgFs6eh7AwC",
-	"LeAwBjxJo0Vm7sA5rxOyWiSXimdTrJ6LcLYhx5cjrXQgDWSUdYbDCNFwmrncfhW3/rlSykU1qUOEKmKh",
-	"Nnzy30PTRmtBqV+1/e7UODC5IIm2eSUxWLrpWAqQy6saEK4zdLeH3Tim+jCME5F1/K6MRC+KWZWOxwsl",
-	"Q1rsaMD/bZcY297FtOSZ6yaX3T6Pzb/jf3ZlSwGNbGPWb6oGP+fj4CbztaBE1DckKZvaOadHmGOIKq+y",
-	"ioUEf4bRi9Ngd7rHX5FS8ZeoCiYL4xFqm+e0jk2JpiTfpERrMALJZvhiFqOU/Ukczx5Tg3hjfKSrHkzv",
-	"e5jWgSBxNgD1enERNNy29RLv+eyZu99Lo1qvegRvTJHMVn7oIr3NYpCt8Ux622evgqnBK595n95mOfls",
-	"5TMf0ts20tosisSfp7c1/f3VT5wJdWRY25+u6uGHIR9talW+DTU+ZCl6HG5AdeuPGza71rzsM6qBMSsr",
-	"1EIqk2noZ8ySEdUzjaE+JDCOSiivN6qil8WJ0sSAtG6cQ0AykqSfMIZK4CFcSMQUcyJrBL6pdSiaBmWA",
-	"r5jAocHIAS0QEv5sfI9Kwb2c0po6UnoinOVenAtWkbQ9MP4MkJZKiFqHX0Gkngt8Q07TdNQ6L0v6gWAy",
-	"ONP0khjt0IGOcUAt9NTKdDy8kup4m4UWX7OZVuIgrviQKKSt8U73ETbicB4kft77kYdnLw+RPTQu9nCX",
-	"hwMYmddWCpQLnisupgQG/NjqSf1v7fOYD3UWNt8ssjuwBqzSXn66GzlPLADSxnrMMu0FGjFn3CZLFslp",
-	"p9/cICvEaXMtcfoCAKz/dGF6YTM6HyZJvfJMpBeAnYqek94M49IC4s76oNVIG438DGI111kqUprJQPTX",
-	"AqB1OBRDJCwAeZsThua5rHtYXoQMmPpz5cfD+XGGe1x0D1gIPYMq+TVaiH8zt3MeL9ldb4fGvi31P1va",
-	"fZNy/0wp95Kp+4u4NDxAVVBSxHFkbLA0tO80TUnhxseIzXZIun987hbNtlwHzUhi+hJmugJBgkGXD4vn",
-	"DC7w39fIW3GrDTn9cC4fCGL+NmiPojLiJkO1P1ETgMW6gUwxm4liIhHtvLGJ0YoeM+MPO/xp099/Biag",
-	"RUQ/IJgAYa3JVKwfYH+sEtM4ctPlMQsN+mjX3LdC4oY1SqlK85RpmmRpUjAx4QDsYHjWdgvCKT2mtWqL",
-	"Y6Ckwrk3vYGGYZki4jZe/FN1kfvGRdidYnxOLCKS1OqgSH0usoCyFoVP/p2cTUEjdN83L6SqDeQHuO/5",
-	"d1waYsja6GUDs4IYKPQzYPBDmKEo8s+E00HZdkvOiMV9pxu04JM43lgimTratYIP/r32rcyeX7R33yz4",
-	"B6iPud4TLlXnHGsPWm6T9f3fWF3/kqpfWnqOZudXqwfeM/zytYcdNtQg14pTHAnej03Dxz85SgHawYMd",
-	"K4tDFFvDSCqBqKoDplZ0J5tSSahykz9VNGIHNksfKsPwIHoo9zC7E7CtYtupJNB6pKP2mNTFXLxawqcg",
-	"7cOA2EMxFZRV6s9HPIAGV6Z+B+tJGTYqM5jEqGxB20kAbLVVngMhQkxIPVWIDDfhIenNyISHwqq+VrdO",
-	"s08A0q7DYzEgCQtEovkwIM9AhUOkSMIoFAT0aHCTz3kh+qFQMGm/iG0v7JrSWHB20OG23hZuBdVT0lna",
-	"9TPDD8fsHageSiWCnqhNAc0B8D2RHW6giq5NPYhBcgjFUvfWK0MWD9EsSxosRiPIhQa2EAnuGfSebHY5",
-	"ZAPoc8odE+MQ4gXlsZFU1vha1izNxKfqXrn3f6rXzthMlxYRqdR3p6kA6FkhQlIIHs8eYzy1uWwLiizF",
-	"R5UvlhXMgeAykjhMVMwMPnlRz4AX1Hfm+mQsV+sau1W/Va235h4zagats+39VpWyPa1mtLare/0Gq/pa",
-	"9wi2wyZrLckbub/OMNeLcE41s4kj1wPGzYmBnkrmV4Ncla3LXmGCG6sa5gSur3Fgf91vLqa/QEFI9wqA",
-	"UP9qz1SOHjb3US1RFhJoQL9EVzCCPOPnxpuRtY6Xbu94npXqmf6ErkYAdSKHpvuc/UlhqQhAkiFSrc19",
-	"Q5ltGKOYxCF2GM96y6BrjSoP8l5naUoq9GKHRPx37aujVzVyhI2JcLiib1BKcEsADmBKk1DvBGZf6CMj",
-	"xyxQV9ipW/9oUFI6PG3obfxK0DtK6ydchFpNsshcdZ8grjZ4l76fhANmK9bACwQ9WiNb/OM6iYy+gzXv",
-	"ULgGBYl2lTGdw5QGW68SZoQGImREUyVNmMwqa1IEbD0P/TVcCOz7QiO9PSxh2RaYHZpr/wMxN5pv7/IM",
-	"85RTGKgauUpm2bZSSQrIt1jjuVRXuUCq/NsE5JQQbyfoBC6V6gHlJBROt8ZIgVLoSnF98douW2rSZz/8",
-	"8odji8PhTEX+XiW90Wl9Awm+UDaRiLGQ2DxueTrwp2X5s841MxSgyMJY9q0URu3LeYPelbkrxpz5lELX",
-	"mzf51W3/yvcfJG+RipaJ2zlTCNNYoMDrm9j9m+cvRGxq8JwyOQo+20eXoSloZHmlyIWTYsfZtICFZtik",
-	"gjgIhnwcrEepxFim6Q54b19om9gWQOSgGU1dJdY9Az6HG/I5JNSW28YhSxBA1X6gRk5Dr8P1lDxbww/l",
-	"DbcsmWGrPbD4paKzxSEgg9dNMAJEzvtETUWHB4Jbs9+C20nbf9FGeOARML4NErYNfWn54tTcw9UMfABk",
-	"zqNmG8IUTCSpw0d0Zn6yYB5leYhww98odhPSufKSELvqIApcgVhdQVUANAW4UTytNC5xcjubllU5g8fD",
-	"4s4hrFnaj9w4erNYiq140tbegNUHg9lvO43f5O1e89dwb3cQbt/tTEa/j/Z+He1Ng1mz2RhO/FlrfOO3",
-	"/Nv9X38dsN9/G/46nQ74PUQIHu3PJg7zICUB1q2kcjQ77OnxTsubQvpn5pbgzjIeyoKzv/lPDiGsrB75",
-	"+acfP354f3V58cO787O3b15/f/rq5YuT46Pn7f293Z1Wc7s9vZtd/nnVI9ZJkIJr5s7p3zgScb+Cji9b",
-	"aPHPcGecCXVhOmn8+a6M6JblfBl5en3c4MfE1hCVujOezyyGQuamaDQRqx8aVuu/XFCcuXjFgCmoPiL4",
-	"4p7WQqaIDTThyjg7hhbTO3L6GXeh5BFgeMoaYTutRD3sLgIFwfDVZaYy1kL9eaUPK+4G7/Z531Zorbwf",
-	"wOw3uN82Qk8febjxDrtfkMtTYfqiYWdyltxCxIYq8qtWIwG/Kp9hmyE8QCf3Tfr0pz34t9PW+cu6Vpsu",
-	"mvpR52v2hb77Qr/0hcX4gH2hrxdzvln59o7vOwW7CRvRiEd8UDnY39/fbcH6MyXzqZx+vWi9Fy18OzfQ",
-	"LDa28PMd6RcISWAGzgH7ZtX/A/I1lbuxpWF05AxrW/STMFLVDKl/gR9ckBD8pAhxjKY7ZGG6uKmAJYdt",
-	"1PJIqSQFSr1yetF1uAP8I7OOMzbEPEi04Yu9Y7AOjoYHiG+qLISTxW4ytjKVHV7SDc/iU2EnvMhAmS6C",
-	"6tQrcmJbaBQESwk+m9v91tFMwbazvUUNoqmtazShjJL2KctNibLYL25+SfB3UXe+lZOwLXyfSAsb4gBC",
-	"5uyOsvGghbIuIzOtUBaMymYt9GYL1xbrZoAeLDh2d1GUPFBi/ZEBGbThkTUX7Sbi4eJPRxuUMdpvR0uQ",
-	"PW0DC2iF6HSpNuH++TwCRyYtyiOwsfVHwS00AyyiFJaMrbHO2LAd0OOODf2AEJKwSMvzZ1ezuhGdofPM",
-	"pCJgf0i7XGVtkOqbnuNlGIrrHmUt9SH4ZuYX8Yw3/oMwyDBLOiyLNw2ESr1H6Ms10VTL982ewwKVKrDm",
-	"qNqE9Ipn+Iazuf7SzTXRQicUVYeWtgt8Vq29JmSpIKvLUrv/qPQTMZpzAClRmvWdd0gtpz5tLm7iwCpN",
-	"NV/kisp6KFQOKs3XPzd+/KH1Yfft9tm7q52L7xsff3q+fXR88kIvfUTTdh0bwdOk8nkTdLK0J9ZX5iAC",
-	"cjxZ2igJHTjnzo3fEM7yCGdOQ/dceEv/vEwTxsIFqwr3nc4LC1XhFyIhfBDxO9LV910beu965CqhrB/d",
-	"kK6TT9H1yBENw1n64zXFX0/4rZh1eBc6q0/U8PdumvYRRzfsgEhbroE5CJgnSSySvqErgLtCFmfV4gxt",
-	"X3CDkNZ3kiA0E2z4Pgba0lenQAbUoBhk3WiWdaHpaoXf9qWARNAgYGMF/Qr5DIAwTFsObAJSbNrR4dCn",
-	"AtG3PcLu9NPQ+3XMABsNdCsEauvWSLe4SVv/93//n64Fk8UGBqk6DzGxtp6r7UsypBJ714aMq0jN7CJm",
-	"MTdqVsQG9GgYWny5GjmDpjdQ1WQg6KGCjSUB46rKeCBCFpL3Vy+qewckZJCKooZshIFNPZpT3IgBVWxK",
-	"YcELuSQlrYhg/SQUeAFqs90xI2RIxDu8+2PVNA1hof6r62UzwRwXeN50g5G4YKa/zAFp+tumGYLb6cX0",
-	"CFrQGQbU7mZjX9NWNyv2YaFphSNFjZxroTuNjD1nB97h6cilpQskYIR5hoHksjQQoA+7qiHiufmHNlA8",
-	"0+Blu8Pbx8cXJ5eXbneWMgvPOZyrrLvLAmBfLozqEcn009BrZkbkmAZM6vFhc3Gp7T0ag8Yr0S4ejdUM",
-	"cOhHNNb6k1YgsX1SFgTWZ59Q2/4YFNKnTX/7GS6RFEBzhQPS4RhGtFM5cKANuzAH/Qf89Mun7E//E8DV",
-	"4xBMKnkgRiMKGIgd3vR9q/0W+j2BXmnRBJzmzHM5p+xuHItwOYQzsGNX9Kf9jed62mUdjHea813ypZrF",
-	"BgJ7tCBb27TFwJpRyKCzRjm49/TuZRVuDupyeloMGcOh8WwKXx7MOj0a+lFz1C1+tunYLzh5iiLEZsY/",
-	"K6Aza6G7AA/HOWy5ZbOtdPHRZmPf6VS32GD46IJRkkBINBomPMp5NKxr/pDUMxOiRk5tF/AczXc4ED0A",
-	"ZUKbVpqyPGglX2RlMEOEghpGg6EWXRhNONQnwZ6VDp/Pl9h+VqDBBdjPel6Piv28wIQpw4lBWaztR739",
-	"hxYg6jEV0Quq2BuLELnsyfTGi9SJ7T5efSfiKJit/RZ7P+jC7XFUfc1ma+nCzr25Z8+M4bPe0yaC4zx/",
-	"vqz57vwL0ja82U+XJmK+7ivM/X+aQxy+92V1+TOh2uEoUiZYqjnJymdSkvgrAqxvmHJYTDBkwQ3gwdmW",
-	"4tYagAi4cSssMApSUwB7NsjFSW0W/thpTmELvYodHiIpJ1q9Tbti2RtTZWZI5ZChc3zW4aaFpEmJM0nd",
-	"0K5aM0SbPwY8N4Vftik0VoE0364R8HbhG70OzzK7bUWSq04b9R20VptkHUmIMKSpXx1+QoMhYPBFMmtt",
-	"0Zul+eBQH2cbxuPvZBzTAOqkIDkN9Q7bQSZ9iebwATuAvTNd/gDqT8vPLruLpJKuL73HIFXbVNlBLCLV",
-	"47l5aVpUBFNnSTLR1gmkWfVY9hm33U0bzZY0y45kHX4QpEHzXRq44Awdnr1AiyXfqGvdkCkaxbKLPn+9",
-	"9YmYyjKtFIebNQl7QGZbMruY8Lxr7GNWQdBjgRgZlH4DP1UOqhsms+tEvygtmUIVeQNw5wwHeYm/KM0/",
-	"itmABrPrOLpl183+ftCgu2Gd7fT2/O0WOIi8ij4nZU4/M4nLV+1qo7UDx8mdykZjx29U9vt7O6G/V9/b",
-	"awa74U5rnzb6jFI/aLVo6NdbdLvXb/brvUbP7+01GkFYb4U7Qb3V8/u+T/29yiZo0GkvWzmkjdbSQq7P",
-	"mwM5nwJtfRkshYTBu0vwKuBAapUtrevLmAV4uk1ZCWduezKtS1Ns8JslQIopbt8mPksxUZrQUxx0AF0S",
-	"08qBr8XJ3Jvq67wJeZB9UV2/qB+xODTt0CCBT2ICTsUKAdvD0YmnGZT4CEOBhyQYCj3/9AnM88vGb2u1",
-	"zXcb9yaBlaUAGUtlhsn//VIG/vwS/T9X28GtTDs0FZSNDRPK8v7PTDtYksz/4ojs7uw0sPk3NONGR5bb",
-	"iRx7ynHsDIz3YF+FPzoGvK9TMYhIn7vajk7b4iJaGrRPSHunkoEAl4MSZIEb0nP9ldoA98Axil20PGzV",
-	"D43Oiy3MvaxDU9rHvEZsz2JtJTreSq2BdXjqraSSnEPJnFlamZbZgTYwkW7qTQa/BIBLEuEzMmdDqU6Q",
-	"L8NbWyu4q06n06oefHWSxMYxOV+ypV+Z49untqMibBhs3n+5fNg88mCY+Q2416mrr6Yn+0sIsjJMySuX",
-	"wjFLzC07N0+gfmQqBTcRUexuXDmo7+3v+Pv1hu97lUjrJfXdlr+702zVW1khWZq1Q5w0UM0UenOqhCbj",
-	"Bb01Ir5ykppAF07U4EPdd/OWyZ4MEiLjKPBVL4UD/5a/9jWIIv2LZqTlsumDsVytUo78sVHz7ba6FLGZ",
-	"ZQ6Ej3ZsKq9iRm9YmDb9LhdYL0SSFpMFlGPgBkzUmdE9Dc6utaEtshkXJEgYxIpobDuAP5E2H7rDzVuT",
-	"xbj3iFdfXs5GMzQ2RLM/7HDK3Uoza32WYCHakJaNe9XIBSji0tqtKfS9NnxtNncWdxAc/LOQlmNd2720",
-	"arkcaV6//w2s+EMbCgFATXl3nwmUnxNqi6L0Z2VkgFtcg+7PlUN63rjC60mfxsbSB+OmZY317LbniqVT",
-	"O+NqSPkN9LYip8b3Y4GGMpcQRRUEgKMhM5+ZWsra/RZhaW8XO5W/MbNex+V5JcRbymfmY/Lh3LdQvwta",
-	"Ps2XZuLByfim3hGj3+N5qRxoLmjaolr1M/O0GRhW0U9ZKEayFyY72NJdE/A2AOUe6c0UgwCX/sPLgBYw",
-	"bmM+HCWmG2mbm4pHNKCdJsSQNYyRuMT5ATOvzrFKktfIlcgau6GXDfuiQkBNm6qadeoz8kQWGrvSrEeo",
-	"M0yJ6OqQkpy2rk1ziLV5bvKDr0x39xAzB6zRlVr0ht8CWhas1KKc4nNc53XSic2Ll/ZsLzQ8n2tcjl27",
-	"DTpGWdtusqBrt1Um/7SW3fmmzcUu/4dkrjUxdgj+oj3/H6E/MAw/6xDc4ViSbhyQaA1iueuqHsBA6sVt",
-	"+mn7w+/hy33184+n6uz4+5OTRvXXD70zHg3u17e3ec/GvVm7W0O13xreFrJJC6XIVle1NtW2rU4OYfgp",
-	"1H4jh5ta/7xRFTG9u8bv6LVe3K1wk86E860JTWmVBPwTPUB48FpaLIh8nVRdD2W9QqmN3JvAVzdJAxWW",
-	"EX+zJL+2JM50a6x6Y4Tm2v5LfMHWH/C/n1cqNVMbmJBMGdQBHENmnGX6jHFBaKsJoThN7o9C9aDW4T+J",
-	"CZGMZWBUDrrloUlsc/u7ArCIERTlFa7nppJms9pWeApzIx7O/ITNqHBNNcswbNYYJk/BCsZxulL37MK6",
-	"VW/sQe7YN8a5KePckG2uKh+1hVzfOOXDa0bxUP7VjT7sjq7PYP+EJh+pdWgbXHU4F2hqzRhmzmW9NYgS",
-	"Ioul9Gb4zqdNv7lOvw34zoFJh8HEkuPTy/bzNyfHBR6P/B8BeQIax4C1hL0kBTesm4uQYYIj2GWRTNNe",
-	"wFsXJSRFQI4kMQjtZMQoh5LWwyyTORt3F32BKeS6MxRtLmD0yH7UAglF0jT1WNJX43FkyX09fsg/59ot",
-	"IKA2KNBwh+vhWpMXr8t1l3TSLm+lvbCVxgVYzlYNsKfqybzQKzbW2Iw7f8kOGOYwlVg1QE+2mNSeum+S",
-	"/J8gyR0vHeLKjmjIvuV3/DMEfNZWYXMZv8yI2krrFJdjO1KeViQh1N2YGcTHQHApYga5rOiCjTjpR7eM",
-	"jCI+UUwC/jAZMzGO0ULnVlBDx68ZGFVaCo4opwM2j0/gWWj9NHRWI5eMh2iJTSTc2EvEVCJXS7AaCyUQ",
-	"v4GsFXSY20QWx/2WlsAISAuVzHQ9GNJcQUzqoh/YoHWHl0AvqiEbHbjtyTwykRMaxzPzI4T2u1bqC8wh",
-	"SS3K9rtT63CWHW6WTCtI+qsEe5elXvfXbJbVLs2gl5kBxhxAwjQW/swlDNtl6fA0+1VvJon6GZYkFlKb",
-	"QFIK118jH+eMXL0keoDgx6Z8ib2LaXrGn8Nv/jJVJfWA54TjC2wzZ649kSRktyzWMyjpydUTvf+vI1Fq",
-	"1ve5BiCfVwLcj8SZKSf1Pd/f3EXGbzBlfT2Nor7pqpkkyxIdj98UzpCmtqEmZ1Bml/RIy4n3ltsV0yxJ",
-	"oeh9ey7bpsVarbrvtypeZZLEptpcHmxtwRExE6gFYrRl2BTwu//Q/7lnbHn759FHeVa5z/6skuIxHotv",
-	"8vqfIK/hvEDggN8Yzm1F5UbCOw8JiPG9KiS6RHywNYjUcNJbLL41WTEejkXETaLAmCYKbEpOXkbq1aSX",
-	"JnUS+9YDzA7uQk5PF4VmzOgNSUzQ2kA0dws5Ol2D7mxQeoicRgo6DGFJJHpIq9XCHPDRQ4z7QTkxlhw2",
-	"/Watw3GMREYDo25oDlOITx9m1UAkyzTF5FT9IIVen/DKupW8WVJMh2dZMen3QtaPuMn5wegUFJ/YOnfH",
-	"C4ImYqTYCHwhxnzClbDc0JRzEiU6fKdJXkfPsQ7YeIj1xKEuBYpQCrUrh/Pl/S1/2zPXF/T8xo26hHSo",
-	"EAFXV8am9YCxcr4fZXntaXqCXkjs22TLG7NoZS/otbZ3duqBv9Nr7jb2WGs/3Nvf7fd26jutsBXsByH1",
-	"++F+EPb3Q3+f0bDZ2qvv7IWst9uq7wU2ponMKAsZvgTqrr6D1AdTUGgHWCnKuJIQ8PLY5snR8WXbIZCn",
-	"76qN1s4zrBnW87TlJmYp9LQPSY9KttO0CmT78qxWBwrJLcjbk/dHpy/e/Pw7e/3vf58OL/89a+zuXF7c",
-	"NN6x1pv+cdK/vfpxshNNX78OXrw8Sm7b0Ul7+OqscXN8Ppw1TnfYy5vzF6O7s5vz7//9pjHbEz/stxtX",
-	"+y9ffi92Pn7/03frL9ilnd5G6/XpL8z++uWPihSTJDClEQrDy4+Vm5xGkM2Ir+k4usbU07wCgZwVVAcR",
-	"KBFQtfWKxbGofhRJHG71YtHbwk/6fm8/6LHtPdqo7/e39+n+frMe7G/X93s7vh/4fmOrL8T/y961N7WR",
-	"I/GvouLfnYAhJCFsXV2xPHZ9gUDikMedt+yxRzZzDCNnJON1beW7X6m7Jc14NBi/EuLzfyky9shqqd/9",
-	"++10wmxb/aVo0ulxrsPEDV5JrginFycdOxcx0Hgji1VBRknY4Xq/9CJaIMX4nhtBtWjIKnuz87Guft//",
-	"WL++eP/69W9Hn9997t5mt6+/Xn+oX9d+Oct+P/746uu/Dr70/2E/WyGgWfftjPOoE3ZvK4dhwMhh3+oo",
-	"xGl2osCLldHCSiTRuldI3grVAOX+aN+qQab7std7Mu10Xa5D5CqXZkpPHQT6eU+h3Ehn31VRdKbRELKZ",
-	"shDW52kQO2PLO+lyAEgIwXnEQqXvbSxSrCg300K0bTMGkJwG3xHgKEzLWsqJVClOWRvZE7ehdYUGT+Hf",
-	"spnC0e9nYjgwo5U5/M5yR5zpgcNq+SFiScSKZWHGLf5QxhHtB3yauzAdVxS9G7SRc8X/S2M0wp9SDmdd",
-	"Q4DbYt+sBCR7bVr7Ff07TvstKfTbXuQS3c93AyTQgEzxRNo72BqmCGa8uztDUEm7OC2kpJ+5qfE+qW4Y",
-	"0BUG2FfOjez7MBb8H2LERE/xlCAMON5N7TxHgAVvkOLznHYvay5r2xnTv3OA8ZCxzSPGH3qymDl1h6w+",
-	"paxh4XoB/li1+ro0pWcHiuw+igvjkr29/NA6u7x+e2JyUR2eiLQvm6kSDMvNEN/l1HTEu7FEop4ZCfN+",
-	"NfxywkuZR+MZePm22R8AtK6/JoLKbwakRDhimEY0pJHT65Zmr5kWefZ0nNvNQnnDEiG5tER8Wj3b12Qc",
-	"8PghOD6gN5pX67/t12pBMx2mCSeUZRuud3ERJgzfZhfmJJB5gROCDAL2NZ0x+lFQK4/TZnrH70Q2PgSs",
-	"KX3KqbwPXj8eJzYc6J2zP4vasXQMD+U21uF96GZWrKbDYv3VzfSW8wEumA6oXtVuLajVauYw6G95AX9w",
-	"VQN+H3dB3tBsLZRlQIPsdoWJmo9zYO2JBGjjy1QCOYnMSyYwG7z/3msvvH+wAnaCycqzYyfwkgm8rHl5",
-	"AHDNz78TD8DG4D8xg1/C9V/Y9tOkZGXit5EjmC/MhWBaFCYUSTWjRgRQ0BIdqoHUtCidsh0gcmQsTa3X",
-	"wevpv7uRd22JBdQjxSjVQTWCiWKSKQ8mum1gKCnwwhkhbC/TKokjCGLOxFOvVWC7uwJG9z1gHpjIgNXf",
-	"Nq7PzurH9dO3H1qN48ur06CZvru+/HDUOv18fHp6oh/Kqwn4LaAmyAMJiRGY0rDdB5AAwJrlUAB8m+Oz",
-	"PHkfZKH5y66QKpngv7sIxwRib2rFxMJLI0RSSbb3wgED2oUXIAIAaO9w70WwtBFNy+w6mYMqLLhwTOGv",
-	"dEaLqysc3xw+96utZS4YLsJDq4VZNlPn/efyB1sfgg/6Zk2UD/pBr64M/PDdx21xjnyleA9RLKkrbTLE",
-	"pwYHF4QXznek9a1RK+bYzMFMSENrj6UmXCO+QUMSSEp6y51I6pMMtngiOVBy+6UDDSXIt+q/9R6RedS+",
-	"k94cTY0rpqJcQ3kbUkiPuE2ezCds7WKYB8piNW78/BfRKxe3g+svF7OFHsHEqRz2enFXm01EHvWKKAm7",
-	"t9J0lHmEVPauli2vzT0CT8m0s5Sk5JxqRPV0OboJkAiP9KxfvVV+I3iAp391OY9K91cIlsRKJdyDI23Z",
-	"H3uCWIu0r+l5edEH3xybwrHx96lPb1Of87j5KBCfP57+MOMqG7dgtiCfD9k/0EuePFhZDlC4ykOz4O0u",
-	"bPKcoEJyZ3N+8uenaiDGOw8z97Hxyv25R+SmHuYT9yiUhnHfJ2NyJTfiLYiX3wuMgFoIq7h1uCWHA55J",
-	"jmENbWjx6updOij+3GW59Z7AM3edS7hzJFxMxm5EuzyHASLo2aPxh5PMply2yS0/rdxyAZPPjqlk2BAT",
-	"LQ7CN+KdGyFup2NIhUnCzMMBsPAZ2thfiZ8PGmSpaLlbq1VhKX0yb1w4CQSoLX5oF1qpvyo1oYKqbv3E",
-	"JeFQE9be+I0YeDQUccD9Z4ta2raxd3orsH8wFvDPEt/f3kN6qti5CHtXmH0IB/EtH0ezsfCRFKZhrxzl",
-	"pL5RDU8QdSUnHKMJ7AWbPjQYVNSXkKcQM3OpGDGRwu2OeBLfAzGEEqw9zJJ2YDrHaZ6uocI0CrOImUUw",
-	"OeBdq5iaqQzHcps1FHLKGnS7Q5oK0OFtbrhomx1hRpBj6wOQg0AbHbYl0HrGh8icZ3odiGyPKg/mezP9",
-	"ER4xao5oQyWbPXtGO/gMsohtIsvyl3BQc3yyumX+Gk4CbYpllgfIjXIeMSnuOBLwIY9IQZNNUUwzaaJH",
-	"a5eZdcsPGVhL+cjcCYcDhOB0cf9GmdpXmTDjZ7MKlnhjdCN5t3XRe/PudXbw+5svX7MPo/9eX50c1M+v",
-	"/l0Xe+fhedgYba1S0p9idYNd7NPcTBINNo0VBLE003JOUdO0DxoLaB5f65G6x7dwW+vx44bqnPM2h0mb",
-	"8Gt3/qZ/teLoGyrPhCuPGj1NI2kMSsyxm64vBLXxIWW4pAltwHRkxjNWuXON4wWj0Iskiq925mO2BjT6",
-	"nD5tizd74VIiH89QCNvAJ3q61tZpnlnZPVbFqfJubtznxSd/SQo/bvb3BMS5qJoKpkTbBUsphipnLCva",
-	"Wp+EXjF7UpwPTA3AlS8u32iWGTXLRpGshyIBVL9FtcgKkf0cGB+AeFuwbNlMobsn7y1JJQYD/egIUQAH",
-	"A57yyKHlsVi67EF+GBNm34H+PxF9JlWcJM30JsSGUpoSMXzuuMJD1iVHkbizaAerwfOWpRnnDfZFr1dU",
-	"iCe4Exb0SPuaKbC1LY4+R4v+7vhzRx7HxzTpLV/bm6+e+J6X5e8xD9oammOWLXXzrbE3ukGPW2dTYvDj",
-	"Vhc67zhlX1kqmiChxKEyxaVieLMClvKRLRsd5qejR2GsXL4ORtF2cfirB7z0aTONLBE/DuBts6uQhtyA",
-	"7cHQPFALfyhZG5lK20wRAYlIDV0IVqxiyxTyUKXqxP3yBSxI4GULyZnQmIBoEX+ygsCD/m8mFUHrHzcU",
-	"WgT/SlBEUNiD8a7UzpyT6ogla8dRu4CE4tTf/kPqz/dTUDZ+oojhEFoJHoXzAuXG4jbaQ7DWNBaXqfXA",
-	"xmYsVl8j6S16hkrxu4G2bjUydNPh13ISBDoV+o6ptts/IVd8BEFWt/SCCcAB98w4cwrU/BwVTXPaZ2GV",
-	"iPI3fBNbrYFBhNpoQayrs4c7f5v79G0HuuWq5/YuQkM1aG4ui4Yc5/W8zPhoE7EBFFJAr/ZgRltSgdSL",
-	"Dqay8cRlWNBwTXkYqsX+/NGsTHpGHxTHmxQbxUnCOpyRCuKRGU+E4UeRFhlPf0pdN7emq27p8huHjYJb",
-	"XMGZvc9ruEdV2YzsTGj8I9LXkHsIU3T5LIzrshUkYOLwZ6ZOPQ2CWk0GqyHU8g0juXPCEWIDu07gwY5Q",
-	"N/ScdO59M+1nYRfwMZHD0NC/5fhcgVkiFSOvGoXl02Y0TJX6xySQonA8mWyJwjER2PXi/pCaaagtsABq",
-	"DLvgOrcPXu7PBD9s0gxCrSydhDtd0cuBkgqoKwjBwyfaYX62AoJIohb+rBac1vyq98vWo9jncbx39lH+",
-	"9q5+k8nu8U3yrn7x8ZfOC9n4Igei80qcPNU+DyfLTdZpXZzs93yQaBU7yVa8uiQUeEqVpuRTFittH1g7",
-	"71m1jZ1LI+MSQZMGwTu5bjHrgBcQ886hrUM1ATlhoj9kVEx4+ZsG9RpWUpvd+NYb3/r/JHnwc7jWwFoS",
-	"MpfxnlMDwiqy+2og74gPEjG+01oN0bv104QBEonu8A6quhlPQuWYRez/UHv09ftz6yxsg36htZZqyeBf",
-	"BUTajfWjgKHXRs1x2g8yiEeUST26qgOHiSfz3eDAAw7YAA7LDQYYmcgMdEeBsju0LHOiD6hH7kUEsl9+",
-	"zTlXiFp4dFUHpEK9Cf1Q8REgI/VExiHDAl3lDtrVUYKDM537SYURm/L7EPfR/aAbC9EIDC46bAEoMvt9",
-	"Du2t1IroQJ1sNRXxtbHyHkOb/DCJCEjDfSfi31bveRRHaLaUINWFY+NGasMoVp6P/xHec1MiKEwBhDbo",
-	"MCCRuQ1zvaR/fvtfAAAA//8=",
+	"7L3rdtvIsib4Kjncp5ftvUGKpChZotZeZ2RZtlW2JZck23WhW0gSSRIlMJOFBEWx6nhWv8n86xeZN+kn",
+	"mZURkUACBG+SXOWq4zPTtWUQl7xExj2++L3SU6OxkkImutL+vTIUPBAx/HnEe0NRPVIyiVVkLgRC9+Jw",
+	"nIRKVtqVw2jKZ5r5UlV1omLhV7yKuOWjcSQq7Yq9WvEqujcUI25ekMzG5jedxKEcVD5/9ipvVI/j+4qv",
+	"vxwKJsWUXYvZI83GPBl6rDtjYVBjh2wcq9sZS4Y8YbEYqRuhWTIUrCsGoZShHDDVh0c0G010wsaThIUJ",
+	"C2VH9mMlE/NzMgw1U1LUOjI38K2bxhYfh9VrMdNb9cb+U97oNqu7/Xq9+rS3HVT3Ratf3eG73ae9vWBf",
+	"1PsrZnjOE/EmHIVJ9Z2Kwt6sfKaRuUPjuISZs8fCvhnzkGvG5azN/E7lWsw6FZ+Fmpl7Y57Qc+Yx/1ef",
+	"9XgUaRZK5k/9jtSip2SgPfPkrxOVcHg20Qz+YZ+ZyDDRHfk4iHk/qYYi6VeHSTI2K2A+AO+vElFUG/Un",
+	"hdWiQR38+u9GvX4w/fdufd3lOBcjHpq9ml+Qj7SvPJSwJIL3hjjTNvNjO08V4+CZVFOPcRkwHkUwJz7g",
+	"oYR1SHxGy3D/Kcb/bjUPkn9v76yaoUjiWfWwn4h4fmoXOBqWKDblYcK6oq9iwTiLzVPudxvuV/oqHvGk",
+	"0q6EMtluVjz72VAmYiBi+O7Hjx+rh5NkKGQS9ngi5j/+Sk3Nh7lzE3t8/uKI7TcadY+Zv3af7tSf5Kb/",
+	"TPBYxCwWPBr9u1Ph4/BazIJOZcUqfBTdoVLXq8/3FG+kM36fw83gbHfkisNNH3QO99PmXQ/3D9XDcVh9",
+	"LWbVk6B8imHgHOoDxpFpjmOhhUxyY3sAXpMN55SPxII15yOR4zNjEfeETKpC9lQggqVj7IX/o1kfh2MR",
+	"hVKsPZizqSw7C2Y0yvx09+FMdKJGIq62mmsP5qKnxkKXj0bDb7nhaDHmhksERvjoMe8JXRySx8RonMwc",
+	"hi0VrE420IAnXItEt2PBA5b+axqHyeplPBe/ToROSknsJDAnuR/CGQk1sEZzFMz4tYhvwp54pFmkBkvX",
+	"sfX6p+YP3+98ePp2+/Td5e75d82PPz7bPnp+/GLp4D57lSiU17CYL0XyWiwQbtdiBqI70SwMKl5FjUUM",
+	"XMHMqDIQyeE4NA97FbPWI5GQAgIM4VrMriRQc+U/YqHHSmpR66pg9o+tMIAVwk+/13ywgOepfiKk3VI2",
+	"5ZrdiNgs2pLB4OvuOKKzKBDx8Y3VqfIjgh+ZwF+L349CnRxOgjA5tr/nB/DrRMSzGkqNku9LcZuQELpR",
+	"16J0R/AnuxxzI4jh5/vtyLlKeFL+9ZfhTfptxkECaNGLRTI/EHjJ/QbyfhwsGsjRkMvB4mWYwJP3+/oH",
+	"Q2Wz0q/jT/D1JUsAZDpLBxEjI3imAnijGfb8t+lVcDrzowaSWiSnfCDIqzDwDfvjLBBReCPyKkkmop5u",
+	"LxNRoXmpWaOKV6EVsm+nWYSxCCrtJJ6I5czvRCYivuHRWX/B8QbdWchBMrRcO6RH9IHhOYHo80mUMM5G",
+	"oZwkgvVVjEJHk84o2VBNYrjOiRKyCZuf7ITg6GUzst/Jccj/iEW/0q78YyszqrbwV70FM7ATgtm9FrNV",
+	"cjqGOfnptlyLWY29y4lIc4rgXtkTHvO3fJYo1WY+3+qCreDz/9F80fU9xjXrzjrSx8fen58c2UE+Ni94",
+	"4hvB8R2/4RcwFI/5xlIQ8KPHNO+Lf3cqnQre926WDJU0S9iR/iSOau94MjzWPT4WztteKqPQ3fBoYjaG",
+	"vX9/8tys9Ig93qu24P9rNJ+YQZJw4pKFgcemw7A37EgpRGCEKYMRh3JQVOd6YdVRRkrILj2jm5EdKCyL",
+	"twboZ24bjB22fAvmhp9TX0qGDx+6y9jP+qVc51BahSsZCkNaXLKZoX41lQcMl9s3hm+bB6NQ+qtGWzgS",
+	"drjrnQfUCs2QL0LZEwuP+JmMZrmTnVrvSTgScIgjnphJSWEOdcJGSiesVa/X2LOMA5g3RFwnbLfekcgM",
+	"tMeaLTj+YE1u11lgiJBsMn8ikzDya+xjmAzVJGG+HYA5S5IJHkehWUUzihG/FrojcwyIRUoORFzc9Wa9",
+	"uVttNKqN3ct6vQ3//08LFlSbhamUGoJGOlXNpzNj0CGC92boy1c0GyZYWmBd2amnq+vyUA/sa1gUY3KX",
+	"zqm5vXJO8IK7zIksyoUCLOWRZOAtkFzNDSUXvW1T2fXZ3IyCGYTvMx58DwvR/r3SUzIxKnj79wofj6MQ",
+	"TeStXzTayTTqTN8zf+jJaMTNn2aysTBcRSqmJ70hS6V8xasAq8VvBGY8J6cfDt+cPL86P/7+/fHFZcWr",
+	"BCLhYaQr7Z9/r/RDEZGe0VXaLPtIaKSZCnzACE4YQvaRzHdmVZUDFgl+gwxwklQ+f3JfQ69md35dqvaY",
+	"HVhlqiQ8mehKu1Wvww6sx4iO41jF57RZuHXz5EWDMPMY8ciQrAg8BkpDNpdQs2ms5KDiLfWjlg2G7t/K",
+	"31xi/y17OHcvTOQZD+jShoTXJSUzoztwzIxFbCzdbJ53IzhxOw5joa94kqM58Od0hTVg+5NkEosCQWWP",
+	"svLb70ww3rfT9rWcNkN9dLoKM/C+zkMGXqUNj1hPjXC5HGqbKuuECiVDL9LdiAzeMn+4DFUMVRQwzuDz",
+	"bQY+KNbJu6g6FdCrOpVYjFXsXNSpQ4zGWSBAuMi+0Ke+FlGgjCFpBEGoe0r2w8EkFmC18ETciNjx9uLI",
+	"UcMKE8b1tQZLE6I6uCxfDxkfKdmPwt6mkgIdRsEc2wQPT6iZ/X2ekl8f/3h1fvzh7PXx8xylcvsMvKLH",
+	"pSGlrmA9cNkEB6wXC0MW6D7CU3IXytg3s074tZDzgweT2mjB8PP82E8P3x5fXR6+Pj7NDT33mFGeuURb",
+	"y8wkZb7G8jlgvaEyvJruAHYXW98cT+CJfhjr5O6ze1i6z83NS5142RZ71l+BRiYQuVGX5MzcCP8IEzbi",
+	"MzbkN8JjWhmLiSdgTYFYD8xuOjsubhMhAxGACfWVHJPn5Bk7VckLNZHBhscldazlSO6UtAuyNsxCOh64",
+	"IvE9P35z8uH4/Mer07PLqxdn70/z5weIzL4J4xHp21IiBI9cumPwL1Jz0Gy1WhWfBGGCEYQoNApwou3L",
+	"wjvz5NZD0ubytftKqAZmsSGpUAhsnjkZ9chslvlyLLQu5a7Pzp7/eHV8enT2/LhIHvQGlEJHOKDqMTnZ",
+	"PFxNrtngt3B8wLSQgTm3E5n73B22vbFjVgIcD5JHReuiOxkUIlelys/l8fnp4ZvchLQaiWQYygGbGioG",
+	"7ZAZvf2AJSKKkCWBwkvU7oz9LhPZQWshGcYqSaK5DVIKeR6mKUzDZMg46/KAvMvFKV2enV29PTz90Sp0",
+	"F/nNWvi2w3cnJB9HgvVjNUJXHg8Cs0cHLIlnWSZEg93xqDZRSCr1hsfoSyonRTPOCG5ZQIlmmm8Oz18e",
+	"l9OiteWs+263xV6Hz+5IZ9tmzBPJb3gY8W5UMmyjgna5TmUNl3oqYvJrFcf//vTww+HJm8Nnb+YHv/hF",
+	"GF8wwh0ok+tMf8m2hveNVeakjNh8lTsSJs38WqppiVKDA0glMOsKIdmIB2Wbdvb+8ujs7fHV+9PXp2cf",
+	"TxdPvM/DSAQsmMRmnkn6GaMQG/1GTZKeQs2BBmZUH9G7Zln+y0xNWCzGgifOC+6+BA8nWw7lDPdPRFq0",
+	"WauxzR4DvSqj6CORPvFYq7HDHmfsEUjaXG7us8clJ7gjU4bgnFwpkqmKr1Em24e04HFvKLQ5GEr2BHIA",
+	"uB9MDMgbQjLqyBI6euKxnXqdPeYl/BV+22aPHfpusxKi7si1qNoZShlF11iBpNroL19IlJZM5mkkTJ4U",
+	"NcLDXk+MMyFWklRm1q3V2PGYH0LSRDLzUYlVMpqlISbUvTkxJRpTzpVsn16Rt3E/ZaOQRLbsWffWe6sp",
+	"L1TcDYMALaINVBVlU3wyhgNRhiyYBIsZKFA+S9jNi7PzZyfPnxfMKXhtG3eIY/aG2cbCW8EwsYYWGVcP",
+	"4NXaRj5Cjp152zbivWttbfxSXeXi/YsXJ0cnx6eXVxdHZ++O57V0jLk5U0tsGhJO0mYI3XH8D2sAkrV3",
+	"w6MwYN0JmnJG6GXb+mDadlk247IXzN1/76PwKtSJimfnkIIYbOwUSZ/KE05qTmHETWPssoR6Xp1cXJ6d",
+	"G63w7dmHooMkaedtM2sMRCIhfgahQ2bjcvVGFpcDRm2WSUnKrwwyE9BGPw8Y19eUFIHRVYrL/emeiPO5",
+	"weMq0PCBfU/VJAqMNmmOF1grX4kVeKqSw2AUJsnGBEVqfTknsuewK9jEqB+gUxhuWMaWDp8/Pz++uADf",
+	"weGbN2cfS8xDa1uUvrhZ367Va43Gdm3/wFw2XBZ+gGRsVGI0aDFD5MEQXYf/Mbz5kWY8itRUBFe9MIhT",
+	"BeI+XBpyuBd6IEFXy6fMl6zL+eHl8dWbk7cnl0sWpPxtTPVZo17PEvB366xogW3f1QLDGULS/ryhGYXG",
+	"AnUyVh/Z/P5Qs0j0yyb6/fuzy8Or4x+Ojo+fL5nqkGu2TSn25k3mI7nygUbd/B/jbKRkMkTFEBQ6HkWs",
+	"p3SiWXPngHLcbhM2FnGoAqYTHiegzyJ3arrcqVbHzIG/oLzORTW+epE9zyq8/ALBmXWonbY9BrLvSKD7",
+	"1H3Yi0LyH6ZOEfbYCGNcJEdFffKwrty0nGSlljxfd7KgOGett9j776Wq//k6zqlKjiCWsqk4+jtHTcDd",
+	"9ZbL+UyA9QIby3x8r49/vJjjuGuGS2xQzPBZJ1yCof6emsgErXBYDCUFrkMmiLlkaDPFPNQiC9Q8Mh+9",
+	"vTLf/EpDTZuElb4qZe8uAaJrsSA2VO4+fn28OAxUSF0Bh5FNiYW11WnycGxzbwv1N+B0+pqiPFCVA/ok",
+	"64pIyQEU0+Ws/6+KBLAWIvjvFVSPs0k7IR7aI9AP6Q6n/qJ0ImeXh2XquK3jsW9xRAa8nfzI2pD2SI2E",
+	"TNBSQednLxZJmpMxUMgi8VWQpWFU9q+FE5ZE2M3Ef5noZNHsvyryvwgHcmPqH4VakxM3zwbDgeSU5Fck",
+	"l4uTl6eHl+/Pj68oQWqOaJwUTkP7GkZG8U0oMVZ99jJMhpNu9d2kG4U9KuykCrsYBO/8DRd2UPdhlY2l",
+	"cRsiAvv7ppNfOinD/kFEmI/AoQBti0IEzHxRm0USrFrFo1PVhnuEclC9h8oAE8Y8vrnpptvMAkXqzYgn",
+	"veEDTPxiwauZDUQewNeZuOW9hOoOurNEkGOJx4Z/yMRDu+b46PnFIVOSvas2d3aBPi5eHZq/0RoG0oJX",
+	"cC12W9ZMP7w4rTWgDubui/dlspspWQTNxWwb8GC8mnQf/c18vFjoczc9rSTkYXUUq4XMxVQ/nh6fr6ut",
+	"UewjLSkGZXc+/KZFAn7aMDko6G62Iulr0t6+Mv0stec3FlF/Z48j5nx88zius05fRNsrd7qxlT43j+ox",
+	"zd1XEdL1v1vNfZ9xbTT/PjxqpDtM4Zsr7oGi5hekEJ31+5sKEXzCFSEJ09Mw6Q3B9i5TeY4OT09PTl9e",
+	"nb14Me+gtnpbqt7EoifCG5EKcGv/WCXuACMzNj2uxyV9HzUeRS7cB1X+Wg99btLho6h0lpCQYL4ekXOJ",
+	"vkW6rDf2C0CRxIKMQ/oVdy4IU0Xh7lmH9o2qT3STRlhjDA+T4bBWEmLzPgLpAQkmmxzuQepivg5lMJ+Q",
+	"dYBQTeVJeg/HPv8k3kX0SNW1m9LjqMxNHgswlIx+YsGWllHgx+Nnr87OXl+UqMPF1xA0AAo9AZmiBywQ",
+	"lPYgvqp6ifJV+Eq40HvJJ8lQxeFvG2u+Qah5N1rim9QTPYaqjZJNPzo/fn58enly+Obq+cnF4bM3S9RB",
+	"N2kg994Dm1jAhIShEItRMTj5Ul+wvJc3hkIs5dM0csbesHSWxz+8OzlfofPSiw6o3AXstgedSijBop8z",
+	"Vu0ASHMgDJols1nkWnOMFXJSsUTlHEk2mdO6XZ2EpfvMbJGnsNyl7Mzk7cnFxcnpy3wdgUBAGDsbrtlt",
+	"lbAg2+zi+Oj8+NLszCEdHTgjbUYIefj7fSaz1OkP7u6FXn9nZmXOf3ePnBcdPByRPairAGI8yVSxIOz3",
+	"RWzMHHR+UJgKyZkG/DdyR5EQfu5w2AdhzLYyKtQsvWmehkgOL2bMJa85IBYMOWBfU7Fi+ZS/EulL+3xH",
+	"x6PFN1lWQLhke1e7H+3aUYJTqFkYUPVfMhQjw9q1EKSKpYraV1gK+LXseDpBLFUAPDfMu6HUztCMn0fv",
+	"EGAjNPvc55EWc+UoGKVRFKyteJWx88jvlVxi5SLMVUzQtLGeLIPUTQk7QDOIy9kUCaNPQhuhLlXMfDmJ",
+	"Ir/GTvodybsYFOHgiQvlIM2PA9wkB1GKjbnWQlvFjilZgEf6udLYb9bqtWatvtVsVbxKs15vtIPuXrv9",
+	"tPLJq4SJGOlVdHKKczTbNuK3J/jIdtOrmDFjQRji91DZBo9jDg4k0ifLIIkFQWaRNDZLeGCWxYeN8j1a",
+	"n1RJTTPr0P14wHzzSd88gsvlzjo3mq5SkeCykuqggJNSupnwO3AKFkDwXgaIR2UjTSjz24Dtu729vU8F",
+	"hJKpfl+LxKOKoI5E8BSPJfFE9jAyr9gojKLQlu/MwVht16v1RnW7cdloZpBP64A5Gb6T8IAnKw/8W3vf",
+	"Z4vHtGLjzT2fvYrqGrVTbH4O9NCmjqdHoQ1KEuymiLTA84BkjB7oUHck+klEMFc1nQGSQfUWwQ3W2AsV",
+	"sySeAZyxOSO5k+t/VYciDXStgebmhA14FJ31AZNk2XPfm9svRJIAZXxa4BS3MQYv4zzkfZJiAXDdglmp",
+	"7i+il5iBZk7y9UebOp3XGXHBZ/9Qwxa9cBySqrB0rOmNNi1ar34EpJYICCQZjRILefZzhaAUHa70qWSE",
+	"KN/S8hmS1vNghNbGChOwSQgHwkHVmxdvC9ggsLxQMhh9qMrx9pr1y0Yh5rMes+opqUNttbPFciEWPRUb",
+	"zo8pVZpFgmdiACziqctrQNmaGgnKpEo8ptVIdFUw60jKycrXYoaJFlHfCf+o3jW4LqUKhCZTKc83FokV",
+	"SjFcj+ZxOzOtaxHFO1tppgt4o2HfceGYX0jAHmTKQcR1cmWY7RVPfIpfZdfM6vm2knjMs+wdu9gw4TkS",
+	"RF/G1UBIgrkqB4amClvr17aunQD+XxeyP2SbNQj00MwEbBxMvAqVrLFDEOVmniBFs4KsDEcjFhwKeLu8",
+	"d21owLwG1LdQyfx2Nb15oP9RKMPRZAT9AIqg/+k8ESeyjDilm/KGSoGEjcACW+4On5WNXvOZZlqVI1ju",
+	"Xdb3Nz9RBaYCGHDor3FO2mLGcjIyonZDxfm1mEGeaIgPFxlLEM+u4olccr6tym1DKij6sdSOz/Bg27Iz",
+	"KHe3fStiNT2wSiILU2W5xs76oIdRBrZvU7BRk4S0K+Qq5g8boMDkRswAYQmW1/cRzVWvffQXKETmQ5U1",
+	"dQncAxG8FrO8PtGo14Fm7T+L2kRh72E0q7Z6sQj5iMilPZ5f77nthamVwKAiHLTN/XNyBB9pcjihOhfG",
+	"zDCbeNPlOVfTkuVZuiIw1MUr8ibUS9bjNYxZiqnQmTumQOmkdZey8IzQxoh+v9ZsiwJixYS9ypgPQpmy",
+	"5WWvfpfdWVwomEjuXYtXbYUS4qXSyPDm1A++wrReQ9fWoD5ggU2pDZdyaOuYpZuL7HanWt+tNluXjUa7",
+	"udfe3qnVnzbXV2AWWrWWLU2HYZSh8qOikTNm22TdxqJvxDLZPYlmPjpyAOWaHM9eR1p5CQ4DN0RTY6j1",
+	"ETLIXGTH+iHIVsayNGtj0ftZotR6vG6Z9ZxbebpxlX27mdrYV7EIB/KK6Gl+8XGO+bVHSCY3Rd1QRUj8",
+	"xDpl0F+fRlZQonTw8jTUwiyz1VFYLMYR74HPZb1lG8S8J66EDFas3DgWN6GaZBkliRpr8IxAWklOt7C+",
+	"RSmy/AFdrqa37qRUeJWwhMBPAY+R9PEDwJ+/eUo9j3Z2m0+M0s3CwGg4cWI0PquY3aUzTzrMyQSApeZG",
+	"6Kq6a/ACQCun40Y+hEadIWJAurx41IxatwiQu1Fvb2++mnkVvFxiYAbaI23TPVB6cBg0qP99Hpv/8fHG",
+	"K7rN94zYnfI4OJwkQ0Y5aR1pU5eI/1xLMYWs1oyQKLY474mievSnX4WvaV3BsJlfZRyLfnhbvhFolfSG",
+	"POa9RMRpByM8mJ7RXo29NJChFli8fIBZUlbUZYvJr6/ql5dvvnva3C1bzNS7s9KnM+9iWcuxUqE4KMY/",
+	"rmLB9Wo14Tx94Bzvz4KppUftHfZAQpdcUlZVVTxJTZC+e3fhS+u5XqzHxdh0Wq+hGl3QbZ+zYMo6atoF",
+	"3lvUpoBhkXvH5mgTxaUzcI5S+s1MucgpOmv6iM7FTSimK/R7njJEdMmqOEv8lTyO1RQLhec0tpGKxZV1",
+	"8y427chnkVXDm+dy7mEJiTzXYpw7KmRnzsvPxZ98YV6PDmSX0U8QUXEtZRuXTASl3tzdVomyHaux0jxa",
+	"78Xv7N05wl2jU9qm40fA7JWjX+DZsAspmZJm+TTWP3tpDw8+KHNZ1Kvb9bnE7zu4LLK+HHQw0i33ClS3",
+	"hPaheG9DNwZ1cMTCvwOWoSei2oxJ85N54wVVOpu1WOoLixSh96koyDS6MIoY4blYHeQprDAKEHM8o6g8",
+	"prW32zLG37xHi9+iR2u33tojdwFeqJe5uO7i7/68cNUvUlZZQBUi2yLsL8I1xqSs8oQ0DyJDjHK9ICqY",
+	"8T+/I41WDxEje+fh0eXJh2Ojpmemj1X/pWJ+Jrx8a//QMzbVTfawVlUGHZkNyvApYsgUQpJmYX+u4MMV",
+	"r5Llo9k8oU/uOUnvmxNj1BYP2qJtSLXAxhNFevgBOstCbRU7nfC0ih9AxP70mPZhR64MZJu3Iy6dGV82",
+	"BHNzKC2h/DWi29YPQMSos/aXZKTSRb6eAFwVtTaKPdwzQxYWTyKUJdb6Ynw8jmZFJb/xLdz83yHc/C2A",
+	"/GUDyHcPBS+QqR/DZHgBCoOryd8tuOj9XuD+WvBIBAudaJeOlStkL56NKXUl78z3Uy3CbwMOTmzUtIDx",
+	"gTGeI5G2HPSpvzV5w8dC+rD05sZqNRDwBR9+KARcKlXzf8+OX56cssOXx+z49Oj8x3eXx8/Zi5M3x/Bj",
+	"R/74MYjefPww+XH7u53eq/Nxt9madLe/k2+2f7w9Cuv/OnkxmJ1evr89u3j24afRd/UP8sXrjzJ69XF0",
+	"/mP3/Xe8I+FFx6fPF38DVaw30BSz0t5r7DfLjNIl69mfRFGaLUya4GMQdbFIJrGEwjSHV8sgdTY+Kbj9",
+	"DKfCynLDTgPG3Z0orJ/jeWiePn35/Oj2u/e917/Un9cbze3Wzu7Tvf3DZ0fPj1+8fHXy3es3b0/P3n1/",
+	"fnH5/kPz8PrHSBen7VXGPElEbGb1P3/m1d8+mf/Uq/tXn36ve439z1c/16v7h9WfzE+/79Y//0ep2l+g",
+	"+U/lGXmQVZUFDyBu1IsEjw3xIAk7pSsSvJJ6qKaSwEbMWTIs/LBXHqz+aD3BAXhQFRrFhBSdtbyrMT8S",
+	"/NpvO2OhfG+UF3YQqHGmUh5TCjoSzARbdZvZATXmq0miw0D47TLoZw+Q5YoWLcowehCVVD8nKP0DR1jZ",
+	"FhS2H6uhKmh26mMn3itQcPH0pukEaaaELYunR9ATcRWF8tp9wvw7DX7XIHYRJ1fkb/HbaQIGHG8jXJHv",
+	"IlBIR4bygPmGjiFNgflWq/ApAqxwFP1JDH4FAiS1ETX6TIaJSSkTGF7kvUTFtY7syFOVhD1h1zZdbhGa",
+	"lx4wn5zZPtgKNp8Eg9BcM1/C436NLJBQDvy23ZqOBD1OKyXt7yLwU4gBIIoa81P/f/bwAsJg2fs60rdM",
+	"4CqYCHouSzxwIBNzanQI76thr1l+hckSAT1uC78RKNwWmBjamoy9AqioB2bXtZhBD2NoKRux30SsdI35",
+	"UkytTW4IIh1LR+YGkyddbpU2KloxB3daY8ccT/E0DpNEoCmWN7bS5Fwk3YrFQ6pYr2TFq5hzmt5xZV1u",
+	"dFpSZxqQMHrbMkq13jUs7MyqkNx9s9+k7aiQWmXXF1wW6ZJkn8vypmlg2QWcgnMBy+6cC4nQSfrPnFWZ",
+	"rsO8VUlcD3ujLO7qCUpuLyGLDNUhW/RLJ9fwEMxu7fWE1lYJsPlTGZfLxxlq7BLfrWKkU7MznvkzZXoM",
+	"f8pRkS1BzAKmxQTZNGpUbyyLGjlS6rGd0X+haHrBq/1Pv+99flx1/936/OT37c+5S43m5yfz4sur3Fbp",
+	"7dX5HovQqjZIjyYsj/1+ujPYJH2BSZMpao4f0LMdhuO0jABOj01pe+y2aDWa2SSOfDSkzRuGClO8QDg+",
+	"8VKM1TAGtgNcXkyxo7Q52JAf5vgSQuQVsYCzbJknYloba1b5hYAk3iDV9IB1lSGeWKTvkhkP70gFbftv",
+	"RGyOYFqISkXWlI6WjuvQcr68tK8x34ZyYdBDNUWSTAO8LsM0EyWeN+R6aKWcZfHI/DnDf0KiFpLgPfIW",
+	"YNNtjAo339CCraBZMxwDb7kUt0n2Bsf1sPLJFxEfOE/CFqz1IDS4d4ad90OsHnE4EtnDc1HwDZ+3W3qH",
+	"xUrRONfarcmoK2Ln4TV9HfCwdXhkj6/j9igZMhLhegOGW7NHN4qfLiDQtcKS8Cy4C7IH149QwtOp+e68",
+	"YdNgZcnq5WOVGxLaevY8PIi2fPboJI7uMFrbETsnETZ8S6k3IT3DZXlapA9n8ipV66FJAQ2KmsYi1iNP",
+	"ctnH0B5AQWolU/15RtlbeyZkpn32KtyqLus8g4LVQfIvSangUQT5oCfvbFYFCcFMG0FcFhd/aaKNaUBi",
+	"q2/RckmYex0JbkPr7S5PorAev0aZlrY0XYU2xtpVD5uG0ssUkJUrbJWVBblAc8k/B9TZgoQ8GGYD0IOh",
+	"FlovaCDfuFcOEBooCzMw5/SmkCIlapIcZCZNtpvwS3oWvkja0kae8I1yWtx60UWn4ZFmbjnlQjLPTX1p",
+	"7encBG/CkpRYf5gkY99Djwo5UMw/EUepiKJkfrEoH1bFZIWEJqtFGeLyOpL0OLydNtMqcyqtm/CYr0M5",
+	"iBAVs6qk+VLmzkDvJP40SdA5TGaiznCzaYke6Y6EnsMyaDMfpK5vM06xgzrkEWHgBxyg+KOf5ltE4bVA",
+	"7B8ly6pTCkzFLOHKYDoQHUSWiAOnhyRLRaHMFMsNLN/Frfu0VJYsz5hGlfHOOdMFHw+2SVs7bzqTd6tz",
+	"pqW4LUtk4lpjY2nmo5HjY7IXN1Q2n4NprBupMMOFFOuHZ3JlidrL98iqJKVrbO2+xEYOwU9o3qaZa0zO",
+	"bZtNXFy2B1SJj6OoAPT/ho8s1GQcM2ateWG9/qJJ5J9/hi3xMvE7v9WO/btO0i/Ou6B0AdbVso/kTeg1",
+	"gsMLV6tgiay1Yk462uY778Z6V296dvfCGRSskrVm4OQNbT4DN5d09QyyuxfPIDXiStPwHEfDAbk/HBdQ",
+	"xmACgUkEJCJSrp6f4er8chcDKu9yfthE/dT8W1AgiICkmT96yHMDQFDSkkSn+Vwm629dliGAvucUWyMX",
+	"UvEYZ1vNFto4W629BWnQFLWfm2gstEhWLDpO0SKmSjEtTYYtwU9dMxl2o4LFL2NTJMNY6KGKgsUJcZeK",
+	"doDMrEyDYunTSBJQepwl4UMgpW+MuJwmZFPdVtLIirO5iLcc0uGcO2Wr+YJ78pd83vUyrcfa4IkvLs8a",
+	"6528hxZvzXttpuuEWmsx0b91FyGR5uKvpgS6deGoi86vtUaeA8DefPi5uoDVU3BuXziNnBNsrTmkab6b",
+	"jz9L6189+KWZNgUH2lrjTozN8KUPYKUXVsfhWEShLOe2D3zy3O9Vm+vkbNjVy7ym661eGQLFg6/evbWX",
+	"B1/fkkzLDVPl59YfcLuei4SH0QLtEuLpSg7Q14lQriIK5tcfri4LR8489utExDM25jEfiQQdxIjMlZun",
+	"Ex0qTRmlgOkaww3zJVQ2wkq5mYistNJMtvO1H/60aB2XOjPiGRPmJg+ig8LiyGO1To2dwNDHEQ8l++7i",
+	"7NSmzYBPtLXz1CxiNxIjFqjeZCQk9hnuSD3kY0G5GkBZXIJ7EiOSnPCQ2UgEIQfTnLAQ9DgKMTMIRpVa",
+	"7R1J0BwioCrC0tglItct3QGPmhSPYzWI+ajGCKLU4lqzx616/ckBm4f+9DrSuXj49tnJy/dn7y88No93",
+	"mrtGGfT5x23tMysBuPXYXJcaM6rGkwNW0ovX68j5RqQeS/ujeyzfTcFjbhsJ8+LtJwcdmWsL57FC5xGP",
+	"zaEBeuz58ZuTD8fnuedcsHmPvTu8fJX9ar7VMt96e3z56uy5Ownz086TA5b1e/RYrgeix5w+ZfQP7PXl",
+	"sULna68j56Cis/HbRTZf3H9ywJ6dPf/xytz/5vD85TF73Gps26vHp0dnz+HOxo4Z9rJ1dIZrAdLZ41bT",
+	"fOHk9PL4/PTwDXu8A5T1/vTww+HJGzMKj529vzw6e3t89f709enZx1Nzz/aTWkc6N7GR4JLywEuS6Q4Y",
+	"B+5dfBPC506xaA0TogqRF0pzYDM1YbEYC4ge1NipmLIeQARRQQQPgrQ8JGVahWNTxhIDYOALgDSETAzP",
+	"FTExRsvO1vKEuvIh5wptlnhC1+TMhjENsVyqH95CLh9xChHrQoF3JgrYmsx7eezi+NcJj9A+dGMXZVJo",
+	"s0iFXlC+5Hzw1eXlO5ZVZ9oPtdY1P3N1bvY1ds09ZMm52ZcJqldcDy/M5opyv4o/5HroZ5Sbq1d+pJ1S",
+	"ZietTg95c2e34pk/dhpm+MMR71Xpci7hLL11bgVd5Jq7YG+qfhF/geKzmKDJfJyDjylqOE3I2gFaF/4f",
+	"Wt40X5T3ZUs7viCc5hfEz9ysCunuoJeGGJZVMDzCPC9IHh+KWy/tGhfTX5M4ImJTcVqUNjYkLAeEJ9WR",
+	"r94eHnlp+FHEVCUCgB1ibBj0Y79axeykKl6p9sNI+E8Mq7wRcdifOYexICb2+3u7QX2vsbfX6j0Ndnf2",
+	"ebMvOK/3dnZ4UG/s8O1uv9VvdJvdenev2ewFjZ1gt9fY6db79Tqv7+Wz9BvNPSj/tP9ubf8ZxVt3g7dc",
+	"vybpTjgIztM6ZaTLnnRY7t2LfJYXhticRgtE2LdOUiiDBOI1Z7ZYKF+JxID3ZldReCOuWv39XpM/DRpi",
+	"t7tX397JE8ROo5kjiMZuvozj/6r+P5/+tWmma2PXUPZOo8kOL45OTlycDHuI9Jj37ox36aJ9rYIo46X4",
+	"ZGtYtaTH5NaVhrcWEk5WVRYGXs4PgCj6D582slxPw+mgTjYWynw6VwxkexL0c33KISkh7Vhh5l9sCE/T",
+	"mRuNmiQ9VaaOULEIlRzgkqS5t9hvl2o0D5gvbkOd6HxxgwvQ1JGogx8wv6dkPwp7Cd3s9C7PdbU3c8Ck",
+	"NWppnu9mftCRPrU7oBfFasq6seDX5k1GZmECO4AFJVOV5nOQaVFSmID4JmYiCLkIw6xkXUJymlT2yLwG",
+	"XEbvhCT4CLwMPdCjfYI1BPWk7m7zHVRSPD52N0uPo0xipceih3gwwOFKXGSSnQH8ULNWZ4m6FpKF7oNp",
+	"S1TIF3u6u9t8Mu+eyMEala9FDhopbdoHihx45IyxlqbOcw3/1nwK9kpR1HNmqOygI6E7VT/mI4G5ODFL",
+	"4onh44Zd3M4IPdIYfx9TYDsPDw/mEubLfz2bYT+VHYk5Q2Gc1dVg0kgCgdwbsSBv8GmekTtYHq6r8lrI",
+	"paIF1gXtV+haZ6xhOWMpm3/IasHy4V2Zy1fDsCwJ9WQgVVyAB8Jikyuc2iofH961BtEuhCtcTbX46DKy",
+	"xX1crpTTuzW1Aob6iJBwiiGoD5lOFq8COa8VVZUyTZzOyirRdBdJNI93eDteElvGqZFMB2WbwsAMotKs",
+	"sf80x6Qae/u79f1Gs2hA77ZKI43hJjiP63z+6U796W5rp7Gz1udB8Vu2xqgZekyLMY9t+3jSf9zFN6q0",
+	"Folux4KXsn896S77znw+am+iEzUScbXVLHvfRIvY6u2LXpoqZGsFn4pAw0j3ZcfvjeDX5+IOuMKHc5yr",
+	"Dx1dimeOELdXMz54/I/jevN4vCvWZzFvuhxyCUZ8kjUfxcLYjK04KtNAqfllWqgzHkZTPkMrVhdpAD5s",
+	"Fg+g1EGrIhDyYv0peBUybGvwOtRWLsqyiMxbxzgtJ5vfc/aNk9rpOlbdqf5ohLuaQkcPTvndxDraacF0",
+	"sw4e19CcZOzgr/qsYbTqVr3EwOnIHnaycX7zqFoNVodeu1OvE0Rr1ig2g30t+Ix/r/SUTq56QkLPyopR",
+	"AcYRN3MYx4q8Q+5SON7cbAVPFx55yecamXhsIsNfJ4LxkZIDt/wXtZu0ST/W5EFVDWIkGeuXx8DtEoR9",
+	"Nn/UcM2aOzvOwhwYEilbLwlZQYnoSOCXZtXI6ydk4ME3/RpmZNdqPl4IJaCOQrd/vGLhXYse+Dwrc4im",
+	"ubOTN4rzRaP/2f75f9Y6Hd3p3Nbr1U7ntvGi07l9+sL8uf/iE/y+4Ld/ml8WPfjkP/+r06mtev1/LXz5",
+	"v5a+fLN6VbNuZkd4KEt2Bns+cc3M2pFxBKS1KN3uULKTdzfgWTt5d7Obpt6Fkh2dPD83nwMP4AFghZAG",
+	"zyMlU+sQ71d9Y27W2KHsSPPC6oiPxyIovFSbt+D3JMEZ++32Vt236hP8Rp+psWeGqrtipmTAeEfSax5p",
+	"FsH+s8epyr3VbD0Bai8/n0VXr0NSrf0cRTXzXpa0srjW/vSvx1vm35/+9eQ/N/W7wKyztYqzgia7X+4A",
+	"PZa5ore2m+b+zLbINlOXgfwmBFFnq4XtUgE7AHj3Qs7mMjf4VqO5l3OF3412Sl0iOW/5Eph8r3JmvZJL",
+	"9avUZEQnSBtL32Lw8XCWCD7C/5VcJugnSL3cHPhrR4KTO0PwSJkVQSgYM3GOU+UUuW+c6v6cCnb7dWlr",
+	"hjQNmQSc40ryqEdJGFPArw0VYuVCMBYO1iCAjmMQ2aIZlpWOLzAUX+dEbQoZmBLI9lopmU5/3WWvzwAL",
+	"M5Norfc73VSXvT/NQchWR0mhWSh70STIW/vNtT6c9T9e8WkHPzIZipEW0Y05m3EO9aBoRjU295nRPrpY",
+	"IRnScTbaMv0WCPNNKK/v1K4QYYuGCvKQADOLqsjkNXg4AwuZo2KI1Ru9vMQm+LLxnzviM6+JpmphfyKu",
+	"E+3Z5H7yBsBChJrwhg7Y9m69Xh7gbOwtx1JtbTdzUKq79dXBfZzR0l1f1jgDBo+1yOnO9pTUKhKAiTNf",
+	"8bEkGPseMujzC9Pj0qgRuDjLSgB27lCGgHu4yB3lws7QvWhiZJDh+b2rsXM4UcbATJSxB9xnawuq7Lbn",
+	"3Fo7YmenUa/vrBNgoer9xT7nRMHoagzOYV8ZaY775P8DQVPIFGmzbqym2gioQBEyPPYhh1av8Q2YP1pR",
+	"UD6UTKqOjNSgVlLwqdtbW0ZW1ehyradGW0QYW2bV/mH+c0c/xvZPo4/6NLc6cbjSgjcrldv0lTE9OgHL",
+	"SkfhlrRFEDYIIpoJYzTKN6gkBT5/10pSGMoGDXikuE2uepNYl8EuuTWleM/6NaU4ixxJ/Lj94bfg5X7y",
+	"0w8nyenz746Pm9VfPnRPZTi4e+Vofr5lKjohQ/RBa3q4Xj5rJbTkPBLm0Xxii1HRkExGrvG2SfOulbQA",
+	"quR6HUeMUVsWZc11IHF3HZq4TLl+2KIsF/NmPQXYhkgdfZe8MVbnlSomP38wh0uJXO2RZoHo80mUQLJP",
+	"KAqgns31qovuoqJ8qbST9O4rnSxpYp9PVUmoff2dGnYUTm2qsaaNIZw63YUN32CmfxV08dxBKebheehx",
+	"yOOAd2Qh5ro+GPlZn82sSzhn+idDMetIsDqtxQk3Wk/SXxd6nCZ4J/DxL8xIPGvPdCTG8OBNowMXnTlL",
+	"vsv4SwoYZ0Mj3VAGDHAn1+E5qaKP1cZYcez2Bl2wAfdkUg+PxW0hPclTUThLiRqAHC3Du/6TIbmzQsYv",
+	"NPqywql3uU6Jc9LbaF8sCgEy0XMz3gciIQTsEjiT3iSOhUyuxqWRNjBAU8UPInXhTb6aeT3/CzCUq7GI",
+	"F3zILCoEnRBqWzJuu05uKn43VWcdR7HmI0AAxwCPs3LmnTCyOYW3I1HjlcVUmMOfxFCP9g77z5visjGO",
+	"+ydN8bz+/WV39/SDborX5TknCY9ggfSCrbAlIiOe9IYCQX1Kd8hD8xnelbr/oC1OXrnc3tyB5I7Sy9PP",
+	"3D6XCffvUzayWasbB36hx6MIZe1EQ1YZCNmxiENllDvsjNtTOoGERjaRkcB9hwbGxjiZOwcLcB8MXVrI",
+	"B54s/fAqGIjdVjnrnuPe8zRNH1hHe3uHt34mmGB9pRYkWQXQsoQEEac5ENZD2xoBUyGuyU/VYI/fKhnw",
+	"GaSGP/UIBzeBgyuTodeRdF+i2HbDo9ZWnOmhihMjWc1d2J/JrCeYEwGfHbAG8MWAzwqyr7FM9G03li9a",
+	"gWjTonO7VdnqLKTRd+mqz8EP8kjIgMe0alacW6CMhI3CQIaDYcLeXx45KZcBn1W8illU6A0lk2E+vxIv",
+	"lXCGnCzd7OjcsecFpE8Qs3MA/j1bEd2RtkVRQthsBMdsP1RjKUzjtRBjgie34CWojxaF4Lcj+dUdyRpr",
+	"ZE7oP+x8LjyTF9aMLa/2w55nfcYXgGTEYsRDSYdoEVnBS8CRF+oSQtrf33+6XvrdOhA7oFrkdvohMXaK",
+	"+dLp9N3BlS12ZtHfUVDjsaQKIgrrTHkcVPkkGVKbrMcvj84Pn7SZD7vvG8apZE94CJ4DbSA49GGZhjJQ",
+	"Uxtk8dmWfaSsTnwJ28BBke2dfQ7K1qGTmmUf+MEC+1jDElvFNfITKR8kpSsgmt3cOHaXDoPa7N3h4BVG",
+	"tpQm7iuINm9ltEgaYdTaYqOXSyP40D3lzTfCuRfhuF0bS6qaJt0o7KVFD3wgqtdiNjDmSxzKBBT3x+Yq",
+	"9XQKlaypeLB103hCdWcYUw4hyEXOG/DqYr+ay3yKup/rIuWzUOoEwhl9p15XKyYVtH8JJeuKZCqEhBgk",
+	"RD7CuXw9PhCNwWD2627zV32z1/ol2Hs6CLZvdyej30Z7v4z2pr1Zq9UcTuqznfF1fad+s//LLwPx26/D",
+	"X6bTQaFLU2N/Zz+XK2Ne/nO9Wd3nverwl6ocV3/bvPAtya00ubeKS+0xo8REIhHQCKYrBqGkMhEzCNzM",
+	"fJng3JbidTCfYy6hUSbRDWxvKJmPt/iQZ2TrWQCLVrcBfWT3aWsfTxs61LyO7EKjOq/rMyl4DJ0WIQmY",
+	"8BOminLZKWMV52e2G5Ns8FfSREPqlI59iKh7LUZfoE4pmPOWAiui3Pd8LrzrLE2PF7yyastAltS4FhpT",
+	"dTq3zYb5z3bV/PeZ+c9z8+eO+XMH/nx6vPnew+YaxkdFj/lKR4/W3gOlySyFDFiX9651xPUQ8xyWNOb1",
+	"KpiGS78bzgpkkusgvCCnN2vY7FH7I2xhq/oM28RgS7h8xIlQMmyzxPQt0P9KdWQUJkkEyZkZtvk9/fzF",
+	"ttCe9egnQ6UdX7GVEIlCU2+Rw92lmhWJgXNNkFc3YobhTEHV19e2S3bYh8Y4dF0GWKcD7uf8QBfT95KR",
+	"zrdr/lwqCPL9qsugC90uS6VdxOYVvjSuucywevz+8uiJNY/A0kHwHfAVgZkEDr3yQOZeUd8uhUZflWHs",
+	"ZAqTrG62sNxT5tNHsxsKsJ6FqM1ybT9r6JRboU9LNuaivGDokNhnrsN3ySYAuS3cBWte2q3ILF1nJ1KK",
+	"ZWEyF2gOwgWpP/vr7M+Saij8aYOKp7L0qUUrSx1BztOGIEVTcOa0tacoUxu7lxlpHKtRqAXqx2mr10jw",
+	"a+0xfyL1WPTCfghNhPpWadE8NELsMFWLwyTtEp21ss43KnNeRajr2dchNXAsYi0wCVKqKyybuaJsBQh9",
+	"XBnL2VCGisLerADC4j4+tzUXPS5fCBEYqbPYugd2bokQpGuacRPGmHMDqGaR4JA7CVnMKX+GCpJ8vTWB",
+	"tqB2AT51JhVCF9gub9dinHhQs49tRDKsFdQVNfIOQlvSRhHlUdoCk+Kua4VTzRp8EHEQ9goQ8M2dkqwd",
+	"c/cb3hUlohUipVdjpcMkvMHme9lcWaj1hBD+YQm9tCYL7C+QdVmrd+gBCOac+8Iwsb2u8iSU+7A5krkH",
+	"8wRRvLeUJux6LEKhxvJNzD8p8iNam1VLjouYVvwuxmWxACwO+T3S7OLVYbW5s3vgFspih4e02xfCbxWy",
+	"FuPXWx9OkpetDyfv357v7z87/OH7H3rX8fX+r+8vT97X//Uifnn04emv3+39OPj38vrkBUmL5ic/N9oC",
+	"yhX8dcXH4RXy8zWqlXF1ch/3aKXLeJ9ZXimCixRFpNxbgLb4PIpYP5RYE4tdNh5phiz+wHatcRHHjfYV",
+	"piXZhbbBahKXIUyfSMoPQe0Oqi2zehS/p2QiZOLnyx3wYmWzivZE3FJZJ0bu8PxZ1f9Ll7IvJBK3qI4G",
+	"QyZ4LESAdh8u/ma0syAdFYPU7mofWGYKiS6l2aODMBlOupA3qnqJkaVbr0QUqepHFUfBVjdS3S1cmnq9",
+	"u9/riu093mzs97f3+f5+q9Hb327sd3fr9V693tzqK7XV5XEtuU3WrM+nu1aSt17Ao6hDjC0EXlsSZOdm",
+	"HVlQbhJ8LCKEBSorGt1tkVKHghQxAozh7RnJBvgB27XtJzXywxk1yPdsi9RpHCbCp8YwbfTyErSZ20IV",
+	"yomw92YmgchtJmdogdhX/p//9b99p7wU+xuRjdIVmEKvMKfp8N3JHS30u5riX9j+fkC7+4LawpYmPLk1",
+	"CF0xINzWlERwmTVLDJkQNCI1PDZsmO4MAyGTMJkZ7nsTBpjh0pHUJjnXX7nGDqk/E6S32Q2FVIoau0DP",
+	"jPlyzzwmI2AFpcqpGcVVaK5AE9y8apn+Nq9DTEYjHs8WZwfPpYFhDnOWPwM/SgFeX8P4y7pX3LU0qrFm",
+	"Ssvdi6Oerv/+UA6utCqjHBy4U1ON47EukO06BArdz+78WTVZ22tWg4F6XhYFdOc6BdthHIubUE3SCvhM",
+	"N9Z/TDWYimkktjjvALK80DOmQUtCz5n5vohZd8Z8yrD8N+ZTdu6QsDWRYNktXaA0Ixzz/QEIeh+pgfGB",
+	"OqDDndjAP6rD8ACkIqHthF5YG9IpjPXLFbg5VFA8Aensy6T+e8Pbj8zwF/iaRC+EjmuGZUKRuExEfMOj",
+	"UkBrvQwrYgGryr4w5AGKVgJiXSMmvWzAhnLMmwADKrWbCbK+4Bv7vWLZjSF9Fy0ZKAw8OpV2qzkP/OA4",
+	"NZ1cTap7KMH6sFrAkrS1RfA3CY8XoRean6zqa3fIY9wctUiwUSgnifDYEHKtIRMCwBswm+fhCh0QY21u",
+	"hM/TLcGTj7sCZwgX1sXyba6xFvNQvrFRgPHz2ep7RJML6f7E0vKKAKS7qvqAOAKwCGBk/UJeFC53xauY",
+	"9QYFzkWeyZYLxrBYmGfLhkAphklBWbSzwTJIawJsskiSy0Rm1GGxzMlZXrGVR7zOvqWiIG0jeJDqfD6E",
+	"nhBmDTkoIUlIlTBlGORMJOtaCg4zyimLrbJCLzuyNYpVIZZt74fIqJm6D5nFu3UPa1NVzCBsvDLKPH8y",
+	"NwBOtdUoC7pEXQBOlq0VpQo0ki6qj8Z8SoltvBF+xlbwAy6zzpiwXx3puv5q7JjHUejsKxJyPXUJ2nhU",
+	"wT85KkaIHV5R3793Jg+uRsmeeosL5T6AmXZU2kYhw/G37Urhu2ZWIx6BZhFYByFnlPRLKpHHRIS+UeoZ",
+	"qvqp0taRGSZ/XqfJmjGH+olnlVevrAsCe+zn0RXdJv8qZtQMea6sxolX5L74xGNlXRXyLQCAVeS6KaBy",
+	"hpVhOOeOBHacs1Qsg05XtOJVaDUqXsWuRsWrZOp6yZQrXmV+iBWvkh9jpSB5c2aRHcgcF0U6cMAw7wRx",
+	"ZuGh/zsDYZZs3D0QMXtKJ0ucOE5SeygpVTHX+BuY6oGbr5kzUHY2S0Oql/HttZHr/gzIzjvCXK+JemdP",
+	"zSLlwxb92jJ6txQQ9Q6zYddidgA+MpeFQQUHaHihZi7fKG+As2x2Do/Ptmtpxz8wI91y8TvI5lgk8ewK",
+	"WpUsVi7exQJmC2ctx1jN4uQZW1rEMTXG9phrTY1QwNoBK4i+kz9v64HNLNC67Q5me1FgoW7jWpdkrBoN",
+	"G1RGO9Ql+E6wKYeQ3khtjZF1MS6p7bfPwoQNBNS5RLNiB2oUrw7pAb7heLGNuVav4+fOE5+9CnWO3rS1",
+	"8mYVzxROWOML7+OoFPFhybY8F1F4I+LZarx2Sf2mFZbyTjk4txc3neZJIkbjZJkxb2/BvJxif9Myel7O",
+	"oaG1VnmSQWpw0DdZn4eRYdFTK2KIa8eULikCa5fMofhLZVMqyQvYqJfyZFivhcgqfBKECa7pIw04K7aU",
+	"JkSXVkBbY36lRa6Ggb82gsomEPX9UIZ6uAwdgSJXNChUiKHajk3Gaa4KoGnhrWGyChehsZm7AGobaffW",
+	"KCuw+xxqFkzK2hAa5toVtiT1Af0aq1r6plQPFtgBe9oEV4tmEbfNCmm7YfChtugBDznGdRARCiwis0YX",
+	"9F66zDddyuWb4YFZ1A0yvwU79fVEmY3trst7L839Rf6YHlJ6n10bL2NgdkvXYKPLgXLoLsSqFVOh6fyj",
+	"6bgBRk6QvuiOODlF7r8eUs7ymmJMA1ofIiebxBdgaesC6JTS+HxWkeFnoRz4lJynrbEf55jNAfNT/ui3",
+	"GWfN21srKnrQosNHseO3O9IyzyzByrwX6QGT4UbqhtI+kW+AwIhUvpMFjaxiVCf6NCQfmc/kbeLszjl2",
+	"UKLdLLbFHObUV3lg80sRUfM1PVTjEkjMRV/Ozmf5d4d8TOhiPiVe1MiMvlJdQJjABZ9LmLX+EbO4HenT",
+	"zWTlOm+LBL+Gd0BWfAbObZMOnVttvMRHPOX0+iDmPXElZGB+azMq8Mk37fcQw0MrJZ032oy5q2Aici1V",
+	"OtICdpOV7iYYYBNS5zVSTK8o79Vv29z/+RVJUXszb58UU2yPiG1JS9ojErXZT2XNUOwVTFl3r8Csclfc",
+	"AFR6l9CTUeGKDVjlN8e5UNx75ye7O8VLuZvcrSqOmPbBuYwgQrHgvWHuLc562yxQZxnw38VnrS2TLaC9",
+	"kj1pr2QLaK8EIhL5K4nQSf6Yzy/j0kNXmjpjtFCyp3jGqW1iSh6hp8bOsOtVqkATKgi9oMchV+1GsO4M",
+	"StbCmGnx60TInqDe+GkPUAwGjEKtQzmYS3NZSA52qp82k36OUuCKv7kso/JkE3rJcol/aMx4vFHngyIb",
+	"SHv7gg2F+9oweBvKymVQmIuMQSL35Xq7FSxOW5CH1Xrvbe9bZbx0Hk40Bo+HvXvePDJnRy5R63fvOkE7",
+	"vnhJvn1+cG2IfCPzoUn7rkqSmcOtRh0kmv2NpxZqR6K+AdqRNWeWzTonU6i/VMWrDNAQMC8zE8qxNXux",
+	"zM5ehUVYxsrWapp5N/cODfVqmSHIZcETQRoltr4xjFBPej0hgjnEvixumt7xsKekzGHx/v3J85unmCe5",
+	"v4O9lMpU9ua9vBAqspWpVxAoXoqO69hAkDSEqXopnlGmc7FEqcIaziwsUPnKte64cn+kXw9WEOFc3SVK",
+	"idaFHXS47zK+rpLNPbSvEGYLVZU5to961uqQ+0Z76aVpvE/nku+olHtxrGe33tpbFeoprHR+EksW8E8A",
+	"bby/B/u+vHMh/OAdmefmp2LhdixOw3cmNVYQJU1UjfmQdu97FjMLSG8sYp6o2FZkjyMeSvRygfc7q1q0",
+	"uq2ayho7F0EYi16S4Y8h6PR8Cwmb6g8aXg4pmo/DazELClZ0vTWXur1Iv/8YJkPMo3dVtvWwAOd1yN+L",
+	"hSUL+uMCQS850I8hWhOLZBJLSGd12kzLIK0ey0uY6VCL3tXb/uvv9+O9l69//DW+nP7y/t3zvZM37346",
+	"Uc03/A2/mBbqzc05d9La8R0/H1Z/4tXf6tX9f219+te/f697zc//sTrlBCc7f/g/eYt0YJxt5k5wvPuY",
+	"C6qHaioRQgO+p0VvEofJDHsXwxpjgPJwkgzLlG23ORWkwxhyso31Efi/clvl47CaK1Th8FJDJ8+4Dnvl",
+	"b7+0kIB28FShPuZaT1UcYM0XtFiBQppQOxVItk9zpWs+kH3Z0Dp8V/BYxOt/mLMuPJGWcmUfgOvFL3yG",
+	"hK++wsCxTDhW0dGSXLrH2rpPAzGO1GwkMJksPyQMXXqQeewRo/ZI5HmUsg+0S4g/1KJL1zqyI//5TzNP",
+	"IZMQK2Fr//wnuxAywGqOawF9bv10m9rs4vjo/PjSh7oC3zyr4vA3eLTNcOHsLYjuQXXvbqUKW1Ko0pFz",
+	"lSqB6IWBQMnDnXoZZnjlAebD4YKZQ4pN1hL7ZRYmHYmgNaE0E7HHpgo/++wxeAnakAuBPTSvxexJjR1K",
+	"56Vo/8NbpDI3dCTAFU6HM3otwnf4tKbHcaxibdby2BggDCJ/hgh9yFHCpd76RSvpk+cMYxJmNahExfyJ",
+	"wW5045EZcgWBOLNGUgEex35r5ykbx6obiRELVG9iiKSWvYbRQPNiPI2jd6TG6hfzypHgMsFOz7EaxHxk",
+	"aeQFD6NJLGyiaKySJBKBmd/7EllEthu6TTyjE7m4U4hYwro8wIVEN6hMYR0A2bPV3KeFwYFenp1dvT08",
+	"/fHq/Pj798cXlxdY0HQuknhWPewnEG5PwWI6slVv1NhhtqEWksTwB2Fn9Z5KFUM5nuTa58G8AtGLOEUS",
+	"gwnumnDKGo0cdu7pSFtLyn6dmD0f85iPBOKVmsFOpLgdix408lSBET0w0XqdRvNWJEMVANEcshH8g9La",
+	"2JgnQxbx3rX22Kvjw+dpfYWHCQat+g57e3z56ux5LjXPLKA5pEay+zV29u7y5Oz0Ah9p1lu0wPiz5+Rs",
+	"YWYXktjR2fkFQ66ta+yFAxTWkQm/FhASiGc0YJrKZTgS+p//xBKRF0dse3t735woY6lTOSgkbOMIRmEU",
+	"haS/Yp9xEqwd6Tfr2/VqvVHdblw2mk5mJqGLRWFPkN5A3PNwzHtDUW3W6mR/ZCrMdDqtcfgZIIroWb31",
+	"5uTo+PTiGJ4x+lqYIErsuxMGVRxvueQDYY6VYZ0Vr3IjYqzjqjRq9JAaC8nHYaVd2a7Va9sVkOxDEJJb",
+	"N40t4p5odJRpJeegbxA8serToiJTSINxYIJnG0VF7hZVBwrasFCeR1FHElhujf2oJkwLYbPR4P1lQOUH",
+	"JU78NCkcXqmok0aGZQjnlo+wCI3yXoAILinKZrP2UThBthAwbHTbPNLMd0CB/SXgv+mEPAQIAheF29xY",
+	"ihpx27SwhaB4Kf0Vns7iVbCa5tRi+3CohCTvBbACUgDFLe8l0YxQxQwfBe0IGSliHIEHqcbe8UHqMe5I",
+	"6s8ymPCYy0RgwUbbGPiYgwdSOd2SNDkPQKJdkfBvrOrBlEczXLPL6kawyRjOKKRfXodjQJAxtDA2wxhD",
+	"l/mhgAY3qSsczkwq1U6CSrvilCsB0VqetVADz25BV8FZH7W1+cz7aObMjaC/Qm2j7xIg0EApBH6Z6YQU",
+	"vyc1iq+XJXeBD32eH8hHW+KkRZKivhsSQSwAi6HgtzFPK6tkQ1BpxLanH4HkoeKFynAgAuYUv2FzGMue",
+	"87YUmaJlU858Idmc5xPbViwxZClZJHycKBAyuFpda2UOP6RsSHEKjnKVvmK9DZmDVVk6dKyiASWdmiNo",
+	"HHgibpMD1uNaVLWQKRaF24d1wdDN/1zZl+WGvbwF4pyNtWrUvvkS9pGllL/5KXhoeIRyAHNxagb9cSz6",
+	"4a0PGczQyMryqzCpsSOuXbOFRcJYiqw7o78AfQHFBI/GQ941xohWzP///l8fmhd0pOE/KBD8iwsfeAN8",
+	"0bw2v65tyJVCazDhceIZ7pIoxgGwhVgJMcy0SWKa9klc07/y2WOfX181/SdUuBELYf7AlkMoMQRgLzud",
+	"FuEtCBbpvKYZ/eKjFh4G6brAGQSDC4RKjV2m2A3pwvOsHbLhlqX9Vs0Yo1+aZ42jZ4t4kOBxb/hFaSdr",
+	"bAWxckKpQboJR8IjLmIIhyLEUFtbdAk/LahHPy2Ykf0cfic3s/VqXNbhPlnVaXE6Oey/0oJTsgTcgtPS",
+	"Op363jrTzWC1HmzCOUmwUTHyQUHGgCRHOZKfIUZ6StlxVhC7iYjIjdnpvJ0ekhGBVlGTG8QAsHhEOAXo",
+	"GphNoSMLonDdKZhtCAfyPjNwVVgCS6AZjYUaRwLVDGr0Rq3sUn0R4LkzphVCN/CDjkwbfhXSW6EdzJzg",
+	"X3e2dngbThfwgXIqMSU3U6kbqrzQAcOwvFBOBE0pRQm/FjMAeIfn8Zx1JB1/LLIE8ES0w+WM+fnGED72",
+	"GIZppxq41Z5VP2uUhCq9bQuKRQEChJsxN3TWtgO1okcELXGSMHEL+pFmPnywtnl/jrIVp8YiC3h2g8Iq",
+	"m/BsQMDNtHoL7e5QCo+0csnlwJkbbWChvr9s5NSgo4RB3Q2TuHwmOAnbaw8KYs2HD1hzQS/TZr18uIVG",
+	"ImsPfMWgPwHwOfjzwVBu1uvWQ0r4xEXnGTYrhdHCE7Z/jUZoEetMNZQM2wjZaoZssb56IrLElp/zSSBG",
+	"1OxU67sQbG20m3vt7Z1a/WnzJydwSYff7ZZaWeSvqGDcOgtF7/aXhaLz7QCXxcydZlGfs5MQVsfhWEQh",
+	"5CtQ2LfQDRxVwXy1VyUr1Mqj9mT+2sqnLMGaACcgyjDONUDKdy5qzPcYMqSVa6nT+Axu8U1MvlxqEzw9",
+	"X/ttt526S5Ijy7z/CPxER9j5e9EH6f6t/M2fvcoPVapVq54Eqx7O3QvjbCFllz2UnoCtZzz4fkLJz616",
+	"Y/UD7yUnd7wI8KHt1Q+9UHE3DAKB+UPIxFY/Bf7tXFQITpAbD/r5k+FCbijl50+GULKzafYvDUYYBYwP",
+	"gPCs482QWtFfj9Yr0eVnrzIurcs8ooZvGC2AsB3517J4V41dJKihirS5ru0HZ3QfhKNGi6MjAXfSvKjH",
+	"wazSQzWF7KMBDyVVfvmxxVL3PXwwq6NO4cmzz3lMqqRjxDO0AwSvmS1+9fEY+mlLF5gIOG6dQIoD6mVj",
+	"KVyzPo8pGtaRDtq+ReAfoUPQDIgwwMHr4aATF2D6zYMHFgmM3ILZ01DuB4EWcBgDjidpkZk7cM7rhKwW",
+	"yaXi2RSrZyqYbcjx9cgoHUgDGWWd4jACNJxmLrdfxa1/qpRyUUPqEKEKRWAMn/z30LQxWlDqVz18d0IO",
+	"TKlYbGxezQjDOB1LAep6VePHdYbu9g4cR9wchnGssk7rlZHqhpGo8vF4oWRIi0yp6YLtzmPb6lArpLku",
+	"ftnt8z0RduufXdlSQIHbmPVTtebnfBycMl8LSkRjQ5KyqZ1zegQdQ1R5E6tYaPBnkF6cBrvTPf6KlIo/",
+	"RVWgLIwHqCmf0zo2JZqSfJMSrYEEks3wxSxGrfuTKJo9pAbxhnykqx5M77uf1oHgfDYA9Xpx8TnctvUS",
+	"7/ns0d3vNanWqx7BG1MEuZUfOk9vs9hvazyT3vbZq2Bq8Mpn3qe3WU4+W/nMh/S2jbQ2i97xx+ltrfr+",
+	"6idOVXJErO0PV/Xww5CPNrUq34YaH7IUMw43oLr1+7WYXRle9hnVwEiUFcghlek09DMW8YibmUZQH9Ij",
+	"RyXAGpCq6GVxojQxIK3XlxCQDDXrx0KgEngAP8RqijmRNQbfNDoUT4MywFcocEjYRKAFQsKfje9xraSX",
+	"U1pTR0pXBbPci3PBKpa2ZcbLACWaKFXryEuI1EuFb8hpmo5a52VJPxBMBmeaWRLSDh3IHgdMxEytTMfD",
+	"X1Idb7PQ4msxM0ocxBXvE4W0tfXpPsJGHMyD8897P/Kw+OUhsvvGxe7v8nCAOvPaSoFywXMl1ZTBgB9a",
+	"PWn8pX0e86HOwubTIrsDa8Iq7eWnu5HzxAJPbazHLNNeoAF2xm2yZJGcdvrNDbJCnLbWEqcvADj8Dxem",
+	"5zaj836S1CvPRHoBmLXoOenOMC6tIO5sDlqNHaKRn0Hb5jp6hYlhMhD9tcBzHQnFELHogbzNCUN6Luva",
+	"lhchA5H8sfLj/vw4w5suugdsMTOheX6NFuJfzO2cx6l219uhsW9L/feWdt+k3N9Tyr0Uyd1FXBoe4Emv",
+	"pIjjiGywNLTvNKtJYd7HiIl3wPzfP/tFsy3XuTTUmL6Ema5AkGDQ5cPiOYML/Pc19lbdGEPOPJzLB4KY",
+	"vw3ao6gMJWWo9ifJBODIriFTzGaiUCTiMG9sYrSiK2j8QUc+btX3n4AJaJHo2wwTIKw1mYr1NvYlKzGN",
+	"QzddHrPQoH95zX0rJG5Yo5QnaZ4yT5MsKQUTEw7ADoZnbZcmnNJDWqu2OAZKKpx70xt4EJQpIm7Dyz9U",
+	"F7lrXETcJkLOiUVE8FodFGnMRRZQ1qLwyb9TiilohO775oVUtYn8APc9/44LIoasfWE2MCuIgUI/Q+8D",
+	"CDMURf6pcjpX2y7VGbG473SDFnISRRtLJKqjXSv4UL/TvpXZ84v27psFfw/1Mdfzw6XqnGPtXstNWd//",
+	"jdX1L6n6paXnaHZ+tXrgHcMvX3vYYUMNcq04xZGS/Ygabf7BUQrQDu7tWFkcotgahjpRiGY7EMmKrnBT",
+	"rhlP3OTPJByJts3Sh8owPIgeyj3M7gRsq8h2iOkZPdJReyh1MRev1vApSPug5gFQTAVllebzoexBYzGq",
+	"38F6UoEN4ggLGpUtaPcJQLm2ynOgVIAJqScJIvJNZMC6MzaRgbKqr9Wt0+wTgBLsyEgNWCx6KjZ8GJBn",
+	"oMIhTBgClmnoyJbPeWHmoUAJbb+I7UbsmvJISdHuSFtvC7eC6qn5LO22muG2Y/YOVA+lEsFM1KaA5oAP",
+	"H+mOJKiiK6oHISSHQC11b70isriPZlnS2DIcQS40sIVQSY/Qe7LZ5ZANoL+sdEyMA4gXlMdGUllTN7Jm",
+	"aSY+T+6Ue/+Heu3IZrqwiEilvjtDBUDPCSIkBeDx7AohU5vLtv7IUnyS8sWygrmnpA41DhMVM8KFL+oZ",
+	"8ILG7lx/kuVqXfNptb5TbezMPUZqBm+I7f2dKhd7Rs3Y2a7u9ZuiWje6R287aImdJXkjd9cZ5npAzqlm",
+	"NnHkaiAknRjoZUVXCbkqW5e9wgQ3VjXoBK6vcWBf428upj9BQUj3CgBo/2zPVI4eNvdRLVEWYmj8v0RX",
+	"IEGe8XPyZmQt+7Xbs19mpXrUF9LVCKBO5IC6/tlLCZaKACQZIgTb3DeU2cQY1SQKsLN71tMHXWs88SDv",
+	"dZampEIPfEjEf3d4efSqxo6wIRQOV/UJpQS3BOAApjwOzE5g9oU5Mnoseskldkg3FwklpSPTRurkV4Ke",
+	"XUY/kSowapJF5mrUGeKZg3fpu0kwELZiDbxA0Bs3tMU/rpOI9B2seYfCNShItKuM6RxUGmy9SpgR2lOB",
+	"YIYqeSx0VlmTIo+beZiv4UJgvx0emu0Rsci2gHZoru0SxNx4vq3OE8xTTmGgauwynmXbyjUrIA5jjedS",
+	"XeUcqfIvE5BLlHo7QSdwqVTvcckC5XTJDBNQCl0pbn60ULoZUFp24effHVscDmcq8vcq6Y1OyyFI8IWy",
+	"iViNlcamfcvTgT8ty591fqOhAEUWxrJvpTBqX84bzK7M/ULmzKe0ZQC9qV7drl/W6/eSt0hFy8TtnCmE",
+	"aSxQ4PVN7P7F8xdCMSU8p0yOgs/2wWVoChpZXily7qTYSTEtYKERm0wgDoIhHwfrUSdqrNN0B7y3r4xN",
+	"bAsgctCMVFeJdc+Az+GGfA4Yt+W2USBiBFC1H6ixk8DrSDMlz9bwQ3nDjYhn2OIQLH6d8NniEBDhdTOM",
+	"ALGzPkumqiN7Slqz34Lbadv30kZ44BEwvgkJ24a+jHxxau7h1wx8AGTOg2YbwhQoktSRIz6jSxbMoywP",
+	"EW74C8VuAj5XXhJgNyNEgSsQqyuoCoCmADeKp5VHJU5uZ9OyKmfweFjcOYQ1S/vAk6M3i6XYiidj7Q1E",
+	"YzCY/brb/FXf7LV+CfaeDoLt293J6LfR3i+jvWlv1mo1h5P6bGd8Xd+p3+z/8stA/Pbr8JfpdCDvIELw",
+	"aH+mOMy9lARYt5LK0eywp8c7LW8K+B+ZW5K2BNAFZ3/r7xxCWFk98tOPP3z88P7y4vz7d2enb9+8/u7k",
+	"1csXx8+Pnh3u7z3d3WltH05vZxd/XPWIdRKk4Jq5c/oXjkTcraDjyxZa/D3cGacqOadOGn+8KyO8ETlf",
+	"Rp5eHzb4MbE1RKXujGczi6GQuSmaLcTqh0bh5i8XFGcuXjEQCVQfMXxx12ghU8QGmsiEnB1Di+kdOn2k",
+	"fSh5BBiesgbkTgtXD7uLQEEwfHWZqYy1UH9c6cOKu8G7fda3FVor7wcw+w3utw3o00fub7zD7hfk8lRR",
+	"PzrsCC/iG4jY8IT9YtRIwK/KZ9hmCA/QQb/9e9rfud0sdGluNzxqztxuNT9n3ffb2x515l/aLZy6l5pH",
+	"na/ZF9bdF9ZLX1iMD9gX1s1izjeJ396t152C3ViMeChDOai09/f3n+7A+otE51M5642i9V608O3cQLPY",
+	"2MKH3V8lJIEZOAfsm1X/N8jXTNyNLQ2jI2dY26KfBGFSzZD6F/jBFQvAT4oQx2i6Qxami5sKWHLYvi6P",
+	"lMpSoNRLpwdgRzrAPzrrOGNDzIPYGL7YOwbr4HjQRnzTxEI4WewmspW57siSLoQWnwo7EIYEZboIqtOs",
+	"yLFtoVEQLCX4bG7XYUczBdvO9nQlRFNb10ihjJL2KctNibLYL25+SfB3UVfElZOwrZMfaQsb4gBC5uyO",
+	"svGghbIuI6NWKAtGZbMWurOFa4t1M0APFhzbXxQl7yVq/ZEBGRzCI2su2nUog8WfDjcoY7TfDpcge9oG",
+	"FtCC0ukOTuH++TwCRyYtyiOwsfUHwS2kARZRCkvG1lxnbNgO6GHHhn5ACElYpOX5s2tY3YjP0HlGqQjY",
+	"l9MuV1kbpMam53gZhuK6R9lIfQi+0fxCmfHGvxEGGWZJB2XxpoFKUu8R+nIpmmr5Pu05LFCpAktH1Sak",
+	"VzziG87m1pduLkULnVBUA1oJL/BZ7ey1IEsFWV2W2v17pR+r0ZwDKFGlWd95h9Ry6jPm4iYOrNJU80Wu",
+	"qKyHQqVdab3+qfnD9zsfnr7dPn13uXv+XfPjj8+2j54fvzBLH/K0XcdG8DSpfN4EnSztifWVOYiAHI+X",
+	"NkpCB86Zc+M3hLM8wpnTSD8X3jKXl2nCWLhgVeG+03lhoSr8QsVMDkJ5y3xz3xXRu++xy5iLfnjNfCef",
+	"wvfYEQ+CWXrxiuPVY3mjZh3pQ0f7STL8zU/TPqLwWrSZtuUamIOAeZLMIukTXQHcFbI4qxZnaPtKEkJa",
+	"30mCMEywWa9joC19dQpkwAnFIOtGs6wLjW8UftuXAhJBez0xTqBfoZwBEAa15cAmIMWmHR0JfSoQfdtj",
+	"4tY8Db1fxwKw0UC3QqA2v8b84iZt/Z//9b99CyaLDQxSdR5iYodmrrYvyZBr7F0bCJmEycwuYhZz47Qi",
+	"NqDHg8Diy9XYKTS9gaomgqCHCjYR94RMqkL2VCAC9v7yRXWvzQIBqSjJUIwwsGlGc4IbMeCJmHJY8EIu",
+	"SUkrIlg/DQVegNpsd4yEDAtlR/o/VKlpiAjMX76XzQRzXOB56gajccGov0ybterb1AzB7fRCPYIWdIYB",
+	"tbvV3De05WfFPiKgVjha1diZEbrTkOw5O/COTEeuLV0gASPMMwwkl6WBAH3YVQ0Rz+kfxkDxqMHLdkce",
+	"Pn9+fnxx4XZnKbPwnMO5yrq7KAD25cKoHtPCPA29ZmZMj3lPaDM+bOqujb3HI9B4NdrFo3EyAxz6EY+M",
+	"/mQUSGyflAWBzdln3LY/BoX0cau+/QSXSCugucIB6UgMI9qptB1oQx/mYP6ASz9/yv6sfwK4ehwCpZL3",
+	"1GjEAQOxI1v1utV+C/2eQK+0aAJOc+a5nFNxO45UsBzCGdixK/rT/sZzPe2yDsa7rWIDY6+ik1lEENij",
+	"Bdna1BYDa0Yhg84a5eDeM7uXVbg5qMvpaSEyhkPj2RS+PJh1ejTMo3TULX62YdEhMObHKEJsZvyTAjqz",
+	"EboL8HCcw5ZbNttKFx9tNfedTnWLDYaPLhgl6ymNRsNEhjmPhnXNH7BGZkLU2IntAp6j+Y4EogegTGjT",
+	"ylOWBy38i6wMZohQUMNwMDSiC6MJB+Yk2LPSkfP5EttPCjS4APvZzOtBsZ8XmDBlODEoi439aLb/wAJE",
+	"PaQies4T8cYiRC57Mr3xPHViu49X36ko7M3Wfou9H3Thw3FYfS1ma+nCzr25Z0/J8FnvaYrgOM+fLWu+",
+	"O/+CtA1vdumCIubrvoLu/8Mc4vC9L6vLn6rkMBiFCQVLDSdZ+UxKEn9GgPWNSBwW0xuK3jXgwdmW4tYa",
+	"gAg4uRUWGAWpKYA9G/TipDYLf+w0p7CFXsUOD6HWE6Pepl2x7I2pMjPkeijQOT7rSGohSSlxlNQN7aoN",
+	"Q7T5Y8BzU/hlm0JjFUj6do2Btwvf6HVkltltK5JcdZrUd9BabZJ1qCHCkKZ+deQx7w0Bgy/UWWuL7izN",
+	"B4f6ONswHq+zccR7UCcFyWmod9gOMulLDIfviTbsHXX5A6g/Iz99cRvqRLu+9K6AVG2qsoNYRKrHS3pp",
+	"WlQEUxdxPDHWCaRZdUX2GbfdzSGaLWmWHcs6/CBIg+G7vOeCM3Rk9gIjluqkrvmBSHgYaR99/mbrYzXV",
+	"ZVopDjdrEnaPzLZ4dj6RedfYx6yCoCt6akQo/QQ/VQ6qG8Szq9i8KC2ZQhV5A3DnDAd5ib8ozT+KxID3",
+	"ZldReCOuWv39XpM/DRpit7tX394BB5FXMeekzOlHk7h4dVht7uzCcXKnstHY8RuV/f7eblDfa+zttXpP",
+	"g92dfd7sC87rvZ0dHtQbO3y722/1G91mt97dazZ7QWMn2O01drr1fr3O63uVTdCg0162esibO0sLuT5v",
+	"DuR8ArT1ZbAUYgHvLsGrgANpVLa0ri9jFuDpprISKdz2ZEaX5tjgN0uAVFPcvk18lmqSGEJPcdABdElN",
+	"K+26ESdzb2qs8ybkQfZFDfOifiiigNqhQQKfxgScihUCtoejE08jlPgQQ4EHrDdUZv7pE5jnl43f1mrT",
+	"d5t3JoGVpQAZSxXE5P96KQN/fIn+H6vt4FamHZoKysaGCWV5/2emHSxJ5n9xxJ7u7jax+Tc040ZHltuJ",
+	"HHvKSewMjPdgX4XfOwTe16kQItJn39jRaVtcREuD9glp71Q2UOBySBRb4Ib0XH+lMcA9cIxiFy0PW/VD",
+	"o/NiC3Mv69CU9jGvMduz2FiJjrfSaGAdmXoruWZnUDJHS6vTMjvQBibaTb3J4JcAcEkjfEbmbCjVCfJl",
+	"eGtrBbfV6XRaNYOvTuKIHJPzJVvmlTm+fWI7KsKGweb9p8uH6ZF7w8xvwL1OXH01PdlfQpCVYUpeuhSO",
+	"WWJu2Tk9gfoRVQpuIqLE7bjSbuzt79b3G8163auERi9pPN2pP91t7TR2skKyNGuHOWmghil051QJQ8YL",
+	"emuEcuUkDYEunCjhQ91185bJngwSIuMo8FUvhQP/lr/2NYgic8Uw0nLZ9IEsV6uUI39s1up2W12K2Mwy",
+	"B8JHOzaVV5Hg1yJIm36XC6wXKk6LyXpcYuAGTNQZ6Z6Es2ttaItsJhXrxQJiRTyyHcAfaZsP3ZH01ngx",
+	"7j3i1ZeXs/EMjQ3R7A86kku30sxanyVYiDakZeNeNXYOiri2dmsKfW8MX5vNncUdlAT/LKTlWNd2N61a",
+	"LkeaN+9/Ayt+34ZCAFBT3t1nAuXnjNuiKPNZHRJwi2vQ/bFyyMwbV3g96dPcWPpg3LSssZ7d9lyxdGpn",
+	"XA65vIbeVuyEfD8WaChzCXFUQQA4GjLzBdVS1u62CEt7u9ip/IWZ9Touz0ul3nI5o4/p+3PfQv0uaPk8",
+	"X5qJByfjm2ZHSL/H81JpGy5IbVGt+pl52giGVfVTFoqR7IXJDrZ0lwLeBFDuse4sERDgMn94GdACxm3o",
+	"w2FM3UgPJVU8ogHtNCGGrGGMxMXOBcy8OsMqSVljlypr7IZeNuyLCgE1Y6oa1mnOyCNdaOzKsx6hzjA1",
+	"oqtDSnLaujbNITbmOeUHX1J39wAzB6zRlVr0xG8BLQtWalFO8Rmu8zrpxPTipT3bCw3P5xqXY9duQsco",
+	"a9vNFnTttsrkH9ayO9+0udjl/4DNtSbGDsFftOf/A/QHhuFnHYI7EkvSyQGJ1iCWu67qAQykXtymH7c/",
+	"/Ba83E9++uEkOX3+3fFxs/rLh+6pDAd369vbumPj3qzdLVHtt4a3hWzSQimy1VWtTbVtq5MDGH4Ktd/M",
+	"4aY2Pm9URcxvr/A7Zq0XdyvcpDPhfGtCKq3SgH9iBggPXmmLBZGvk2qYoaxXKLWRexP46iZpoMoy4m+W",
+	"5NeWxJlujVVvSGiu7b/EF2z9Dv/7eaVSM7WBCS0SQh3AMWTGWabPkAvCWE0IxUm5PwmqB7WO/FFNmBYi",
+	"A6Ny0C0PKLHN7e8KwCIkKMorXM+okmaz2lZ4CnMj7s/8lM2ocE01yzBs1hgmT8EKRlG6UnfswrrVaO5B",
+	"7tg3xrkp49yQba4qH7WFXN845f1rRvFQ/tmNPuyOrs9g/4AmH6l1aBtcdaRUaGrNBGbOZb01WKJUFkvp",
+	"zvCdj1v11jr9NuA7bUqHwcSS5ycXh8/eHD8v8Hjk/wjI0+NRBFhL2EtSSWLdUgUCExzBLgt1mvYC3row",
+	"ZikCcqgZIbSzkeASSloPskzmbNw++gJTyHVnKMZcwOiR/agFEgo1NfVY0lfjYWTJXT1+yD/n2i0goDYo",
+	"0HCH6+Fakxevy3WXdNIub6W9sJXGOVjOVg2wp+rRvNArNtbYjDt/yQ4YdJhKrBqgJ1tMak/dN0n+d5Dk",
+	"jpcOcWVHPBDf8jv+HgI+a6uwuYxfZkRtpXWKy7EduUwrkhDqbiwI8bGnpFaRgFxWdMGGkvXDG8FGoZwk",
+	"QgP+MBsLNY7QQpdWUEPHrxkYVUYKjrjkAzGPT+BZaP00dFZjF0IGaIlNNNzYjdVUI1eLsRoLJZC8hqwV",
+	"dJjbRBbH/ZaWwChIC9WCuh4Mea4gJnXRD2zQuiNLoBeToRi13fZkHpvoCY+iGV2E0L5vpb7CHJLUojx8",
+	"d2IdzrojacmMgmS+yrB3Wep1fy1mWe3SDHqZETDmABKmsfBnLmHYLktHptmvZjNZ2M+wJLGQmgJJKVx/",
+	"jX2cM3LNkpgBgh+byyX2LqbpkT9HXv9pqkrqAc8JxxfYZo5+e6RZIG5EZGZQ0pOrq7r/tyNRatb3uQYg",
+	"n1cC3I/EmSknjb16fXMXmbzGlPX1NIrGpqtGSZYlOp68LpwhQ21DQ86gzC7pkZYT7ztuV0xakkLR+/Zc",
+	"ts2O2Nlp1Os7Fa8yiSOqNtftrS04IjSBWk+NtohNAb/7h/nPHWPL2z+NPurTyl32Z5UUj/BYfJPXfwd5",
+	"DecFAgfymji3FZUbCe88JCDG96qQ6BLKwdYgTIaT7mLxbchKyGCsQkmJAmMeJ2BTSvYyTF5NumlSJ7Nv",
+	"bWN2sA85PT4KzUjwaxZT0Jogmv1Cjo5P6M6E0sP0NEygwxCWRKKHtFotzAEfPcC4H5QTY8lhq96q/f/s",
+	"XWtz4rjS/isqPr1vDZMACQQytXUqm9swuc6QzGWXLWJsAT5xLNYWYTlb899Pqbtl2ViEQJKdDIdvUxnA",
+	"slpqtbqffp52iGNksd+ncEN5mKn69DvTDcQM0hTBqeqLDmh9wk+W9clrQDHt0KBikud5vOeHhPnB6hQ0",
+	"n+g+91QWBK+IvuR3kAuh6xPOhPaG1M7JpGiHtW124v+KfcCUIVYvDn0p0IQy1bvyLt/eXy1tFen/Z2h+",
+	"o6FaAIfykHB1bm1aDRg753u+wbUn8AQ1kajbpNsbTbWy63arW7Va2S3Vuts7lTqvNrx6Y6fXrZVrVa/q",
+	"NlzPKfW8huv1Gl6pwR1vu1ov1+oe7+5Uy3VX1zTRGZmS4TGs7reXAH2ghkI9wML0GWcpAT9c2zzcP2jt",
+	"pRbI/12+rVRr/489w+o9dbsJTYV67Xes68S8tq0DyL3W+UYZVkhmQs4Or/ebR6e//YefvHnTHLTeTCo7",
+	"tdan28olr572DqLe/dXXUc0fn5y4R8f70f2ef7g3eH9euT24GEwqzRo/vr04uvvr/Pbiw5vTyqQuPjb2",
+	"KleN4+MPovblw7dfHj9hLf16C83XHz8Q/fX734VYjCKXWiMklpefC5ucVJBpxB1n6HcQepoNINCzQugg",
+	"XClcR26+50Eg3n4RUeBtdgPR3cRHlkrdhtvlW3WnUm70thpOo7Fddhtb5Ua3Viq5pVJlsyfEZteJNuRf",
+	"kjqdHhc6TO3gF8kVYffidGBnbgzU3sh8mbFR4HS5mi81iA5Y0b/n2lAdarKKTjY/N+Xx9ufm9dmnRuPX",
+	"va8fv7q30W3jz+ur5nXpzVF0vP95588P9W/9X5LvzjDQovN2xLnXddzbmc0wcMghbnXsYDc7SeD5Unth",
+	"KQJv1Ssk50K2wLk/OrZq0dF90eu9Gjidy9UVeVZIMwdTBxf9dKSQB9Ilz5pRdKbWEDoz48y1Pi2D2J0k",
+	"upMmB4CCEJx7zJFq3/oixIpyO8zctpOMASSnIXYEOgoNWQs5iSr5IbtB9cQNgK5Q4yn8O26HsPT7kRgN",
+	"dWtlir8zj4jTGDislu8il4QvWeREPOEfijiy/UBMc+eEkxlF7xZN5FL3/2dTNMJXyV9nDSDATLGtVwKS",
+	"vUlae4f+7Yf9TizU06qpRPdWuYgCGpApnkp7FwujEMmMy+UFLpU0i/OulPSa6xrvq0LDgK/QxL7x0sy+",
+	"D3PBvxdjJnqSh0RhwHFvquDZAy54zRSf1rSrlUzWtjuhf6cI4yFjm2aM37VkMVPuDlV9clnDzPYC/rHZ",
+	"7utCl54NKbL5Kg6Mx+z84qpzdHF9fqBzUV0eiLAft0MpGJab4X6XctMed/0YhXoWFMx7p/XlhFUyj9oz",
+	"cPNtsPdAtK5+xoPKbwSiRNhiGHrUpJHy64nMXjvM6uype64bOfGABSLmcSLEp9xz8piIAx8/XI7r9ET9",
+	"aPW37VKp2A5HYcCJZTm5rrs4CH0N32BneiXQ8QIrBBUEksd0JxhHQa3cD9vhHb8T0WQXuKbUKqfyPkT9",
+	"uJzYaKhmLnktgmOpOzyU21iX9wHNLFlJXYvVT7fDW86HOGBaoGpU5VKxVCrpxaB+pQp/MFUDfu+7YG8A",
+	"WwuZKKBBdnvGEbWc5sDKCwnQxOelBFIWWVZMYDF6/0rDSu9ffAF1gunKs1EnsIoJ1EpWHQAc89Y/pAOw",
+	"PvBf2YGf4/V/8tlPnZIzE7+tlMB8pi8E06LQoUiuGT0ikILm5FA1pWbC0hnfFJE50o91rdfQ66m/m5Z3",
+	"dRILqEeKcagu1UgmikmmNJnohqahpIsX9gghvEy5JI4kiKkjnrBWxQTdVWS034vMQhNZZM3z1vXRUXO/",
+	"eXh+1WntX1weFtvhx+uLq73O4df9w8MD9aG0m4B3ATdBEYhDisCUhnUfYAKA0yzFAmCbHNvJk45BntR/",
+	"6YpYBlP6d2fOhEjsda2YVHiphSiWMatUDTFgMvAMRQAQ7e1WqsVna9FMlF2nc1CZAWeWKfyV1mh2dJnl",
+	"m+Ln3ik854BhIzw0Wuhl03Xefz1/Y+tD9EHfkyPKRv2gRpcnfvjH222xj/xF+R48PyZU2vQVnwAO5hKe",
+	"Wd+e8rfarehls4QyITWtPVaacIX0BrVIIDnpglmRhJMsFngQc5DktlsHACWot2rf9RaTWdy+sd4SoMYX",
+	"lqJcQXtrUUiLuXWezGZsFWLoD+TNqsP45Tei1S5mBlffLnoKLYbxw3jU6/muOjaRedRqosBxb2ONKLMY",
+	"KR9dPbe91vsIIiUNZ8lZyQTVyOppcnRTJBEW6yVxdSH/RIgAD/9yOfdy+1cIFvhSBtzCI52oP/YEqRap",
+	"WNPy8GwMvl42mWVjx6nPh6kvudxsEohbj5c/jLiMJh3oLUjnQ7brasjTCytKEQrPitAS8nZzbbKsoExy",
+	"Z71+0utnVkOMtR9m6WVjtfuWxeS6HmYz99iJteK+zcYUSq7NmzEvvxd4A+ogrWJhtxCPhjyKOV5raEKz",
+	"W1fNUj37us8V1lsunqntnOOdI+NiMnZt2ucLGOAGvfht/OEksy6XrXPLryu3nOHkS9pUIgTEeE8n4Rvz",
+	"7kCI2/kcUk4QMP3hIqjwadnYd6TPBwBZKlqWS6VZXEpf9BOfnAQC1hY7tQuN1F6VmnJBs3b91CbhUBNW",
+	"0fhADC0eijTgfi8QpG0DsdOFYvIHfQL+kdP7qzzkp7LIRZi7TO+DM/Rv+cRbTIWPrDCPe2UvZfW1a3iF",
+	"rCsp42hPkGyw+U2DxRn1JdQpxMxcKMZMhLC7PR749yAMIQW7GUXBTVEjx6mfriWd0HMij+lBsHjI3cQx",
+	"tcPYmcQbrCVRU1az2+1SV4C63qaaizbYHmYEOUIfQBwEYHQIS6DxTHZROU9jHUhsjyoP+ncj9RXuMQJH",
+	"3EAlm719SzP4FrKINySWZS/hoOf4kviW5Ws4AcAU8yoPkBvl3GOxuOMowIc6IhlPNscxLeSJHu1dFvYt",
+	"P6RhLeRjvScMDxCS0/n9gdS1r7xgxs92KiTCG+NBzN3OWe/kYyOqH598+zO6Gv/7+vKg3jy9/K0pKqfO",
+	"qdMaF17S0l98OUAU+7wwk0yDoLGMIZ7taDmlW9O8L+oTUH98pVvqHg/hTk6PH9dUZ4K3JY60qbh282/6",
+	"V8f3vqPzDLi0uNHD0Iv1geJzRNP1hSAYH0qGx9ShDZyOTEfGMrWusb1g7FiZRPHR5vhYDIBG31Or7elg",
+	"LxyKZ9MZcmAa+BSma2WD5oWd3WNdnMzP5jp8fnrnL1nhx/X+HoA5n+qminNu25mTUoxk6rCcAWt9FX5F",
+	"z0m2PzDUBFe2e/nasyzoWdaOZDUcCbD6PdWLvCCznyHjAxLvhCw7boeA7klHS7EUw6H66BhZAIdDHnLP",
+	"sOUxPzbZg3QzJvS+g/x/IPosln4QtMOBg4BS6hLReu44wl3mUqBI2lk0g7PJ857LMy572Re9XtYhHuBM",
+	"JKRHKtYMQa3t6exzNOh/nH9uzxL4aJDe83t7/dNTv1PL/47+YFJDM8qyOTTfCkeja/a4VT5KNH/cy12d",
+	"N42zn1kqmhKhxKYyyWPJcGcVWcjHSdloN90dPXZ8afJ10IpWxuavHujSh+3QS4T4sQFvg1061OQGag9a",
+	"5oEg/E7MblCp9IZJEiARoZYLwYqVnyiFPFSpOjBv/oQTpGhVC0kdoT4R0SL/5AwBD/q/hVwEjX/Skngi",
+	"2EeCJoLCHrR3hUnPObkOP2Y3vneTYUIx7m/7IfdnexW0jV0oYjQCKMGjeF6g3JidxmQRrLSMxUWYRGAT",
+	"3RartlFsLXo6UvK7oTrdSnTQzadfS1kQ5FToN+ae3fYOuexHkGS1oAZMBA44ZzqYk+Dml6ho6tW+iKqE",
+	"l97h67vVChyIUBvNmPXlzsPNv/V++r4JaLnZfXtnjpYa1DuXeSOO/XpWZXw8ExEACimgnQr0aMdUILWy",
+	"g8loMrUZnnhwzfkwVIvt+aNFlfS0P8i2N0k29oOAdTkjF8Q93Z4IzY8izCqe/pS+bmlPNxvSZT8c1g7u",
+	"6Q5Oz33awz2qyqZtp6/GPyJ9DbkHJ8SQL6FxfW4HCZw4/K2uU8+joJbTl1UHavlakdwE4UixgagT+GBX",
+	"yAF9LjbhfTvsR44L/JioYajl31J6rqAsEYqx1Y3C8GkyWrpK/WMSSJ4zmU62eM6EBOx6fn9EYBqCBWZI",
+	"jWEWDHK7XtteiH5YpxmEfLF0Es70DCwHWqpIqCAkD5+Cw/xsBQQReB18rQ6s1vSot/OnRxbnsV85+hz/",
+	"+rE5iGJ3fxB8bJ59ftOtxq1v8VB0d8TBa8V5GFuus06rEmR/4sNAudhpteKXS0JBpDTzKPkS+VKdD+wm",
+	"HVnd6HMu9HRIBCANoncyaLEkAM8w5p0CrEO2gTlhCh8yzia87KBBNYYXqc2uY+t1bP0/kjz4OUJrUC1x",
+	"mMl4L+kBYRTR/Wwib48PAzG5U14N2bvVp4kDxBPu6A6quhEPHGmURZL/IXj09afTJFjYAP9CY83VkiG+",
+	"KpJoN9aPigyjNgLHqThIMx5RJnXvsgkaJpbMd4uDDjhwAxguN2hgZCLS1B0ZyW4nUZkTfWA9Mg8ikv38",
+	"Y065RNbCvcsmMBWqSeg7ko+BGaknIg4ZFkCVG2pXIwkOwXTqlTItNvnnIe+jeaFBQtEICi7q2gJUZMnv",
+	"Gba3HBTRkDol1VTk18bKuw8w+VHgEZGG+U3kv509557v4bElBbkubBvXVht5vrR8/b1zz3WJINMF4CSX",
+	"Dk0SmZowgyX94/t/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

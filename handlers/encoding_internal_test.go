@@ -233,7 +233,12 @@ func TestAnswersHaveEveryField(t *testing.T) {
 
 	var changes gen.AuditChanges
 	decode(t, []byte(k.Difference(nil, now).Imported(apikey.SchemeSHA256).String()), &changes)
-	wantFull(t, changes, "GraceEndsAt", "MaxKeys", "Url", "WebhookDescription", "Events", "DisabledReason")
+	wantFull(t, changes, "GraceEndsAt", "MaxKeys", "Url", "WebhookDescription", "Events", "DisabledReason", "Notice")
+
+	at := apikey.Timestamp(r.instant())
+	said := store.Notice{EndsAt: at, Limit: 1, Network: "192.0.2.0/24", ResetsAt: at, SecretSince: at, Threshold: 1}
+	decode(t, []byte(said.Differences().String()), &changes)
+	wantFull(t, *changes.Notice.To)
 
 	o := shownOwner{quota: quota.State{Remaining: 1, ResetsAt: now}}
 	o.Owner = apikey.Owner{Name: "o"}.Apply(ownerChangeOf(fullOwnerUpdate(t)))

@@ -213,6 +213,7 @@ func prepareProofs(k *kit) {
 	k.importOne(fields{"name": "foreign"})
 	prepareSessions(k)
 	prepareWebhooks(k)
+	prepareNotices(k)
 }
 
 // concludeProofs asks for what else answers can have.

@@ -35,6 +35,7 @@ type Store interface {
 	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
 	Owner(ctx context.Context, name string, at time.Time) (store.OwnerState, error)
 	Owners(ctx context.Context, q store.OwnerQuery) (store.OwnerPage, error)
+	Room(ctx context.Context, name string, at time.Time) (room int, bounded bool, err error)
 	UpdateOwner(ctx context.Context, actor store.Actor, name string, change apikey.OwnerChange) (apikey.Owner, error)
 	StartSession(ctx context.Context, actor store.Actor, key apikey.Key) error
 	EndSession(ctx context.Context, actor store.Actor) error

@@ -139,6 +139,7 @@ type Store interface {
 	Quotas
 	Sessions
 	Webhooks
+	Notices
 	Usage
 
 	// Watch tells a watcher of every change from now on. There can be only one.

@@ -96,6 +96,7 @@ func (d Deployment) outside() []check {
 	checks := []check{
 		{"configuration", d.checkConfiguration},
 		{"certificate", d.checkCertificate},
+		{"scanning keys", d.checkScanningKeys},
 		{"files", d.checkFiles},
 		{"admin key", d.checkAdminKey},
 		{"server", d.checkServer},

@@ -16,6 +16,8 @@ const (
 	seenRetention = 31 * 24 * time.Hour // 30 whole days, and today
 	// sessionRetention is how long the key of a session is kept after its end, for those who ask who signed in.
 	sessionRetention = 7 * 24 * time.Hour
+	// noticeRetention is how long it is known that a notice was written of something that has ended.
+	noticeRetention = 31 * 24 * time.Hour
 	// retentionInterval is how often old audit events and usage counts are removed, the first time that long after
 	// the start. Each run removes at most one day's, so a wrong clock never costs more than a day of them per hour.
 	retentionInterval = time.Hour
@@ -74,7 +76,7 @@ func (r retention) pruneSessions(ctx context.Context) {
 func (r retention) pruneUsage(ctx context.Context) {
 	now := r.now()
 	_, err := r.store.PruneUsage(ctx, store.Retention{
-		Hours: now.Add(-r.hours), Days: now.Add(-r.days), Seen: now.Add(-seenRetention),
+		Hours: now.Add(-r.hours), Days: now.Add(-r.days), Seen: now.Add(-seenRetention), Notices: now.Add(-noticeRetention),
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		r.out.Warn("old usage counts could not be removed; trying again later", "error", err)

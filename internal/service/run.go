@@ -167,6 +167,7 @@ func (c *Config) newServer(
 	return server{
 		http: h, verifier: verifier, metrics: m, restored: restored, hooks: hooks, log: log,
 		sessions: sessions{handlers.NewSessions(config)},
+		notices:  &notices{store: db, rules: c.rules(), out: log},
 		retention: retention{
 			store: db, events: c.AuditRetention, hours: c.UsageHours, days: c.UsageDays,
 			every: retentionInterval, now: time.Now, out: log,

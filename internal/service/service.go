@@ -59,6 +59,7 @@ type server struct {
 	restored    *restoreWatch
 	hooks       *webhook.Sender
 	sessions    sessions
+	notices     *notices
 	log         *slog.Logger
 }
 
@@ -71,6 +72,7 @@ func (s server) until(ctx context.Context) error {
 	background.Go(func() { s.retention.run(running) })
 	background.Go(func() { s.restored.run(running) })
 	background.Go(func() { s.hooks.Run(running) })
+	background.Go(func() { s.notices.run(running) })
 	serve := func() error { return s.http.Serve(s.listener) }
 	if s.certificate != nil {
 		s.http.TLSConfig = s.certificate.config()

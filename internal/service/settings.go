@@ -27,6 +27,7 @@ type Settings struct {
 	signInFlags
 	notifyFlag
 	webhookFlags
+	noticeFlags
 	Listen           string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
 	BasePath         string        `env:"APIKEYD_BASE_PATH" placeholder:"PATH" help:"Serve everything below this path, such as /keys, for a proxy that leaves it in requests (none). One that removes it reports it in X-Forwarded-Prefix instead."`
 	VerifyCache      int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to cache (${default}); 0 caches none."`
@@ -64,7 +65,7 @@ func (s *Settings) CheckNumbers() error {
 // Validate checks everything else.
 func (s *Settings) Validate() error {
 	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen), s.checkBasePath(), s.signInFlags.Validate(),
-		s.metricsFlag.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
+		s.metricsFlag.Validate(), s.noticeFlags.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
 }
 
 func (s *Settings) checkBasePath() error {

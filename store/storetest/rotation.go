@@ -43,7 +43,7 @@ func testRotation(f *fixture) {
 		got, err := f.RotateKey(f.ctx(), operator, store.ByName("acme", name), rotation)
 		f.must(err)
 		want := key
-		want.SecretHash = rotation.To
+		want.SecretHash, want.SecretSince = rotation.To, f.clock.Now()
 		if tt.kept > 0 {
 			want.OldSecretHash, want.OldSecretUntil = rotation.From, f.clock.Now().Add(tt.kept)
 		}

@@ -45,11 +45,17 @@ const (
 	AuditActionCreateLink    AuditAction = "create_link"
 	AuditActionCreateWebhook AuditAction = "create_webhook"
 	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionExpired       AuditAction = "expired"
+	AuditActionExpiring      AuditAction = "expiring"
+	AuditActionGraceEnding   AuditAction = "grace_ending"
 	AuditActionLeak          AuditAction = "leak"
+	AuditActionNewNetwork    AuditAction = "new_network"
 	AuditActionOutside       AuditAction = "outside"
+	AuditActionQuotaReached  AuditAction = "quota_reached"
 	AuditActionRevoke        AuditAction = "revoke"
 	AuditActionRotate        AuditAction = "rotate"
 	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionRotationDue   AuditAction = "rotation_due"
 	AuditActionStartSession  AuditAction = "start_session"
 	AuditActionTestWebhook   AuditAction = "test_webhook"
 	AuditActionUpdate        AuditAction = "update"
@@ -68,15 +74,27 @@ func (e AuditAction) Valid() bool {
 		return true
 	case AuditActionDeleteWebhook:
 		return true
+	case AuditActionExpired:
+		return true
+	case AuditActionExpiring:
+		return true
+	case AuditActionGraceEnding:
+		return true
 	case AuditActionLeak:
 		return true
+	case AuditActionNewNetwork:
+		return true
 	case AuditActionOutside:
+		return true
+	case AuditActionQuotaReached:
 		return true
 	case AuditActionRevoke:
 		return true
 	case AuditActionRotate:
 		return true
 	case AuditActionRotateWebhook:
+		return true
+	case AuditActionRotationDue:
 		return true
 	case AuditActionStartSession:
 		return true
@@ -310,12 +328,19 @@ func (e WebhookDeliveryState) Valid() bool {
 const (
 	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
 	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyExpired         WebhookEventType = "api_key.expired"
+	WebhookEventTypeApiKeyExpiring        WebhookEventType = "api_key.expiring"
+	WebhookEventTypeApiKeyGraceEnding     WebhookEventType = "api_key.grace_ending"
 	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyNewNetwork      WebhookEventType = "api_key.new_network"
+	WebhookEventTypeApiKeyQuotaReached    WebhookEventType = "api_key.quota_reached"
 	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
 	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
 	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeyRotationDue     WebhookEventType = "api_key.rotation_due"
 	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
 	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerQuotaReached     WebhookEventType = "owner.quota_reached"
 	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
 	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
 	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
@@ -331,7 +356,17 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyCreated:
 		return true
+	case WebhookEventTypeApiKeyExpired:
+		return true
+	case WebhookEventTypeApiKeyExpiring:
+		return true
+	case WebhookEventTypeApiKeyGraceEnding:
+		return true
 	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyNewNetwork:
+		return true
+	case WebhookEventTypeApiKeyQuotaReached:
 		return true
 	case WebhookEventTypeApiKeyResumed:
 		return true
@@ -339,9 +374,13 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyRotated:
 		return true
+	case WebhookEventTypeApiKeyRotationDue:
+		return true
 	case WebhookEventTypeApiKeySuspended:
 		return true
 	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerQuotaReached:
 		return true
 	case WebhookEventTypeOwnerUpdated:
 		return true
@@ -508,7 +547,7 @@ type ApiKeyHistoryResponse struct {
 // ApiKeyImport Keys to import
 type ApiKeyImport struct {
 	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
-	// absent. Whether an owner may have so many keys is not checked
+	// absent. Of an owner's `max_keys`, it knows the rows of this call and not those of others
 	//
 	//
 	// Example: true
@@ -914,11 +953,17 @@ type ApiKeyWithSecretResponse struct {
 // changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
 // in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 //
+// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+// `keys:admin` was used from a network that is new. Each is written once.
+//
 // Example: update
 type AuditAction string
 
-// AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak or of `outside` is the key itself.
+// AuditActor The `id` of the acting key, or `operator`: someone with access to the database, or the
+// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -926,7 +971,7 @@ type AuditActor = string
 // AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown. `imported` is how the
-// imported secret of a new key is hashed.
+// imported secret of a new key is hashed, and `notice` what a notice says.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
@@ -957,6 +1002,9 @@ type AuditChanges struct {
 
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
+
+	// Notice A notice
+	Notice *AuditNoticeChange `json:"notice,omitempty"`
 
 	// ObserveCidrs The old and the new networks
 	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
@@ -991,12 +1039,18 @@ type AuditEvent struct {
 	// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
 	// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 	//
+	// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+	// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+	// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+	// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+	// `keys:admin` was used from a network that is new. Each is written once.
+	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
-	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak or of `outside` is the key itself.
+	// Actor The `id` of the acting key, or `operator`: someone with access to the database, or the
+	// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
@@ -1017,7 +1071,7 @@ type AuditEvent struct {
 	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown. `imported` is how the
-	// imported secret of a new key is hashed.
+	// imported secret of a new key is hashed, and `notice` what a notice says.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -1025,7 +1079,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id string `json:"id"`
 
-	// KeyId The key or webhook that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that it is about; all zeros if it is about an owner
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId string `json:"key_id"`
@@ -1051,7 +1105,8 @@ type AuditEvent struct {
 	RequestId *string `json:"request_id,omitempty"`
 
 	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
-	// `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's command: `serve` created the first key, `keys create` and the like work on the database itself
+	// `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
+	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -1127,6 +1182,45 @@ type AuditNetworksChange struct {
 	//
 	// Example: ["192.0.2.0/24","2001:db8::7/128"]
 	To *Networks `json:"to,omitempty"`
+}
+
+// AuditNotice What a notice says; which properties there are depends on the action
+type AuditNotice struct {
+	// EndsAt When the key or its old secret ends
+	//
+	// Example: 2030-01-31T12:00:00.000Z
+	EndsAt *time.Time `json:"ends_at,omitempty"`
+
+	// Limit How many units the quota has
+	//
+	// Example: 100000
+	Limit *int `json:"limit,omitempty"`
+
+	// Network The network from which the key was used, a /24 or a /48
+	//
+	// Example: 203.0.113.0/24
+	Network *string `json:"network,omitempty"`
+
+	// ResetsAt When the quota starts anew
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt *time.Time `json:"resets_at,omitempty"`
+
+	// SecretSince When the secret was made
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	SecretSince *time.Time `json:"secret_since,omitempty"`
+
+	// ThresholdSeconds To which of the operator's thresholds the time until then has fallen
+	//
+	// Example: 604800
+	ThresholdSeconds *int `json:"threshold_seconds,omitempty"`
+}
+
+// AuditNoticeChange A notice
+type AuditNoticeChange struct {
+	// To What a notice says; which properties there are depends on the action
+	To *AuditNotice `json:"to,omitempty"`
 }
 
 // AuditNumberChange The old and the new number
@@ -2061,7 +2155,10 @@ type WebhookDelivery struct {
 	Status *int `json:"status,omitempty"`
 
 	// Type What happened. `api_key.address_observed`: a key was used from outside its
-	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+	// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+	// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+	// that is new. New types may be added.
 	//
 	//
 	// Example: api_key.revoked
@@ -2091,7 +2188,10 @@ type WebhookDeliveryState string
 type WebhookDescription = string
 
 // WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
-// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+// that is new. New types may be added.
 //
 // Example: api_key.revoked
 type WebhookEventType string

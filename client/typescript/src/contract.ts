@@ -838,7 +838,7 @@ export interface components {
         ApiKeyImport: {
             /**
              * @description Whether to create nothing, and only say what would become of each row; `false` if
-             *     absent. Whether an owner may have so many keys is not checked
+             *     absent. Of an owner's `max_keys`, it knows the rows of this call and not those of others
              * @example true
              */
             dry_run?: boolean;
@@ -1599,13 +1599,19 @@ export interface components {
          *     its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
          *     changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
          *     in; `name` and `metadata` say who, and further events of this session have its key as their actor.
+         *
+         *     Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+         *     ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+         *     `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+         *     the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+         *     `keys:admin` was used from a network that is new. Each is written once.
          * @example update
          * @enum {string}
          */
-        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner" | "outside" | "create_link" | "start_session" | "create_webhook" | "update_webhook" | "rotate_webhook" | "delete_webhook" | "test_webhook";
+        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner" | "outside" | "create_link" | "start_session" | "expiring" | "expired" | "grace_ending" | "rotation_due" | "quota_reached" | "new_network" | "create_webhook" | "update_webhook" | "rotate_webhook" | "delete_webhook" | "test_webhook";
         /**
-         * @description The `id` of the acting key, or `operator`: someone with access to the database. The
-         *     actor of a leak or of `outside` is the key itself.
+         * @description The `id` of the acting key, or `operator`: someone with access to the database, or the
+         *     service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
          * @example 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
          */
         AuditActor: string;
@@ -1695,13 +1701,56 @@ export interface components {
             from?: components["schemas"]["Networks"];
             to?: components["schemas"]["Networks"];
         };
+        /** @description A notice */
+        AuditNoticeChange: {
+            to?: components["schemas"]["AuditNotice"];
+        };
+        /** @description What a notice says; which properties there are depends on the action */
+        AuditNotice: {
+            /**
+             * Format: date-time
+             * @description When the key or its old secret ends
+             * @example 2030-01-31T12:00:00.000Z
+             */
+            ends_at?: string;
+            /**
+             * Format: int32
+             * @description To which of the operator's thresholds the time until then has fallen
+             * @example 604800
+             */
+            threshold_seconds?: number;
+            /**
+             * Format: date-time
+             * @description When the secret was made
+             * @example 2026-11-23T10:30:00.000Z
+             */
+            secret_since?: string;
+            /**
+             * Format: int32
+             * @description How many units the quota has
+             * @example 100000
+             */
+            limit?: number;
+            /**
+             * Format: date-time
+             * @description When the quota starts anew
+             * @example 2026-12-01T00:00:00.000Z
+             */
+            resets_at?: string;
+            /**
+             * @description The network from which the key was used, a /24 or a /48
+             * @example 203.0.113.0/24
+             */
+            network?: string;
+        };
         /**
          * @description The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
          *     there was nothing before, `to` if there is nothing now; both are absent in events of
          *     older versions, which did not record values. A secret is never shown. `imported` is how the
-         *     imported secret of a new key is hashed.
+         *     imported secret of a new key is hashed, and `notice` what a notice says.
          */
         AuditChanges: {
+            notice?: components["schemas"]["AuditNoticeChange"];
             name?: components["schemas"]["AuditTextChange"];
             expires_at?: components["schemas"]["AuditTimeChange"];
             scopes?: components["schemas"]["AuditScopesChange"];
@@ -1738,7 +1787,7 @@ export interface components {
             action: components["schemas"]["AuditAction"];
             /**
              * Format: uuid
-             * @description The key or webhook that was changed; all zeros for `update_owner`
+             * @description The key or webhook that it is about; all zeros if it is about an owner
              * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
              */
             key_id: string;
@@ -1748,7 +1797,8 @@ export interface components {
             actor: components["schemas"]["AuditActor"];
             /**
              * @description `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
-             *     `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's command: `serve` created the first key, `keys create` and the like work on the database itself
+             *     `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
+             *     command: `serve` created the first key, `keys create` and the like work on the database itself
              * @example http
              */
             via: string;
@@ -1777,11 +1827,14 @@ export interface components {
         };
         /**
          * @description What happened. `api_key.address_observed`: a key was used from outside its
-         *     `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+         *     `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+         *     `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+         *     of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+         *     that is new. New types may be added.
          * @example api_key.revoked
          * @enum {string}
          */
-        WebhookEventType: "api_key.created" | "api_key.updated" | "api_key.rotated" | "api_key.suspended" | "api_key.resumed" | "api_key.revoked" | "api_key.leaked" | "api_key.address_observed" | "owner.updated" | "webhook.created" | "webhook.updated" | "webhook.rotated" | "webhook.deleted" | "webhook.test";
+        WebhookEventType: "api_key.created" | "api_key.updated" | "api_key.rotated" | "api_key.suspended" | "api_key.resumed" | "api_key.revoked" | "api_key.leaked" | "api_key.address_observed" | "api_key.expiring" | "api_key.expired" | "api_key.grace_ending" | "api_key.rotation_due" | "api_key.quota_reached" | "api_key.new_network" | "owner.updated" | "owner.quota_reached" | "webhook.created" | "webhook.updated" | "webhook.rotated" | "webhook.deleted" | "webhook.test";
         /**
          * @description Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
          *     their own. Redirects are not followed.
