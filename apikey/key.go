@@ -24,6 +24,8 @@ type Key struct {
 	OldSecretHash  Hash
 	OldSecretUntil time.Time
 
+	Session Session // how the session began that it belongs to; empty for all other keys
+
 	Foreign ForeignUse // which secret is foreign; HasForeign interprets it
 }
 

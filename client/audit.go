@@ -20,8 +20,10 @@ const (
 	AuditRevoke AuditAction = "revoke"
 	AuditLeak   AuditAction = "leak" // somebody reported that the secret leaked
 
-	AuditUpdateOwner AuditAction = "update_owner" // an owner was changed, and no key
-	AuditOutside     AuditAction = "outside"      // the key was used from outside its observed networks; nothing changed
+	AuditUpdateOwner AuditAction = "update_owner"  // an owner was changed, and no key
+	AuditCreateLink  AuditAction = "create_link"   // an owner link was made; KeyID is that of its session
+	AuditSession     AuditAction = "start_session" // somebody signed in or opened an owner link
+	AuditOutside     AuditAction = "outside"       // the key was used from outside its observed networks; nothing changed
 
 	// Notices change nothing: their changes hold a Notice.
 	AuditExpiring    AuditAction = "expiring"      // the key ends soon

@@ -33,6 +33,15 @@ const (
 	ReasonPolicy        RevocationReason = "policy"
 )
 
+// Session says how a session in the console began.
+type Session string
+
+// The kinds of sessions.
+const (
+	SessionSignIn Session = "sign_in" // a person signed in at the identity provider
+	SessionLink   Session = "link"    // somebody opened an owner link
+)
+
 // Key is an API key without its secret. Times are in UTC and whole milliseconds.
 type Key struct {
 	ID          string            `json:"id"`   // a UUID that never changes; ids sort by creation
@@ -57,6 +66,7 @@ type Key struct {
 	Enabled          bool             `json:"enabled"`                    // false while the key itself is suspended; its owner may be too
 	RevocationReason RevocationReason `json:"revocation_reason,omitzero"` // empty unless the key is revoked
 	ForeignSecret    bool             `json:"foreign_secret,omitzero"`    // whether a secret imported from another service still opens it
+	Session          Session          `json:"session,omitzero"`           // how the session began that it belongs to; empty for all other keys
 
 	AllowedCIDRs []string `json:"allowed_cidrs,omitzero"` // the networks it may be used from; nil if from anywhere
 	ObserveCIDRs []string `json:"observe_cidrs,omitzero"` // use from elsewhere is reported; nil if none is

@@ -33,6 +33,7 @@ func (auditPage) Actions() []auditAction {
 		{client.AuditCreate, "created"}, {client.AuditUpdate, "changed"}, {client.AuditRotate, "rotated"},
 		{client.AuditRevoke, "revoked"}, {client.AuditLeak, "reported as leaked"},
 		{client.AuditOutside, "used from outside"}, {client.AuditUpdateOwner, "owner changed"},
+		{client.AuditCreateLink, "owner link made"}, {client.AuditSession, "session began"},
 		{client.AuditExpiring, "expires soon"}, {client.AuditExpired, "expired"}, {client.AuditGraceEnding, "old secret ends soon"},
 		{client.AuditRotationDue, "rotation due"}, {client.AuditQuota, "quota used up"}, {client.AuditNewNetwork, "used from a new network"},
 		{client.AuditCreateWebhook, "webhook created"}, {client.AuditUpdateWebhook, "webhook changed"},

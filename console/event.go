@@ -112,6 +112,10 @@ func did(e client.AuditEvent) string {
 		return "Rotated"
 	case client.AuditRevoke:
 		return "Revoked"
+	case client.AuditCreateLink:
+		return "Owner link made"
+	case client.AuditSession:
+		return "Session began"
 	case client.AuditOutside:
 		return "Used from outside its observed networks"
 	case client.AuditLeak:

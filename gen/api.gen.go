@@ -49,6 +49,7 @@ func (e ApiKeyStatus) Valid() bool {
 // Defines values for AuditAction.
 const (
 	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateLink    AuditAction = "create_link"
 	AuditActionCreateWebhook AuditAction = "create_webhook"
 	AuditActionDeleteWebhook AuditAction = "delete_webhook"
 	AuditActionExpired       AuditAction = "expired"
@@ -62,6 +63,7 @@ const (
 	AuditActionRotate        AuditAction = "rotate"
 	AuditActionRotateWebhook AuditAction = "rotate_webhook"
 	AuditActionRotationDue   AuditAction = "rotation_due"
+	AuditActionStartSession  AuditAction = "start_session"
 	AuditActionTestWebhook   AuditAction = "test_webhook"
 	AuditActionUpdate        AuditAction = "update"
 	AuditActionUpdateOwner   AuditAction = "update_owner"
@@ -72,6 +74,8 @@ const (
 func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
+		return true
+	case AuditActionCreateLink:
 		return true
 	case AuditActionCreateWebhook:
 		return true
@@ -98,6 +102,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionRotateWebhook:
 		return true
 	case AuditActionRotationDue:
+		return true
+	case AuditActionStartSession:
 		return true
 	case AuditActionTestWebhook:
 		return true
@@ -220,6 +226,24 @@ func (e ScanLabel) Valid() bool {
 	case ScanLabelFalsePositive:
 		return true
 	case ScanLabelTruePositive:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Session.
+const (
+	SessionLink   Session = "link"
+	SessionSignIn Session = "sign_in"
+)
+
+// Valid indicates whether the value is a known member of the Session enum.
+func (e Session) Valid() bool {
+	switch e {
+	case SessionLink:
+		return true
+	case SessionSignIn:
 		return true
 	default:
 		return false
@@ -691,6 +715,13 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
+
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
 	// its owner are enabled.
@@ -935,6 +966,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret *string `json:"secret,omitempty"`
 
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
+
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
 	// its owner are enabled.
@@ -947,7 +985,8 @@ type ApiKeyWithSecretResponse struct {
 // AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-// changed, and no key.
+// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 //
 // Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
 // ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
@@ -1032,7 +1071,8 @@ type AuditEvent struct {
 	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-	// changed, and no key.
+	// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+	// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 	//
 	// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
 	// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
@@ -1100,7 +1140,7 @@ type AuditEvent struct {
 	RequestId *string `json:"request_id,omitempty"`
 
 	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
-	// `notices` if it is a notice of its own, or the operator's
+	// `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
 	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
@@ -1592,6 +1632,57 @@ type OwnerKeys struct {
 	Suspended int `json:"suspended"`
 }
 
+// OwnerLinkCreate What whoever opens the link may do, and for how long
+type OwnerLinkCreate struct {
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name *Name `json:"name,omitempty"`
+
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes Scopes `json:"scopes"`
+
+	// SessionSeconds How long the session lasts, from when the link is opened; 3600 if absent
+	//
+	// Example: 1800
+	SessionSeconds *int `json:"session_seconds,omitempty"`
+}
+
+// OwnerLinkResponse A link that opens the console once
+type OwnerLinkResponse struct {
+	// ExpiresAt Until when the link can be opened
+	//
+	// Example: 2026-11-23T10:35:00.000Z
+	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// SessionId The `id` of the session's key once the link is opened. Revoke it to end the session.
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b5e551005
+	SessionId openapi_types.UUID `json:"session_id"`
+
+	// Url The address to open. What follows the `#` is a secret: browsers do not send it to servers, so it is in no
+	// log.
+	//
+	//
+	// Example: https://keys.example.com/console/link#link_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV3ZmWsN
+	Url string `json:"url"`
+}
+
 // OwnerListResponse Owners, in the order of their names
 type OwnerListResponse struct {
 	// Data The owners of this answer
@@ -1924,6 +2015,12 @@ type ScannedSecrets = []ScannedSecret
 //
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
+
+// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+//
+// Example: sign_in
+type Session string
 
 // SummaryResponse How many keys there are, and how many need attention
 type SummaryResponse struct {
@@ -2575,6 +2672,10 @@ type ListApiKeysParams struct {
 	// only the others
 	Foreign *bool `form:"foreign,omitempty" json:"foreign,omitempty"`
 
+	// Sessions `true`: only the keys of sessions that people have in the console, until a week after their end;
+	// `false`, which is the default: only the others
+	Sessions *bool `form:"sessions,omitempty" json:"sessions,omitempty"`
+
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2788,6 +2889,9 @@ type ReportLeakedKeyJSONRequestBody = LeakReport
 // UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
 type UpdateOwnerJSONRequestBody = OwnerUpdate
 
+// CreateOwnerLinkJSONRequestBody defines body for CreateOwnerLink for application/json ContentType.
+type CreateOwnerLinkJSONRequestBody = OwnerLinkCreate
+
 // ReportScannedSecretsJSONRequestBody defines body for ReportScannedSecrets for application/json ContentType.
 type ReportScannedSecretsJSONRequestBody = ScannedSecrets
 
@@ -2965,6 +3069,9 @@ type ServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx echo.Context, owner OwnerName) error
+	// CreateOwnerLink Create a link to the console
+	// (POST /v1/owners/{owner}/links)
+	CreateOwnerLink(ctx echo.Context, owner OwnerName) error
 	// ReportScannedSecrets Receive GitHub's secret scanning
 	// (POST /v1/secret-scanning/github)
 	ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error
@@ -3085,6 +3192,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "foreign", ctx.QueryParams(), &params.Foreign, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter foreign: %s", err))
+	}
+
+	// ------------- Optional query parameter "sessions" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessions", ctx.QueryParams(), &params.Sessions, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sessions: %s", err))
 	}
 
 	// ------------- Optional query parameter "cursor" -------------
@@ -3580,6 +3694,22 @@ func (w *ServerInterfaceWrapper) UpdateOwner(ctx echo.Context) error {
 	return err
 }
 
+// CreateOwnerLink converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateOwnerLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "owner" -------------
+	var owner OwnerName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", ctx.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateOwnerLink(ctx, owner)
+	return err
+}
+
 // ReportScannedSecrets converts echo context to params.
 func (w *ServerInterfaceWrapper) ReportScannedSecrets(ctx echo.Context) error {
 	var err error
@@ -3915,6 +4045,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/imports", wrapper.ImportApiKeys, options.OperationMiddlewares["importApiKeys"]...)
 	router.GET(options.BaseURL+"/v1/owners/:owner", wrapper.GetOwner, options.OperationMiddlewares["getOwner"]...)
 	router.PATCH(options.BaseURL+"/v1/owners/:owner", wrapper.UpdateOwner, options.OperationMiddlewares["updateOwner"]...)
+	router.POST(options.BaseURL+"/v1/owners/:owner/links", wrapper.CreateOwnerLink, options.OperationMiddlewares["createOwnerLink"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
@@ -6797,6 +6928,159 @@ func (response UpdateOwnerdefaultJSONResponse) VisitUpdateOwnerResponse(w http.R
 	return err
 }
 
+type CreateOwnerLinkRequestObject struct {
+	Owner OwnerName `json:"owner"`
+	Body  *CreateOwnerLinkJSONRequestBody
+}
+
+type CreateOwnerLinkResponseObject interface {
+	VisitCreateOwnerLinkResponse(w http.ResponseWriter) error
+}
+
+type CreateOwnerLink201ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type CreateOwnerLink201JSONResponse struct {
+	Body    OwnerLinkResponse
+	Headers CreateOwnerLink201ResponseHeaders
+}
+
+func (response CreateOwnerLink201JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateOwnerLink400JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateOwnerLink401JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateOwnerLink403JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink404JSONResponse struct{ OwnerNotFoundJSONResponse }
+
+func (response CreateOwnerLink404JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLinkdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response CreateOwnerLinkdefaultJSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReportScannedSecretsRequestObject struct {
 	Params ReportScannedSecretsParams
 	Body   *ReportScannedSecretsJSONRequestBody
@@ -8794,6 +9078,9 @@ type StrictServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx context.Context, request UpdateOwnerRequestObject) (UpdateOwnerResponseObject, error)
+	// CreateOwnerLink Create a link to the console
+	// (POST /v1/owners/{owner}/links)
+	CreateOwnerLink(ctx context.Context, request CreateOwnerLinkRequestObject) (CreateOwnerLinkResponseObject, error)
 	// ReportScannedSecrets Receive GitHub's secret scanning
 	// (POST /v1/secret-scanning/github)
 	ReportScannedSecrets(ctx context.Context, request ReportScannedSecretsRequestObject) (ReportScannedSecretsResponseObject, error)
@@ -9422,6 +9709,54 @@ func (sh *strictHandler) UpdateOwner(ctx echo.Context, owner OwnerName) error {
 	return nil
 }
 
+// CreateOwnerLink operation middleware
+func (sh *strictHandler) CreateOwnerLink(ctx echo.Context, owner OwnerName) error {
+	var request CreateOwnerLinkRequestObject
+
+	request.Owner = owner
+
+	var body CreateOwnerLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateOwnerLink(ctx.Request().Context(), request.(CreateOwnerLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateOwnerLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateOwnerLinkResponseObject); ok {
+		return validResponse.VisitCreateOwnerLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ReportScannedSecrets operation middleware
 func (sh *strictHandler) ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error {
 	var request ReportScannedSecretsRequestObject
@@ -9863,476 +10198,492 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37dtu4ticKvwo+9e6RZC1KlmT5Jo8aeyi2k7iS2CnbSeqitAmRkMQyBagIyLIqO9/oNzn/9YucN+kn",
-	"OQNzAiRIUTfbqUrVrtW913IoXnCZmPf5m58rgRiNBWdcyUr7c2XIaMgS+POIBkNWPRJcJSLWF0ImgyQa",
-	"q0jwSrvSiad0JonPRVUqkTC/4lXYHR2NY1ZpV+zVileRwZCNqH6Bmo31b1IlER9UvnzxKidXdDD/6tOQ",
-	"cRX1IyaJGjIiFVWMiD7844bNPNIXCfFP+9W3VAVDv0ZOFQmGlA+YJNNIDQm7ZclMDSM+IGpIFZFixHoi",
-	"nHW5uc0jlCRCUf1BEvEgnoQs9AjlIeFCkemQcfs1EkkykfpXdjeOEv2sSEikJBFTzhL9M7407PLcEnQr",
-	"3/PG652r3179Vu/90Lz9cX+0/XPQraxYkjcioLgOxWW5GjLC2VQP6okkY6qGHunNSBR6OGs9YH2V9Fgs",
-	"pmQ6jAK8KFlyGwWMRLJGOmSciLsZrkvCRuIWV7nLe2wQca7XTPThPbiYYqKIpDN9XQoymkhFxhNFIkUi",
-	"TvqJ4Aq3JpJEcFYrLMLWbWOLjqPqDZvJrXrjYI82es3qbr9er+4F22H1gLX61R2629sL9sMDVu+vWJ0L",
-	"qtibaBSp6jsRR8GsfJVifYfMkUzU10MeUkkon7WJ363csFm34uv90/cmmsbgOf2Y/5tPAhrHUk/Sn/pd",
-	"LlkgeCg9/eRvE6EoPKskgX/YZyY8UrLLn4YJ7atqxFS/OlRqrFdAfwDeXzVnrNqoP5sjGRjU4W/fNer1",
-	"w+l3u/V1l+OCjWikN29+QT6anaYRhyVhNBjiTNvET+w8RYKDJ1xM8SDQOIY50QGNOKyD8olZhodPMfmu",
-	"1TxU323vrJohU8ms2ukrlsxP7RJHQ5QgUxop0mN9kTB9tvVT7ncb7lf6IhlRVWlXIq62mxXPfjbiig1Y",
-	"At/9+PFjtTNRQ82JAqrY/Mdfian+MHVuIk8vXhyRg0aj7hH91+7eTv1ZbvrPGU1YQhJG49F33QodRzds",
-	"Fq5kCh9ZbyjEzWreMMUbDX9YfNxJyWkvO9tdvuJwmw86h3uved/D/WO1M46qr9msehqWTzEKnUN9SCjK",
-	"oHHCJOMqN7ZH4DXZcM7oiC1YczrKi6YxSwLGVZXxQIQsXDrGIPqfzfo4GrM44mztwZxrsVM+GpRI9x7O",
-	"RCoxYkm11Vx7MJeBGDNZPhoJv+WGI9mYai4RasElxzRgsjgkj7DRWM0chs0FrE420JAqKpmS7YTRkKT/",
-	"miaRWr2MF+y3CZOqlMRyiocW7JoHRtwVok8kicVg6Tq2Xv/c/PGHnQ97b7fP3l3tXnzf/PjT8+2j45MX",
-	"Swf3xavEEb+BxXzJ1Gu2QLhpnUSLfSVJFFa8ihizBLiCnlFlwFRnHOmHvYpe6xFTRp8DhnDDZtccqLny",
-	"HwmTY8Elq2nV6H9sRSGsEH76vaSDBTxP9JWjHU2pJLcs0Yu2ZDD4unuO6DwOWXJya1XU/IjgR63w6V+L",
-	"348jqTqTMFIn9vf8AH6bsGRWQ6lR8n3O7pQRQrfihpXuCP5kl2NuBAn8/LAdudCKavnXX0a36bcJBQkg",
-	"WZAwNT8QeMnDBvJ+HC4ayBGowAuXYQJPPuzrHzSVzUq/jj/B15csAZDpLB1EgozguQjhjXrY8982r4LT",
-	"mR81kNQiOeUDQV5Hoa/ZHyUhiyNtk5SLqL3tZSIq0i/Va1TxKmaF7NvNLKKEhZW2SiZsOfM77YPBND/k",
-	"t/TGqAVoyhDBY+DAjg0kVRTHBPRnwmgSRywhlMspS4gciikLSaQ8Mh0KyYiv7TofeGiXR/KQsFgy0mo0",
-	"a+RS22Y0JjRheWkQiNGISlQ9/X+BXk75rKBx/MuuByqY2YpYY3AF+z/liiW3ND7vL2BwYD0wPlBDK7ci",
-	"84g81KMMWZ9OYkUoGUV8ohiYoiB2zdApJ0MxSeA6NWchG7/+yU4BmE82A/ud3Az+I2H9SrvyP7YyK30L",
-	"f5VbMAM7IZjdazZbpakkMCc/JcwbNquRdzklQfMRuJcHzCP+lk+UEG3i060e7IpP/2fzRc/3NC30Zl3u",
-	"42PvL06P7CCf6hc887Xo/J7e0ksYikd8bSsx+NEjkvbZd91Kt4L3vZupoeB6CbvcnyRx7R1VwxMZ0DFz",
-	"3vZSaJX2lsYTvTHk/fvTY73SI/J0v9qC/9doPgPSQfFMOZrH2hTucs5YqNUJAiOO+KCo0AZR1VHHSg5e",
-	"yqU2O3igsi3eGqCfuW3QlujyLZgbfk6BKxk+fOg+Yz/vl/LdDrcqpxoyTVqUk5mmfjHlhwSX29emf5uG",
-	"o4j7q0ZbOBJ2uOudB9SL9ZAvIx6whUf8XPM292Sn/gsVjRgc4pgqPSkOjiJFRkIq0qrXa+R5xgH0G2Iq",
-	"FdmtdzkyA+mRZguOP9jT23USaiI0Vqk/4SqK/Rr5aLwqvh2APksZU4VRjDRH7vIcAyKx4AOWFHe9WW/u",
-	"VhuNamP3ql5vw///ecGCSr0wlVJTWMvnqv50Zg47RPBeD335imbDBFsT7Es79XR1XR7qgYcBFoVwMS2d",
-	"U3N75ZzgBfeZk7GpF4rwlEcaE3eB7G5uKLvN2zaV3l/0zaiagPrxnIY/wEK0P1cCwZU2QtqfK3Q8jiN0",
-	"Emz9KtFTYEadabz6DzkZjaj+U082YZqrcEHkJBiSVM+peBVgtfiNEOTs2YfOm9Pj64uTH96fXF5VvErI",
-	"FI1iWWn/8rnSj1hsNK2ekHrZR0wizVTgA1pwwhCyj2TeQ6usHZKY0VtkgBNV+fLJfY15Nbn361LFT+/A",
-	"KmNNUTWRlXarXocdWI8RnSSJSC7MZuHWzZOXGYSex4jGmmRZCJ5l6swlkmSaCD6oeEsd82WDMfdv5W8u",
-	"sYCXPZy7FybynIbm0oaE1zNqdkZ34Joas0TN3Hnej+CMa/6aqhzNgUerx6wJ35+oScIKBJU9SspvvzfB",
-	"eP+ctm/ltGnqM6erMAPv2zxk4Ffb8IiBBVWgtqmwbriIE/Sj3Y/I4C3zh0tTxVDEIaFowLUJeOFIN++k",
-	"61ZAr+pWEjYWiXNRpkagGWeBAOEi+Uqf+lZEgdCGpBYEkQwE70eDScLAaqFKW8uOvxtHjhpWpAiVNxIs",
-	"TYhr4bJ8O2R8JHg/joJNJQW6zMI5tmkdEfb3eUp+ffLT9cXJh/PXJ8c5SqX2GXhFQLkmpZ51doSHJEiY",
-	"Jgt0oOEpuQ9lHOhZK3rD+PzgwaTWWjD8PD/2s87bk+urzuuTs9zQc49p5ZlytLX0TFLmqy2fQxIMhebV",
-	"5g5gd4n1TlIFT/SjRKr7z+5x6T43N8/1NZnt8qy/Ao1MIHKtLvGZvhH+ESkyojMypLfMI1Joi4kqsKZA",
-	"rId6N50dZ3eK8dCE6r+RY3JsfINnQr0QEx5ueFxS12KO5M6MdmGsDb2Qjg+ySHzHJ29OP5xc/HR9dn51",
-	"/eL8/Vn+/ACR2TdhRCZ9W0qE4JNMdwz+ZdQcNFutVkUnYaQwhhJHWgFW0r4sujdPbj0mbS5fu2+EamAW",
-	"G5KKCQLOMyetHkEiixiNEyZlKXd9fn780/XJ2dH58UmRPMwbUAod4YCqJ8bJ5uFqUkkGv0fjQyIZD/W5",
-	"nfDc5+6x7Y0dvRLgeOA0LloXvcmgELsrVX6uTi7OOm9yE5JixDB7aKqpGLRDovX2Q6JYHCNLAoXXULsz",
-	"9vtMZAetBTVMhFLx3AYJgTwPEzUg1YeSHg2Nd7k4pavz8+u3nbOfrEJ3md+shW/rvDs18nHESD8RI3Tl",
-	"0TDUe3RIVDLLckEa5J5HtYlCUog3NEFfUjkp6nHGcMsCStTTfNO5eHlSTovWlrPuu90WeR09vyedbesx",
-	"Tzi9pVFMe3HJsLUK2qMylTUmMoJ+reL43591PnRO33Sev5kf/OIXpelpSJlUZvpLtjW0r60yJ2nGZuzc",
-	"kzDNzG+4mJYoNSZaZCUw6THGyYiGZZt2/v7q6PztyfX7s9dn5x/PFk+8T6OYhSScJJi/Zz9jg0tiogKB",
-	"moMZmFZ9WHBDsgygmZiQhI0ZVc4L7r8EjydbOtzkJbJYsjZpNbbJU6BXoRV9JNJnHmk1dsjTjD0CSevL",
-	"zQPytOQEd3nKEJyTy5maiuQGZbJ9SDKaBEMm9cEQPGDIAeB+MDEgcwrJqMtL6OiZR3bqdfKUlvBX+G2b",
-	"PHXou01KiLrL16JqZyhlFF0jBZJqo798IVFaMpmnkUg9K2qEnSBg40yIlaTV6XVrNXY84keQNqJmPiqx",
-	"EDy1ISbUvalhSmZMOVeyfXpF6PJhykYhjW7Zs+6tD1ZTXoikF4UhWkQbqCrCJjllDAeiDFkwCRYzFKB8",
-	"lrCbF+cXz0+PjwvmFLy2jTtEMX9Fb2PhrWCYWEPLGFeP4NXaRj5iHDvztm1MgxtpbfxSXeXy/YsXp0en",
-	"J2dX15dH5+9O5rV0jLk5U1M2EQsnaXOk7jn+xzUAjbV3S+MoJL0JmnJa6GXb+mjadlk+57IXzN3/4KPw",
-	"KpJKJLMLSMIMN3aKpE/lCSc1pzDiJjF2WUI9r04vr84vtFb49vxD0UGi2nnbzBoDMVOGn0HokNi4XL2R",
-	"xeWAUetlEtxkmIaZCWijn4eEyhuTFIHRVROX+9M9ERdzg8dVMMMH9j0VkzjU2qQ+XmCtfCNW4Gs2w8yr",
-	"TekpyJ7K6OnSlElYEeykc5W52o5edc5eltiC5liD9iqJzcwhks6kR3osoBMJnNQR9mTEKJ8Oo5gdkgFD",
-	"36bWZ1E7mNPkTHKoSUnSU72v56DR/EpMzcw+q1KB+X87lHMmVCccRUptTDrGICyXYZaD9xgUzaA2quVo",
-	"mUDrHB9fnFxegtep8+bN+ccSYrJWaemLm/XtWr3WaGzXDg6JoSr4AQoZUP3Fep0hSm+Zq915IgmNYzFl",
-	"4XUQhUlKjQ+R71D/sNB3DVp+vtykZF0uOlcn129O355eLVmQ8rcR0SeNej0rXtmtk6Ltvn1f2x1nCAUv",
-	"8y6KOFIqdnPhn9jamEiSmPXLJvrD+/OrzvXJj0cnJ8dLpjqkkmyb8hT9Jv2RXOlNo67/QygZCa6GyDSA",
-	"W9A4JoGQSpLmzqHJD71TZMySSIREKpoosIRQrjVduVarY87JX1DTy8XDvnllb55VePkFgjPrULvZ9gTI",
-	"vsuB7lPHcxBHxvOcutPIU63G4SI5xs2zxw0CpKVYK+2r+ZqtBYVta73F3v8gI+/P147PhDqCKNym4ujv",
-	"HG8DR+lbyudzSNYLiS3zDr8++elyjuOuGWiz4VTNZ51AG2o9gZhwhf4bWAzBGa5DJogpJ2htJzSSLAvx",
-	"PdEfvbvW3/xGg5SbBCS/KWXvPqHFG7YgqrjYJlgUQCwkPYGr0SZTw9rKNO08sVnbhdo1cFd+S/FBqGgD",
-	"fRIqrvkAClFzfqNvigSwjij875WOkWSTdoKDZo9APzR3rDB2L86vOlcLjF1tyNq3OCID3m7sVqlJeyRG",
-	"jCu0VNBtHiRMpdk8A4EsEl+V2sDfCicsyc3QE/91ItWi2X9T5H8ZDfjG1D+KpDTu/zwbjAacmvTQIrlc",
-	"nr4861y9vzi5Nql1c0TjJP9q2pcwMhMZh/J80ScvIzWc9KrvJr04CkxRtKlOTUDwzt9waQf1EFbZWBrx",
-	"s4AY5vdNJ790Upr9g4jQH4FDAdqWRa/QX5R6kRipVvHoVKXmHhEfVB+gMsCEMQN0brrpNpNQGPVmZMrM",
-	"HjrxywWvJjaEfQhfJ+yOBspUrPRmihmXJNbPcWWwP06Oji87RHDyrtrc2QX6uHzV0X+jNQykBa+gku22",
-	"rJneuTyrNaCC6v6L93Xy4k2aEZqL2TbgwXg16T35m0UHsETsfnpaSbDM6ihWC5mLxn88O7lYV1szUbO0",
-	"HB+U3fnArWQKPPyROizobraW7VvS3r4x/Sy15zcWUX9njyNmC/3jcVxnnb6KtlfudCMrfW6eqeTVd1/H",
-	"SNfftZoHPqFSa/59eBTKyvUU/nHFPVK+xaVRiM77/U2FCD7hihBF5DRSwRBs7zKV56hzdnZ69vL6/MWL",
-	"eQe11dtS9SZhAYtuWSrArf1jlbhDjMzYxMqAcvN91HiEceE+qvLXeuxzkw4fRaWzhAZF6dsROVfoWzSX",
-	"5cZ+ASivWZCran7FnQujVFG4f76qfaPoG7pJY/MJJhYYw2Gt9NXmQwTSIxJMNjncg9TFfBPxcD6V7xBh",
-	"zsrTOx+Pff5JvMvQo6nL3pQeR2Vu8oSBoaT1EwtUtowCP548f3V+/vqyRB0uvsaASqDQY5BjfEhCZhJm",
-	"2DdVaVO+Ct8IF3rP6UQNRRL9vrHmG0aS9uIlvkk5kWOo9ynZ9KOLk+OTs6vTzpvr49PLzvM3S9TBIuBn",
-	"+t5Dm1hAGIehGBYjEnDypb5g/iBvjAmxlE9Tyxl7w9JZnvz47vRihc5rXnRoCqXAbnvUqUQcLPo5Y9UO",
-	"wGgOBr9pyWwWudYcY8U4qYgSOUeSTQO2blcn1e0hM1vkKSx3KTszeXt6eXl69jJfgcIQSsjOhkpyVzU4",
-	"qm1yeXJ0cXKld6Zjjg6ckTYx6JL4+0Mms9TpD+7uhV5/Z2Zlzn93j5wXHT4ekT2qqwBiPGoqSBj1+yzR",
-	"Zg46P0yYCsnZDPhv5I4yQvjY4bCPwphtTV0kSXrTPA0ZObyYMZe85tCwYMgB+5bKXMun/I1IX7PP93Q8",
-	"WmScZaWnS7Z3tfvRrp1JcIokiUJTN6qGbKRZu2Qsg7pGTecbLCL9VnY8nSAWuQAWIubdmNTOSI+fxu8Q",
-	"miXS+9ynsWRzhUwYpREmWFvxKmPnkc+VXGLlIrxiTNC0sZ4sg9RNCTtEM4jy2RQJo2+ENsLEioT4fBLH",
-	"fo2c9ruc9jAoQsETF/FBmh8HiFsOFhkZUymZtIodEbwArPVLpXHQrNVrzVp9q9mqeJVmvd5oh739dnuv",
-	"8smrRIqN5Co6OcM56m0b0btTfGS76VX0mLGUEJGfTMEPTRIKDiSjT5bBeTMDtmaksV7CQ70sPmyU75n1",
-	"SZXUNLMO3Y+HxNef9PUjuFzurHOj6QkRM8orqQ4KCDulmwm/I55+CMF7HiKSmY00ocxvAy729vb2gSk9",
-	"5UT0+5Ipz9SSdTnC7nhEJRMeYGRekFEUx5Et/JoDQNuuV+uN6nbjqtHMwMLWgQHTfEfRkKqVB/6tve+L",
-	"RfJasfH6ni9eRfS02sk2PwdyaIsO0qPQBiUJdpPFkuF5QDJGD3Qkuxz9JCycq7fPoOyg7s8AVdbIC5EQ",
-	"lQDAP5yR3Mn1v6lDkQa61sABdMIGNI7P+4Bms+y5H/Ttl0wpoIxPC5ziNsbgZZzHeJ84WwB5uGBWovcr",
-	"C5QeaOYkX3+0qdN5nREXfPaPNWwWROPIqApLx5reaNOi5epHQGqx0ACMo1FiwfJ+qRgQTocrfSoZIcq3",
-	"tPDKSOt5GEtrY5miFIMg4uAxzou3BWwQWF7ECYw+EuVIjc36VaMQ81mPWQWCy0ha7WyxXEhYIBLN+W1X",
-	"lJjRTAyARTx1eQ0oW1MtQQkXypvrlxLmq3gjJVncd8I/IrgB1yUXIZPGVMrzjUVixaQYrkfzuJ2Z1rWI",
-	"4p2t1NMFpNqo77hw9C9GwB5mykFMpbrWzPaaKt/Er7JrevV8W4M+pln2jl1smPAcCaIv43rAuAFIKwdV",
-	"N7XZ1q9tXTsh/F8Psj94mzQMXKaeCdg4aRObGumAKDegzV2elfJlCCwJo1D63aPBjaYB/RpQ3yLB89vV",
-	"9OabZIwiHo0mI+ilUWyYkc4TEUbLiJO7KW+oFHDYCCzNpu7wSdnoJZ1JIkU59un+Vf1g8xNVYCqAHoj+",
-	"GuekLWYspyMtajdUnF+zGeSJRvhwkbGEyew6mfAl59uq3DakgqIfizTpDA+2LVgEoATb8yUR00OrJJIo",
-	"VZZr5LwPepjJwPZtCjZqkpB2hVxF/2EDFJjcaPolKQRm6CMOsFz76C9QiPSHKmvqErgHLHzNZnl9olGv",
-	"A83afxa1icLew2hWbfViEfIRMW8Dml/vue2FqZUA6CKQuM39c3IEn0jjcEJ1LkqIZjbJpstzIaYly7N0",
-	"RWCoi1fkTSSXrMdrGDNnUyYzd0yB0o3WXcrCM0IbY+eItWZbFBArJuxVxnQQ8ZQtL3v1u+zO4kLBRHLv",
-	"WrxqK5QQL5VGmjenfvAVpvUaurYE9QELbEptuI/DQlMPc3OR3e5U67vVZuuq0Wg399vbO7X6XnN9BWah",
-	"VWvZEtQAZ3oJKBo5Y7ZtrNuE9bErG9g9ShIfHTmAj24cz16XW3kJDgM3RFMjqPUZTJm5yI71QxhbGcvS",
-	"rI1l3k+UEOvxumXWc27lzY2r7NvN1Ma+SFg04NeGnuYXH+eYX3sE83JT1DVVRIafWKcM+uvTyApKlC5e",
-	"nkaS6WVOG+0lbBzTAHwu6y3bIKEBu2Y8XLFy44TdRmKSZZQoMZbgGYG0kpxuYX2LnGX5A7JcTW/dS6nw",
-	"KlEJgZ8BkqfRxw+hc8HtnukXtrPbfKaVbhKFWsNJFPTDMIrZfbpapcOcTACSbG6Erqq7Bi8AnHtz3IwP",
-	"oVEniDWRLi8eNa3WLYJyb9Tb25uvZl4FL5cYmIH2RNp0D5QeFAYN6n+fJlCOjzdem9t8aCU5pUnYmagh",
-	"MTlpXZ42TET+c8PZFLJaM0IyscV5T5SpR9/7JnxN6wqGzfwq44T1o7vyjUCrJBjShAaKJWn3LzyYntZe",
-	"tb004JFkWLx8iFlSVtRli0lvrutXV2++32vuli1m6t1Z6dOZd7Gs5VipmDgoxj+uE0blajXhIn3gAu/P",
-	"gqmlR+0d9g9Dl5wqq6oqnqQmSN/9+/AlU6WzwZk3T2xwxu/HMddzCllfUBa0WUcdvMR7i1obMEbjRrK5",
-	"4Iay0/E4Rzb9ZqbE5BSqNX1RF+w2YtMVdgRNNwFdvyLJEow5TRIxxYLkOc1wJBJ2bd3Ji01I4xvJqu71",
-	"czk3NIeEoRs2zh1JY8/Oy+nFn3yhX4+Oape4Joj5uZZSj0vGwlKv8W6rRKlPxFhIGq/34nf27hwZrtHN",
-	"cNPxI6T7ytEv8KDYheREcL18EuusvbTLDB2UuUbq1e36XIL5PVwjWecYczDSLfcKVLeE9oGZbOguMV1W",
-	"kREdkgzfE9VzTM6fzBtJqDra7MhSn1ssDL6kiMNMc4zimBjcGKvr7MEKo6DSxzOOy2Nn+7stbWTOe87o",
-	"HXrOduutfeOWwAv1MlfaffzqXxau+mXKKgu4V8aGyXd5c6s7MfmrPPHNw5ZuJqcMoo8Z//O7XFsPEJmy",
-	"d3aOrk4/nGhzIDOxrJnBBfEzIelbO8s8Y1PqeIA1sTzs8mxQmk8ZhmxCVVwv7C8VfLjiVbK8N5uP9Mk9",
-	"J+l9c0LJtK6E1oUbUi2wcSWMvn+ITrlIWjEqFU3RAgDm7k+PnXe6fGXAXL8dkRP1+LIh6JsjbgnlrxFF",
-	"t/4GQ4wya1FrjGFzka4nAFdFx7UBAffMkIUlkxhlibXyAMVsVjQmGv+Etf87hLX/CVR/3UD1/UPOC2Tq",
-	"x0gNL0FhcDX5+wUxvc8F7i8ZjVm40Fl35VjTjAfJbGxSZPJBAz/VIvw24O0kWk0LCR1oIz1maVNM3/Sg",
-	"N173MeM+LL2+sVoNGXzBhx8KgZ1KVf/n+cnL0zPSeXlCTs6OLn56d3VyTF6cvjmBH7v8p49h/Objh8lP",
-	"29/vBK8uxr1ma9Lb/p6/2f7p7iiq//v0xWB2dvX+7vzy+YefR9/XP/AXrz/y+NXH0cVPvfff0y6HF52c",
-	"HS/+BqpYb6Bta6W93zholpmYS9azP4njNCvZaIJPQdQlTE0SDgVwDq/mYerUfFZwL2pOhRXsmp2GhLo7",
-	"UVg/x8PRPNt7eXx09/374PWv9eN6o7nd2tnd2z/oPD86Pnnx8tXp96/fvD07f/fDxeXV+w/Nzs1PsSxO",
-	"26uMqVIs0bP6X7/Q6u+f9H/VqwfXnz7XvcbBl+tf6tWDTvVn/dPn3fqX/yhV+ws0/6k88w+yt7IgBcSn",
-	"gpjRRBMPkrBTIsPB+ymHYsoNqIk+S5qFd4LyoPhH63EOwVMr0Cg2WOZZU8Ya8WNGb/y2MxaTV47ywg4C",
-	"Nc5UymPqQpeDmWCrezM7oEZ8MVEyCpnfLgMn9wDBrmjRogwzD6KS6ucEpX/oCCvbJMV2DNZUBe14feyW",
-	"fQ0KLp7eNG0hzciw5ffwSJd3+ZlQUcDsCNNBs0ib/IfEN65nHzRum/2BIWMqic/hcb9m9PiID/y2nWCX",
-	"gzYkheD2dxb6KSAALG2N+Km3Pnt4wfKS7H1d7tujdB1OmHkuSxNwAA5zymgE76thT2F6jakNoXnclmkj",
-	"ILwtB9E7NBl7BQhQD4yXGzaDbt3QOjgmv7NEyBrxOZtay1ZvRDqWLs8NJk8A1Ko+psREk/+0Rk4onoVp",
-	"EinF0KDJmyxpKi0SQMV67CrWh1jxKpra0zuurePK0Jz1QmGhZVYV5O6MfatZ8IpRP+wKgmmfTjr1cV1n",
-	"eczm09kFHKRzAcvgnAuKSZX+M2d9pTOdt74Md8AuN4v7s4IyGChjuaDaYItw/TakMumzhtmmQcCktMLS",
-	"5jNl3CDv96+RK3y3SJAS9dp7+s+UORD8KUcntiQwC2AWE1bTKE69sSyK43Dzp3ZG/4Us/AWt9j993v/y",
-	"tOr+u/Xl2eftL7lLjeaXZ/Ns3qvcVc3bq/PdMqHpcJgePlge+/10ZxB2eoHqnyk0jr/Ms72ikzStH86H",
-	"TTF76jbb1RrMJIl9NDj1G4YCU65AiDzzUszTKAHGAtyQTbE3uD66kK/l2NwRcoOEwWm17BHRybXVJ/xC",
-	"gBBv4GJ6SHpCE0/C0ndxCw+ueYyIQ5aQW5bISPC0MNQUPZv0sHRcHcvb8lKxRnwbWoVBD8UUSTINuLos",
-	"UU/UcLUhlUMrDSwTR/ZOCf4TEqeQBB+QRwCbbmNGuPmaFmxFy5rhEXjLFbtT2RscE33lky9iOnCehC1Y",
-	"68ETuNV5NGevrx5xNGLZw3NR6Q2ft1t6j8VK0THX2q3JqMcS5+E1fQLwsHUMZI+v4x4oGTIS4XoDhluz",
-	"RzeKZy4g0LXChPAsmNXZg+tHDOHp1Mx13rBp8LBk9fKxww0JbT27Fx5Emzd7dJLE9xit7W2ekwgbvqXU",
-	"6k7PcFnelNF4M3mVKszQbsIMyrT/RexFqnLZwNDoQUCqIxH9eUYZrD0TY8588SrUqi7rPIOC1UHWL0lx",
-	"oHEM+Zmn72yWgxGCmTaCOCkuHtJEauXfiK2+Ra81wtzrcnCvWa9weVKD9Yw1yrS0paFkszE2yfdx00KC",
-	"TAFZucJWWVmQmzOXjHNoepQYIQ81/gPQg6E2WZZrc3uNB+XkoAmyMCNyTm+KTERBTNRhZrRkuwm/pGfh",
-	"q6QRbeQx3ijHxK3fXHQankjiljcuJPPc1JfWgs5N8DYqSVH1h0qNfQ89D8bRoP+JuEZFVCP9i0XdsCom",
-	"KSQYWS1KE5fX5UaPw9vNZlplTqR1DBkYtZnnE9nl0AKah23ig+j0bRonNrSH5ByMcoC3D3/00+SCOLph",
-	"CKgjeFnJR4Ez6HVYGTkGyoEwimGjKaVneRcmDcMeacs8cf0/LRUIy9OQUe+7dyJyquRjKjJ2rVs7GTkT",
-	"WqsTkTm7K8sOolJin2/io6XiYwYV1aQyn9ioTRQuMJ3DaMePz6nKsp+X75HVK0rX2BpvyobJwCmm3yaJ",
-	"axHObZvNBly2B6a8HUdRATz9DR9ZqI44tsha88Ii+EWTyD//HDsUZjJ0fqsdI3adTFqcd0FzAgCpZR/J",
-	"28FrREIXrlbBnFhrxZzcq8133g1srt707O6FMyiYFmvNwEmS2XwGboLm6hlkdy+eQWqJleacOd6CQ+PD",
-	"cPw4GYMJGUbMjYhIuXp+hquTtl1gpbxn+HGz31MbbkHVHaJ8Zm7jIc0NAJE+S7J65hN3rNN0WTgcXcQp",
-	"YEUufuARSraaLTRUtlr7C3KLTYh6Pr2TSaZWLDpO0cKQcjYtzTAtASVdM49zoyrAr2MYqGHC5FDE4eLs",
-	"rythdsDYSpkGRdKnkSSgnjfLeoV4R19bYjlNyOZ1raSRFWdzEW/pmMM5d8pW8wX35C/5vOsqWo+1wRNf",
-	"XZ411jt5jy3emg/aTNeTtNZiopPqPkIiTXBfTQnm1oWjLnqw1hp5DlV68+Hnku1XT8G5feE0cp6steaQ",
-	"5rRuPv4sI3314JemlRS8YGuNW2mb4WsfwEoQVcfRmMURL+e2j3zy3O9Vm+skKNjVy1yf661eGazDo6/e",
-	"g7WXR1/fkrTCDfPC59YfwLCOmaJRvEC7hLC34AN0WCI+KovD+fWHq8tiijOP/DZhyYyMaUJHTKGXF+Gu",
-	"cvN0Qjyl+ZEm6rnGcKN8XZINk5pERIQrWmkm2/naD39atI5LnRnJjDB9kwchPmbB2bE0pUZOYejjmEac",
-	"fH95fmZzRMCx2drZ04vYi9mIhCKYjBjHts9dLod0zExKBVAW5eBjxLAiNSDDZMTCiIJpbgAG5DiOMA0G",
-	"RpVa7V1u8C5YaErzSgOQCAe3dAc80zN6nIhBQkc1YnA/LVg0edqq158dknk8Ta/LnYudt89PX74/f3/p",
-	"kXkQ0dw1ky6ef9wWFJMS1FiPzLV+0aNqPDskJQ1uvS6f7+7pkbRdvUfyLQo84vZm0C/efnbY5bleax4p",
-	"tPPwyBzEnkeOT96cfji5yD3nIrh75F3n6lX2q/5WS3/r7cnVq/NjdxL6p51nhyRrouiRXGNBjzjNv8w/",
-	"sIGWRwqNyL0un8NfzsZvF1l/8cBO3DSeJk9bjeazQ/L8/Pina/2ON52Llyf66ra9enJ2dH6Md+7op5et",
-	"rTMFi0ROnraaB88OyenZ1cnFWecNeboD1Pb+rPOhc/pGj8wj5++vjs7fnly/P3t9dv7xTN+z/azW5c5N",
-	"0N7aJEKXZJMdEgocvfgmxKmdYtUW5jIVQiomf4HMxMR2yY5UjZyxKQkAi8dUBNAwTOsjUkZWOEplbDIE",
-	"pr4AsYJxpfkwSwyztCxuLe+oKzNy7tFmiXd0TW6tmdUQ64X60R2JVMo9WCILldSZeCBrMvTlQYmT3yY0",
-	"RpvRDUqUSabNQhByQf2O88FXV1fvSFaeaD/UWtckzRV62dfYNfeQTedmXya8XlE5vNSby8p9Lf6QyqGf",
-	"UW6uMPiJdGqGnYw4OaTNnd2Kp//YaejhD0c0qJrLuUyy9Na5FXQhYu4Dcin6RaADE3jF3Eri4xx8zD3D",
-	"aUI6DtA68//Q+p75qrSvW9vwFXErvyJQ5WZlOPdHl9TEsCyF/wkmcEH29JDdeWl7tsT8NUliQ2wiSauy",
-	"xpqE+cAAN3X5q7edIy+NK7LElEkAMgYbawb91K9WMe2oileq/Shm/jPNKm9ZEvVnzmEsiImD/v5uWN9v",
-	"7O+3gr1wd+eANvuM0nqws0PDemOHbvf6rX6j1+zVe/vNZhA2dsLdoLHTq/frdVrfz6epN5r7UP9o/93a",
-	"/jOql+6HI7l+Uc69AAecp2XKSJc96bDc+1e5LK+MsMmKFvGvbx2nUAcIxKvPbLFSvBKzAQ1m13F0y65b",
-	"/YOgSffCBtvt7de3d/IEsdNo5giisZuvY/j/Vf//n/69aQprY1dT9k6jSTqXR6enLiCFPURyTIN7A0u6",
-	"sFqrsMBoKRDYGpau0WNy62qGtxbkTFZWFYVezjeAcPWPnw+yXE/D6aBONmZCfzpXDWPB//u5huCQqJC2",
-	"htDzL3ZeN9OZG42YqECUqSO+SYrAagFckjSpFhvbmiLFQ+Kzu0gqma9LcJGQuhx18EPiB4L34yhQ5man",
-	"SXiufbyeA2ajmd7h+bbhh13um74C5kWJmJJewuiNfpOWWZiZDggdairSHA9jWpTUFCCQiJ4IYhvCMCtZ",
-	"O46cJpU9UoIgMl0I2fcEPA8B6NG+wQ8E9aTubvM9VFI8PnY3S48jV4mQYxYg8ApwuBK3GSfngPPTrNWJ",
-	"EjeMk8h9MO09Colge7u7zWfzLoscflD5WuQwiNLueKDIgZdOG2tpTjyV8G9Jp2CvFEU9JZrKDrsc2kD1",
-	"EzpimJ+TEJVMNB/X7OJuZmAatfH3MUWQ8/DwYJJgvv7Vs6nzU97lmEcUJVlJDCaSKAju3rIFCYF7eUbu",
-	"gFm47ssbxpeKFlgXtF+hPZy2hvmMpGz+Mcvlyod3rS9fD6Oy7NLTARdJAYcHq0iucWqr/H541xpEuxAX",
-	"cDXV4qPLyBb3cblSbt4tTc9dKHyIDCAwBPoh+8kCNiDntaKqUqaJm7OySjTdRxLNAwvejZfEm3FqRqaD",
-	"sm1CwwQi1aRxsJdjUo39g936QaNZNKB3W6XRx2gTQMV1Pr+3U9/bbe00dtb6PCh+y9YYNUOPSDamie3T",
-	"bvQfd/G1Ki2Zku2E0VL2Lye9Zd+ZTzQNJlKJEUuqrWbZ+yaSJVZvX/TSVCFbKyBVRPRFui87fm8Yvblg",
-	"9wDw7cxxrj60TimeOQNtvZrxweN/HNebB75dsT6LedPVkHIw4lXW5RMxiDO24qhMAyHml2mhztiJp3SG",
-	"Vqws0gB8WC8eYJaDVmXQvoulo+BVyECkwetQW7koy6I0bx3jtJxsPufsGyfd03WsulP9SQt3MYXWGdQk",
-	"bhvW0U4rhpt18LhG+iRjq3zRJw2tVbfqJQZOlwfYMsb5zTNlaLA65rU79brBQs06smb4qgWf8edKIKS6",
-	"DhiH5pAVrQKMY6rnME6E8Q65S+F4c7MVPFt45Dmd6xjikQmPfpswQkeCD9zKXdRu0m74WGwH5TIIEqSt",
-	"X5oAt1OIr6z/qOGaNXd2nIU51CRStl4cMoUU63Lgl3rVjNeP8dCDb/o1BEyo1Xy8EHGA94S2+njF4qgW",
-	"PfB5VuYQTXNnJ28U56tB/7P9y/+qdbuy272r16vd7l3jRbd7t/dC/3nw4hP8vuC3f+lfFj347D//q9ut",
-	"rXr9fy18+b+XvnyzQlS9bnpHaMRLdgabK1FJ9NoZ4whIa1EKXoeT03e34Fk7fXe7m6bjRZwcnR5f6M+B",
-	"B/AQwDKMBk9jwVPrEO8XfW1u1kiHd7l+YXVEx2MWFl4q9Vvwe9zgBvvt9lbdt+oT/GY+UyPPNVX32Ezw",
-	"kNAuN695IkkM+0+epir3VrP1DKi9/HwWXb0OSbUOchTVzHtZ0pLhWvvTv59u6X9/+vez/9zU7wKzztYq",
-	"ySqV7H65A/RI5ore2m7q+zPbIttMWYamqwxGmy0DtksF7ABw1At5nMvc4FuN5n7OFX4/2il1ieS85Uvw",
-	"6L3KufVKLtWvUpMRnSBtrGlLwMdDiWJ0hP/LKVfoJ0i93BT4a5eDkzuDsEiZlUE/0GbiHKfKKXL/cKqH",
-	"cyrY7delPRDS1GQj4BxXkmeagUSJCfi1ofSrXAgmzAHbA3RvDCJbOL+ymvAFhuLrnKhNMfNSAtleK03T",
-	"aWS77PUZYl9mEq31fqdt6bL3p3kJ2eoIziSJeBBPwry131zrw1mj4RWfdgAU1ZCNJItv9dlMcnAGRTOq",
-	"sbnPzOyjCwKSQQpnoy3Tb4Ewl5dVwS1pTwrsSGHUtihB5XSDKiuY732rrGAoG3R84OxOXQeTRJbhirj1",
-	"VnjP+vVWOIsc0/xp+8Pv4csD9fOPp+rs+PuTk2b11w+9Mx4N7l9VlZ9vmagypc994B6P1zxircBuTjPH",
-	"jvVugFezKiSTkavEbNItZiUtAEtdD+JeK3dl0YYc5L2769A1YErl4xYsuKAO6wkCGypw+L6xSizv5yLJ",
-	"mnkXAMowSPxEkpD16SRWEPSOWAHdrble5v19QrVfK/ya3n0t1ZKuyfmQrTL9ku+FEF84tSnnThHCnRq2",
-	"hR2GYKZ/FZjZ3EEp5qN4qHnnAWG7vBB7WB+V9rxPZtY1klOB1ZDNuhy0L6t5wY3WovrrYtCaCd4LhfYr",
-	"MxJofsduWdLl6MuGN40OXZjOLAkl4y8pIpJ1EfYibeeGo4ivw3NS9GysxMNqPLcZ3YINeCCTenxQVotK",
-	"ZzT2wllSYgBytAz49E/GZs2KfL7S6MuKCt7lWnPNSW+tfWEj8MigBJvMzwFTBgq1pNQ/mCQJ4+p6XOpx",
-	"roOyYhU/8FhHt/lKv/XsEGAo12OWLPiQXlRwviLmKifUtjnbVPxuqs46DhNJRwAFi45OZ+X0O2Fkcwpv",
-	"l6PGy4sh4c7PbChH+53+cZNdNcZJ/7TJjus/XPV2zz7IJntdHntVNIYFkgu2wqZKj6gKhkwicmPZDnnY",
-	"GQHelZrB0B8hr1xub25IuaP08vQzt89lwv2HlI1s1vPAKU0OaByjrJ1IyK4AITtmSSS0coetGAMhFST2",
-	"kAmPGe47dMzUxsncOVhQE63p0pZDU7X0w6tKpHdb5ax7jnvP07T5wDra2zu8FdOkEyWvxYJkgxCw640g",
-	"omYOpg66bY2AKWM3JmelQZ6+FTykM0iR3PMM0KOCg8vV0Otyc58SZLvhmR4nlMihSJSWrPoubNSh1xPM",
-	"iZDODkkD+GJIZwXZ11gm+rYbyxetQLRpQabdqmx1FtLou3TV5/C1aMx4SBOzalac2yJyRUZRyKPBUJH3",
-	"V0dO6lFIZxWvohcVmoRwNcznGeGlEs6Qk6WbHZ17gp9DGNEwOwfp2bPVgl1ue1UoAz5k8Ebth2okxSG7",
-	"YWxsEHZtYT/qo0Uh+M+R/OaOZI00smzzP+x8LjyTl9aMLa96weY3fUIXFJAnbEQjbg7RIrKCl4AjL5Il",
-	"hHRwcLC3XhrKOvAToFrkdvox8SeKeYPp9N3BlS12ZtHfU1DjsTSZ9FoZNW0Fq3SihqZfytOXRxedZ23i",
-	"w+77mnEKHjAPgSUAD5wCIP804qGYWvQKn2zZR8pqKJewDRyUsb2zz0FJJ7TUsewDP1hgH2tYYqu4Rn4i",
-	"5YM0YTtEepobx+7SYZh+S/c4eIWRLaWJhwqizXtaLJJGGL2x4L/l0gg+9EB58w/hPIhw3PZdJdn9k14c",
-	"BWnyLx2w6g2bDbT5kkRcgeL+VF81zT0iwWsiGWzdNp6Z+guBdd8AWWqcN+DVxcYFV/lUTT/XTsQnEZcK",
-	"whl9p25NCsIFtFWLOOkxNWWMk4ByjHxEc3krdMAag8Hst93mb/J2v/VruL83CLfvdiej30f7v472p8Gs",
-	"1WoOJ/XZzvimvlO/Pfj11wH7/bfhr9PpoNCuo3Gwc5CLGeuX/1JvVg9oUB3+WuXj6u+bF4Co3Eob91Zx",
-	"qT2ilZiYKQa9DHpsEHGTLq0HgZuZL5eZ21K8DuZzQjl0TDN0A9sbceLjLT7E221eN+A0yjZU5u/utQ7w",
-	"tKFDzevyHnQs8no+4Ywm0HILkuFMHfFUmJxO28Ua5qe3G4PN+KvRRCPTthMbUpg2hhh9gXz9cM5bCqzI",
-	"5IDmc0JdZ2l6vOCVVZsOvaTWq9ChpNu9azb0f21X9X8/1/91rP/c0X/uwJ97J5vvPWyuZnym+Cdf8eOZ",
-	"tfdAadJLwUPSo8GNjKkcYkXUkg6NXgXT0czvmrMCmeRaSS7Ibcs6dwJtpL0MRZ9gHwTsDZSPOJlqcds1",
-	"K30LNEIRXR5HSsWQpJSB9z7Qz1/sD+pZj76CZumpr9hKCCXQ1FvkcHepZkWCzFw3zNUdObGLN6j68sa2",
-	"S4360PnBXOch5quD+zk/0MX0vWSk8307v5QKgnzj0jJYL7dRSGk7mXmFL41rLjOsnr6/OnpmzSOwdBCY",
-	"AnxFYCaBQ688kLlf1LdLsX9XZdo5GXNGVjdbWPbE82lU2Q0FyLtC1Ga5tp91LMmt0KclG3NZnjjfMewz",
-	"1+q1ZBOA3BbugjUv7VZklq6zEynFFtqLQ6A5jMLy/TlYZ3+WVAXgTxtk/hcxAuD5BSubb39dYgrOnP7G",
-	"JsrUxgY8WhonYhRJhvpx2vMvZvRGesSfcDlmQdSPoEtG3yotkkZaiHVStThSabvQrKdpvteO8yqDSJx9",
-	"HVJkxiyRDJOBuLjG9PFrk60AoY9rbTlryhBxFMwKYATu43NbcxlQ/oKxUEudxdY9sHNLhCBd04ybKMGc",
-	"G0D8iRmFHCLI5kv5M2RS5+sODXgBahfgUydcYAmvbVR0w8bKg9pVxMnPMAdQV5TIOwzqiNSKKI3TXmgm",
-	"7rpWOFWvwQeWhFFQgEdu7pRk7ei739AeKxGtECm9HgsZqegW+0dlcyWRlBODfg1L6KW1CWB/gazLev5C",
-	"Gysw59wXRso2c8mTUO7D+kjmHswTRPHeUpqw67EIoRXLmDD/pMiPzNqsWnJcxLTybTE+gQUicMjviSSX",
-	"rzrV5s7uoVswhhDmaTsbhKEplMwlr7c+nKqXrQ+n799eHBw87/z4w4/BTXJz8Nv7q9P39X+/SF4efdj7",
-	"7fv9nwbfLa/TW9AMSv/k50ZbQHuBv67pOLpGfr5G1R6uTu7jnlnpMt6nl5ez8DKtpi/3FqAtPo+m0484",
-	"1oYhjPwTSZDFH9q2DC4ar9a+orQ0sdA/UkySMvTVU27yQ1C7g6qjLC/bDwRXjCs/n/aLFyubVXYqdmfK",
-	"mzByh+fPqv5fu6RzIZG4xSVmMMYETxgL0e7Dxd+MdtJuKWVBane1Dy0zhUSXOSh92d7aGkRqOOnVAjHa",
-	"EoHSsnTrFYtjUf0okjjc6sWit4VLU6/3DoIe296nzcZBf/uAHhy0GsHBduOgt1uvB/V6c6svxFaPJjV1",
-	"p9asUzV3rSRvuYBHmRYItiBubUmQnZt1ZEG5SfCxiJQTiqx4ardllDoUpFgrqw1vT0s2qKPdrm0/qxk/",
-	"nFaDfM92+ZsmkWK+aZrQRi+vgfhxuwBCWj02l8skkHGb8RlaIPaV//d//x/fKbPCBh7GRukx7EwvMKep",
-	"8+70nhb6fU3xr2x/P6LdfTkZjWgyW5wPO5f4hFm7WcYI/MgZ+Dk1qyvDMr9vUnxjzSSO+6fF763//ogP",
-	"rqUoU8lNm/2smg7HY43+7TqExtzP7vxZ2fjba9YBgEJaFvdy5zoFbXmcsNtITNLax0wblH9MHYBIzEhs",
-	"WcYh5DWhL0iCXoC+Iv19lpDejPgmp/A7zCDs3iNFacLBllm6QGkONGa4AyzoAVIDoQNxaOwLZUPdqADC",
-	"A5B8g9YC+h1tEKMw1q9X2uBQQfEEpLMvk3PvNTc70sNf4F1hQQSNHrWuBuWBXLHklsal8KZyWZXwAlaV",
-	"fWFIQxQmBoJvjSjssgFrytFvAvSP1FI0AMYFb9DnimU3mvRdnEygMPBhVNqt5nzJr+PGc7ITTaZ/SZW3",
-	"lXtLErUWAR8omizCrdI/WWXP7pBHqD5qMSOjiE8U87DxMsb+oWwX81ceL7Uf0XXmRnicbgmefNwVOEO4",
-	"sC6KY3ONtZgHcUy0yoefz1bfMzS5kO5PLS2vCLm5qyoPDUcAFgGMrF/IBMLlrngVvd6gsriYA9lywRgW",
-	"C/Ns2bBEXjMpKIhzNpiHaRa8TY9QudxbIiM+iMvdeuU1Snms0+xbIg7TplKHqZbjQ7AFAXaQg5oaYi4U",
-	"EZpBzphaVzd2mFFOPWqVlTbZkS2Om2oWA7olRG/t/RAL1FP3IZd2t+6R7d16XZ8LCJSujKvOn8wNIPNs",
-	"/cWCniGXgJAyNQkkpubKSBfRR/M1pcQ23gg/Y3ffAXX6pMF+dbnr7KqRE5rEkbOvSMj11AlmIzAFj9yo",
-	"GBN1eEX94MG5K7gaJXvqLS4N+wCGyVEpqHaG6mw70MF39axGNAbNIrQuMUpMmmva25/F6A00HeREP1Xa",
-	"ujxDaM7rNFl/zUg+86zy6pVhYpOnfh5Xy+3bLJKso36hkMTx0Oe++MwjZRjbefBnYBU5bG1UzrAWCufc",
-	"5cCOc14/y6DTFa14FbMaFa9iV6PiVTJ1vWTKFa8yP8SKV8mPsVKQvDmXoh3IHBdFOnBg0O4FbmOBQf87",
-	"Q6CVbNwDsNACIdUSt4WTxh1xk5yX6+UKTPXQzVDMGSg7myXe1Mv49tqYRX8GWNs9AU7XxDuyp2aR8mHL",
-	"XC2Wi1v8hnqH3rAbNjsEr1C+9bzV8CJJXL5R3g5h2ewcHp9t19L+T2BGugXS95DNCVPJ7BpA6hcrF+8S",
-	"BrOFs5ZjrHpx8owtLVuYamN7TKU0EPhg7YAVZL6TP2/rwQws0LrtDmZ7UWChbhtDl2SsGg0bVEY7pmfk",
-	"EVTFbcxxOZvaJpfIugjlxAdG5JNIkQGDyo54VuxHiuLVIT1AthovtjHX6nx57Dyxdpf9uUabm9X4rtFu",
-	"3HzhfRLP7Y9+esm2HLM4umXJbDVSLzfdRwUWr04puHMXtyClSrHRWC0z5u0tmIlS7HZXRs/LOTQ0WikP",
-	"q6cGh/km6dMo1ix6akWM4dqJSRBkobVL5vCbubBJhMYL2KiX8mRYr4UQj3QSRgrX9IkkfhT6tngkQpdW",
-	"aLZG/2oWuRqF/oKutdsPAifuRzySw2V4ACZWYwaFCjHUl5HJOM3OABwVvDVSq5AAGpu5C6Caz+zeGon0",
-	"dp8jScJJWVMqzVx7zBZhPqJfY1WDx5TqwQI7JHtNcLVI01cdKzuwl7kevGl//chjXAcDoMAiMmt0QdeN",
-	"q3y7jVyGFR6YRb3B8luwU19PlNlo5rq890rfX+SP6SE177Nr42UMzG7pGmx0OTSMuQtRCrHrNvLUTXtv",
-	"h+mL7okMU+T+f0YT7mwSX4GlrQsZU0rj83k0mp9FfOCbdDRpjf0kx2wOiZ/yR79NKGne3VlREQA4u49i",
-	"x293uWWeWUqRfi/SA6Z/jcStSXREvgECIxZ5DHMzsopWncynId1GfyZvE2d3zrGDEu1msS3mMKe+yEPa",
-	"XrHYtN2RQzEuAUNb9OXsfJZ/d0jHY8YhBcmkGtSMGX0teoCpgAs+lyJq/SN6cbvcNzcbK9d5W8zoDbwD",
-	"8sAzWFabZufcauMlPiJpptcHCQ3YNeOh/q1NTElLvoWzh6gVUgjuvNHmiF2HE5YD0+9yC9VqrHQ3pI4t",
-	"6ZzXcDa9Npmefttmu8+vSIrXmHn7OJtiYyxsUlfSGMtQm/1UBoNvr2CStnsFZpW74gag0ruYnIwKV2zA",
-	"Kr85zoXi3js/2d0pXsrd5G5VccRmH5zLCJuTMBoMc29x1tvmPTrLgP8uPmttmWwB7ZXsSXslW0B7JWQx",
-	"y19RTKr8MZ9fxqWHrjRZRGuhxp6iGae2qRh5TJoaOcd+J6kCbXAwzAsCCtlZt4z0ZlCkFSVEst8mjAfM",
-	"dEpOu79hMGAUSRnxwVxix0JysFP9tJn0c5QCV/zN5dWUp1eYlyyX+B1txuONMh8U2UDa2xdsKNzXBn7b",
-	"UFYume1CY9CQ+3K93QoWBxD+cbXeB9v7VhkvnYcTjcHjYe+eN4/02eFL1Prd+07Qji9ZkmGeH1wbIt/I",
-	"fMykfVclyczhVqMOEs3+RlMLtctR3wDtyJozy2adkymms0jFqwzQENAv0xPKsTV7sczOXoW+V8bK1mqX",
-	"dj/3jhnq0k7/lBc8EUajxKYHmhHKSRAwFs5h1GVx0/SOxz0lZQ6L9+9Pj2/3MDPwYAe7aJSp7M0HeSFE",
-	"bGsxryFQXDIOfRnPmGMDQdJQNOA2UdUENLNwjSis4cwC4ZSvXOueK/dH+vVgBfUr8mwtJVoXaM/hvsv4",
-	"ulCbe2hfIbAUqipzbB/1rNUh94320ksTV/fmku9M8fLiWM9uvbW/KtRTWOn8JJYs4J8AU/hwD/ZDeedC",
-	"wL17Ms/NT8XC7ViceO5MaiwgSqpEjfiQaO57FiUKSG/MEqpEYmuQsX84eLnA+53V6VndVkx5jVywMEpY",
-	"oDLErb4oBw+3ye2g4dXMdchxp+Pohs3CghVdb80lKy/S7z9GaoiZ467Kth763bwO+blYSrGgMyIQ9JID",
-	"/RSiNQlTk4RDOqvTYJSHab1UXsJMh5IF12/7r384SPZfvv7pt+Rq+uv7d8f7p2/e/Xwqmm/oG3o5LVRY",
-	"63PuJHLjO37pVH+m1d/r1YN/b33693ef617zy3+sTjnByc4f/k/eIh3Y9seXqemfevcxF1QOxZQjaAR8",
-	"T7JgkkRqhl0rYY0xQNmZqGGZsu22JYF0GE1OtqUytg6q3FXpOKrmSjMovFTTyXMqo6D87VcWBM8O3tRk",
-	"j6mUU5GEWOUE4PpQOhJJp+bGduis9PQHsi9rWofvMpqwZP0PU9KDJ9LipewDcL34hS+Q8NUXGDjmimLd",
-	"mFmSK/dYW/dpyMaxmI0YJpPlh4ShSw8yjz3DqD0j8jxTQQm0azBuTHMWWevyLv/Xv/Q8GVcR1n7W/vUv",
-	"csl4iPULNww6HPrpNrXJ5cnRxcmVT0TS5b5+ViTR7/Bom+DC2VsQz8JUeru1GWRJaUaXz9VmhCyIQoaS",
-	"hzoVIkTzykPMh8MF04cU2+so+2USqS5HmJaI64nYY1OFn33yFLwEbciFwO5pN2z2rEY63Hkp2v/wFi70",
-	"DV0OAH3T4cy8FgErfLOm0CFd6rU80QYIgcifJkIfcpRwqbd+lYL7xnOGMQm9GqYoQ/+JwW5042UtvH1M",
-	"WeACECgOWjt7ZJyIXsxGJBTBRBNJLXsNMQPNi/E0jt7lEus99CtHjHKFPT4TMUjoyNLICxrFk4TZRNFE",
-	"KBWzUM/vfYksMrYbuk08rRO5SEuI0UF6NMSFRDcoT4EMAMuy1TwwC4MDnW/vD2RywVQyq3b6CsLtKTxK",
-	"l7fqjRrpZBtqQTg0f2B2Vu9NcV7Ex5Nc4ySYV8iCmJpIYjjBXWNOIZ+Ww849XW6rJ8lvE73nY5rQEUOE",
-	"Tj3YCWd3YxZACzcRatEDE63XzWjeMjUUIRBNh4zgHyatjYypGpKYBjfSI69OOsdpfYWHCQat+g55e3L1",
-	"6vw4l5qnF1AfUi3Z/Ro5f3d1en52iY806y2zwPiz5+RsQSIMdXgOOMloGJKj84tL0xYfvOtdLpIIkFcs",
-	"+AQcvxp54WJoKXrDIHSQzMzEzJSvohGT//oXlpK8OCLb29sH+uRpi94USkJiN450FMVxZPRc7ERrBHCX",
-	"+yWdvsE2MrhbcRQwo18YLtsZ02DIqs1a3dgpmaoznU5rFH4G8B7zrNx6c3p0cnZ5As9ovS5SiJ/67pRA",
-	"tcdbyumAwXp13p1WvMotSySy6EbNPCTGjNNxVGlXtmv12nYFNIAhCNOt28aW4bJonJRpLxeglxjgXtE3",
-	"i4rMIw3agamebagp/7Z4M1DqhSXkNI673MDI1shPYkIkYzZrDd5fBuF9WOLsT5PH4ZXC9JjIUP7gfNMR",
-	"C4FdYn4MEMGVicbZ7H4UYpBVBIwd3TtPJPEduFx/CSxuOiEPoXPAleG2v+SsZrhyWgBjQGpNmiw8ncW1",
-	"YDX16cYGs1AjaLwcwDKMosjuaKDimcHb0vwWtChkuIj+A56mGnlHB6lnuctDAfr3YEITyhXDwo42ifom",
-	"Vw+kd7olaRIfwCe7ouM7rP7B1Eg9XL3L4paRyRjYD6Rp3kRjwFbRtDDWwxhDH+IhI1rkpy5zODOp9DsN",
-	"K+2KU9YERGt520JNPbsFXQrnfdTq5jP045kzNwOKFUkbpecADgbKI/DVTHc0cX6jbtH1suku8aEv8wP5",
-	"aEuhJFMpHromEaySt+gCfhvzubKKN4RbRtR38yOQPFTGmHIdiJQ5RXLYNsWy8bzNZUzWsilnPpNszvMJ",
-	"cCuWGLKZLEY8ThQIGVyyrlUzh6xRNqQkhQ25Tl+x3obMAY4sHTpW24Ayb9oGmLbiit2pQxJQyaqS8RSl",
-	"we3Ut2Do+n+u7ctyw17eJGvOFls1al9/CTsNmtTA+Sl4aKBEfABzcWoL/XHC+tGdD5nOfhT6Kb+KVI0c",
-	"UemaNyRm2qIkvZn5C3AJUEzQeDykPW20SEH8//f/8QHWv8s1/0GB4F9e+sAb4Iv6tfl1bUNOFVqNiibK",
-	"09xFCUIBysSwEsMw0zZaaXqo4Zr+tU+e+vTmuuk/MwUeCWP6D2zGgxKDASqx04sL3oIwis5rmvGvPmrr",
-	"UZiuC5xBMMxAqNTIVYpqkC48zRpmam5Z2pFPjzH+tXneOHq+iAcxmgTDr0o7pvXxNVUQUzf4LUg30Yh5",
-	"hotowjGRZKjBLbqO9wrq0c8LZmQ/h9/JzWy9Wph1uE9WnVqcTg4Vr7Qw1VgMbmFqaT1PfX+d6WaAU482",
-	"4Zwk2Kho+bAgY0CSoxzJzxAjQqXsOCuc3URE5Mbs9GZND8nIwDmZ9i/YQtwi9eAUtG7rTKHLC6Jw3Sno",
-	"bYgGfMMZAJRMTkc0WcGmRgx1QGiWoHlAxCfMMKYUUPqGzQALHJ5Hwutycx6wOhFw9tCA5TPi53sI+NiW",
-	"EWadqqRWnRT9rKcO6rgGathk0zPg9lr/ztomGzXhCXpryKki7A4UBkl8+GBt81YOZQtuelAsYGINE4/Y",
-	"hIkBWGqm5loUcMfHSGMpTBoxNJo5dOZmNrBQGF82ctPLoeTE3g++tnwmOAnblg0qSfWHD0mzvqCep14+",
-	"3ELPibUHvmLQnwAjGxzhYDk263XrWjRQtkWvk75mRgtP2FYnEjE5rBdSUzJsI6R5abLFwuQJyzJCfsln",
-	"T2jeu1Ot70KUstFu7re3d2r1vebPTsTPnP1MsMFj5QZ8BQO+WQx3t78shpvvHLcs2Oz0FfqSnYRcU2cT",
-	"Ly00UEXdKF8mVckqnPIAL5mjs/Ipy0w2SA3gnh/neuXkm9w05tvRQFNut/tK4wv4kzexgXI5QfD0fNG0",
-	"3XbTiND4fPT7j8BxcoTNUhd90Ny/lb/5i1f5sWqKvKqn4aqHc/fCOFtI2WUPpSdg6zkNf5iYrOFWvbH6",
-	"gfecGj82C/Gh7dUPvRBJLwpDhok3yMRWPwWO4Vw4BU6QG0j55ZPmQm4M4pdPmlCys6n3L/Xia42EDoDw",
-	"rCdKk1rR0Y3mnKHLL15lXFrQeGR6g6GbHeJdxuGUBYpq5FKhymaDIO20dZhWBhC5GFXwLgeIQv2igIKd",
-	"IYdiCmk7AxpxUzLlJxZ22/fwwawAOUWyzj4Hfdm7WjxD5zhwI9mqUR+PoZ92/4CJgMfTiUA4+E82CEEl",
-	"6dPEhJG63AFmt2DtI/SQ6QEZuGhwAzhAtgVEd/3goQWNMn6y7Gmok4MIBTjzAfLRqFWZf2zODYOsFsml",
-	"4tncpOcinG3I8eVIKx1IAxllneEwQrQkZi63X8Wtf66UclFN6hDaiVioLYH891DX11pQ6mjsvDs1Hj0u",
-	"SKKNQEkM3G06lgIq8qoegesM3W0zN46pPgzjRFQy0TASvShmVToeL5QMaXWmwee3jVxsBxbTNWeu4Vt2",
-	"+zx8/m79iytbCoBhG7N+U+b4JR9ANimjBSWisSFJ2ZzIOT3CHENUeZVVLCQY+EYvTqPE6R5/Q0rFn6Iq",
-	"mPSFRyjGntM6NiWakkSNEq3BCCSbGovpf1L2J3E8e0wN4uSKDlY9BPd88SpvjINx1f3pfQ/TULxKHPEb",
-	"G715vbjCG27beon3fPHM3e+lUcNXPYI3pjBtKz90kd5mAdbWeCa97YtXwfzblc+8T2+zXH+28pkP6W0b",
-	"aXgWIuOP0/Fa9YPVT5wJdWTY4B+uFuKHIelratXDDbVDZD96HG40cuvzDZtda773BVXGmJVVoSGVyTRu",
-	"MmbJiOqZxlCEERgvH2AHGLXSy4IsafQ9LYrnEM2LJOknjKHCeAg/JGKKiYc1At/U+hZNIxrAg0zUzQAA",
-	"gcYIWXU2OEal4F5OwU2dLj0RznIvzkV6SNrtFy9LSA8RotblVxDm5gLfkNNKHRXQyzJrIBILAS+9JEaT",
-	"dHBxHMQOPbUyfRB/SfXBzeJyr9lMK3wQlNsshLfi7tP+W6qCYaUsyDbLbzns2eE8PPy8UyUPzF4einpo",
-	"/OnhnhQHODOvBBWIHBxiXEwJDPixtZ7GX9qVMh9SLGy+WWR3YE1Ypf38dDfyyVggqI3Vo2VKEbRgzhhT",
-	"lpSRU3r/FN3o7+mJadVba0npFwBzrR9oNFc/oC0nECl/gli/sAmcD5PpXnlC0QuAqEV/T2+G4WUB4WN9",
-	"jmukg66JDMk217IqUpqHQRDX4sx1OdQ+JCwAyZ8Ty+a5rC1ZXpgNmPpjJdnD2X0GL110atjaZQPe+S3a",
-	"tX8xZ3keltpdb4fG/lnqv7cw/UeIfotC9I+ViC+Zur84TAMgYKHMR0CM5ZjmLjidW1IE+DHC5R0S//MX",
-	"v2hs5tp4RhIzljC5FYgXzNB84D9nJkKEokbeilttfuqHcylAkNVg0xJQrEbcJKX2J2oCSGU3kBxmk09M",
-	"rKWTN5ExHtNjZvxhlz9t1Q+egeFqQerbBJM5rA2cqgBtbNJVYtBHbiY9Jp5BM++a+1bINrGmNFVpajJN",
-	"8ypN1iWmVID1Ds/alkU4pce0sW3dDFRbOPemN9AwLFNa3O6P36AF/ukhQSJ2pxifk7aIA7Y6QtSYC7Og",
-	"CEeZln8nZ1NQNN33zcu+ahNZB5JI/h2Xhm6ytn/ZwKx8B2L+Ah0UIOZS1CTOhNPx2XZ3zujKfacbweGT",
-	"ON5Y0Jlq3LUiMfV77VuZF2LR3v3jd3iAVprrHOJSdc5z+KDlNjnh/42tgK+pUaYF7GjN/i3Uy3vGor71",
-	"GMym3p11gjZHgvdj08zym3cH4Ycf7A5aHOLZGkZSCYTcHTC1olnblEpClZtoq6IRa9sSAShLw3PuoVjF",
-	"TFoA4IptG5tAa7SOAmbSRHO5ARI+BSk2psMBVHJB7af+fMSDKESk+kjaoleGfdsMYDWqfdCFE9B8bSnq",
-	"QIgQk39PFcIGTnhIejMy4aGwSrjV8tNMH8A77PJYDEjCApFoNg/wOFBeESmCqGoSGqXl84uIfigUTNov",
-	"Yk8Uu6Y0Fpy1u9wWBcOtoARLOkuboGbg8pgpBaVLqcDRE7Xptjl0xieyyw2e0rUpRjFwE6FY6pR7Zcji",
-	"ITpuSb/JaARVnsBJIsE9AzGUzS4HvwBtX7lj7BxCEKU8YJSKsroWZUvLAKi6V+L/H+prNNbbpYVtKvU4",
-	"aioAelYI4xSCn7bHGE+tP9ufJEunUuWLZeV+ILiMJA4T9T4DXl9UY+AFjd25JirLtcbmXrW+U23szD1m",
-	"tBjaYNsHO1XK9rUWs7Nd3e83WbWuVZtgO2yxnSU5OvdXSeZaM85pfjZJ53rAuDkx0HDLXDXwWtm67Bcm",
-	"uLEmY07g+goNthv+J3f3T9Ap0r0ClNw/20eWo4fNvWVLlIUE+vEv0RWMIM/4ufGrZJ30pdtKn2d1gqZ5",
-	"pasRQE3OoWlNaC8pLMsB3DSEMbZ5hiizDWMUkzjEhutZ4yF08lHlQY7xLE3/hdb0UPTwrnN19KpGjrBr",
-	"FQ5X9A2UCm4JYBFMaRLqncDsFX1k5JgF6gobl+uLBsqly9P+5sbDBY3FtH7CRajVJAsf1qgTBF0HP9f3",
-	"k3DAbLkc+KOgZW2k2vOJyEbfwYJ7qJqDaki7ypgOY+qSrX8Ls28DETKiqZImTGZVTCk8up6H/houBDYF",
-	"opHeHpawbAvMDs31hoJIIc33/nmGOeEpVlWNXCWzbFupJAVYZCwwXaqrXCBV/mXCiEqItxN0R5dK9YBy",
-	"EgqnlWekQCl0pbj+0eL9Zmhu2YVfPjumPhzOVOTvV9Ibnb5IkEwNJSqJGAuJnQWXp15/Wpar7PxmhgIU",
-	"WRjLgZXCqH05b9C7MveLMWc+pX0NzJvq1e36Vb3+IHmLVLRM3M6ZQpjbA8V0/4jdv3KMCffegE5lchRc",
-	"wo8uQ1Nky/KqnAsnRZGzaQGwzbBJBREZDD45gJRSibFMkzTwXgDuSYtNcviRpoYVi64BHMQNPh0Samt9",
-	"45AliPJqP1Ajp6HX5XpKngUQgFKSW5bMsA8jWPxS0dniYJQBFScYiyLnfaKmossDwa3ZbxH4pG3OaWNN",
-	"8AgY3wau2wbhtHxxCv7h1wz5AGTOo2ZrwhRMTKvLR3RmLlkkkbI8Trjh7xlFCulc1U+I3ZkQYapA165M",
-	"KwC0AnwqHmwal7jbnf3Nas/BOWJx9BCmzdIcMS7nLKpjC9G0YThgjcFg9ttu8zd5u9/6NdzfG4Tbd7uT",
-	"0e+j/V9H+9Ng1mo1h5P6bGd8U9+p3x78+uuA/f7b8NfpdMDvIW2QC3wxEaEH6ROwbiUFvRlfSDlBWnUW",
-	"0j8yeSZtcSALYYfWXzXPBhnX/Heb90ijWVn88/NPP3788P7q8uKHd+dnb9+8/v701csXJ8dHzzsH+3u7",
-	"O63tzvRudvnHFf9Yv0MKKpo7z/9NYif3q8f5unUyfw9vyplQF6bbyF8hRvMyumU570v+ODxuuGZiq8ZK",
-	"HTDPZxZhI3OsNFvYAgH6r+u/XAyhuQjLgCmoNyP44p7Wm6YIpTThyrhnhhYqPXLac/tQEAuoRWV93Z3O",
-	"uB42bYFycfjqMuMeq9++GSUJ/PHnfVuTt/J+6BGwwf22r3/6yMPdDbD7BfVgKkybP2y0z5JbiDFRRX7V",
-	"ii/AfeUzmTP8DxHie23b7Haz0Py63fBMz+t2qwl8ElR2aKIJb17ehN00hdWPOl+zL6y7L6yXvrAY0bAv",
-	"rOvFnO+9v71brzvl3Akb0YhHfFBpHxwc7O3A+jMl8ymz9UbR31D0Sdi5gUqwsU8Cdn+VDAZm4Bywf/wQ",
-	"f4NcV+VubGngHznD2j6ISRipatYAYYHnXpAQPLuIHI3OBshgdWFmAXoPuwLmgWVJiit75bRW7HIHFkpm",
-	"jXxsUHyQaFMdW/Jg5SMN2wgHqyzAl0X2MtY9lV1e0tzRwr9iY8fIIL8uQjbVK3JiO5MUBEsJnJ3bzNlR",
-	"fMHEtK1yDQCsrWQ1wZeSrjTLLZqyaDVufkm4elGzyZWTsB2pn0gLKuPgZ+bMn7LxoKG0LiMzHWYWjMrm",
-	"WfRmC9cW65OAHizmuL8orh8osf7IgAw68Miai3YT8XDxp6MNqlHtt6MlQKi2Lwh09nSarpsEhfnMB0cm",
-	"Lcp8sNkAjwLzaAZYBHUsGVtznbFhl6XHHRt6LiGIYoGp58+uZnUjOkN3n0mewHandrnKuks1Nj3HyyAn",
-	"1z3KWupDuNDML+IZb/wbIdRh2nhYFiEbCJU6sdD7bOK/lu+bPYcFKlVgzVG1yfwVz/ANZ3PrSzfXxDed",
-	"4FkDOjQvcJ3t7LcgrwZZXZbr/rnST8Rozg+lRGkafN4vtpz6tLm4iR+tNPd+kUcsa01RaVdar39u/vjD",
-	"zoe9t9tn7652L75vfvzp+fbR8ckLvfQRTbugbARelMrnTbDr0lZj34IK7PiUgBxPlvafQp/PuXPjP/h3",
-	"efw7TGhMtzj1qejLyzRhrOSwqnDf6VOxUBV+IRLCBxG/I76+79rQu++Rq4SyfnRDfCcDxPfIEQ3DWXrx",
-	"muLVE34rZl3uszsFl37300SVOLphbSJt/QpmTWBmJ7GNB2zbDc3XkMVZtThrTiC4wc/rO2kbmgk263UM",
-	"DaavTvEoqAGjyJr8LGvu42uF37bxgNTVIGBjBW0g+QygT0y3E+ytUuyF0uXQ1gPByj3C7vTT0FJ3zAA5",
-	"D3QrhPHza8QvbtLW//3f/wc8Slm/h1SdhyheR8/VtnsZUoktgUPGVaRmdhGzKCE1K2JDkDQMLfpgjZxB",
-	"LyGoCDOI/VD9x5KAcVVlPBAhC8n7qxfV/TYJGSTPqCEbYShWj+YUN2JAFZtSWPBC9ktJhydYPwnFcQBy",
-	"bXfMCBkS8S73f6yaFiss1H/5XjYTzMqB502THYkLZtr2tEmrvm16R7gNdEzrpQUNd0DtbjUPNG35WfUT",
-	"C02HISlq5FwL3Wlk7Dk78C5PRy4tXSABIyo2DCSXV4LwjdisDgHizT+0geKZvjnbXd45Pr44ubx0m96U",
-	"WXjO4Vxl3V0W4BxzgV+PSKafhhY+MyLHNGBSjw975Utt79EYNF6JdvForGYA2z+isdaftAKJXamysLU+",
-	"+4TartKgkD5t1bef4RJJATRXOCBdjtFMO5W2A3zpwxz0H3Dpl0/Zn/VPgO6PQzDJ74EYjSggZHZ5q163",
-	"2m+hjRbolRa1wel5PZcly+7GsQiX4nsjO3ZFf9o2eq5VYNYYerdV7AvtVaSaxQYxfLQgv9x0EcF6W8j5",
-	"s0Y5uPf07mUlfw4md3paDBnDofFs0qHhP0bspUdDP2qOuqEhYNERMOanKEJsLv+zAna3FroLYI2cw5Zb",
-	"NtuhGB9tNQ+cBoCLDYaPLlQpCYREo2HCo5xHw7rmD0kjMyFq5NQ2V8/RfJcD0QOMKnS/pSnLo+PxPCuD",
-	"GSL41zAaDLXowmjCoT4J9qx0+XyGx/azAg0uQAbX83pUZPAFJkwZ3A/KYm0/6u0/tJBgj6mIXlDF3lj8",
-	"0GVPpjdepE5s9/HqOxFHwWztt9j7QRfujKPqazZbSxd27s09e2YMn/WeNhEc5/nzZT2N51+QdjfOLl2a",
-	"gPy6rzD3/2EOcfje19Xlz4TqhKNI2fhqc42QbEoSf0aA9Q1TDosJhiy4AQRA26ndWgMQNDduhQVGQWoK",
-	"YIsLuTgNz4JjO708bGlasSFGJOVEq7dpEzF7Y6rMDKkcMnSOz7rcdOY0SXwmDR26gGuGaDPegOem4Nw2",
-	"k8cqkObbNQLeLnyj1+VZLrqtoXLVaaO+g9Zq08IjCRGGNFmty09oMATUxUhmnUB6szSDHSr6bB9+vE7G",
-	"MQ2gsgvS6VDvsA130pdoDh+wNuydaZ4I4I5afvrsLpJKur70HoPkclMXCLGIVI/n5qVpGRRMnSXJRFsn",
-	"kO3VY9ln3O5AHTRb0rxAkjVEQoALzXdp4AJbdHn2Ai2W6kZd80OmaBRLH33+eusTMZVlWikON+up9oAE",
-	"u2R2MeF519jHrOahxwIxMj0cDMxXOeRymMyuE/2itMgLVeQNoL8zlOwl/qI0vSlmAxrMruPoll23+gdB",
-	"k+6FDbbb269v74CDyKvoc1Lm9DOTuHzVqTZ3duE4uVPZaOz4jcpBf383rO839vdbwV64u3NAm31GaT3Y",
-	"2aFhvbFDt3v9Vr/Ra/bqvf1mMwgbO+Fu0Njp1fv1Oq3vVzbBCk9bBMshbe4sLT37sjnM9ynQ1tcBl0gY",
-	"vLsEwAMOpFbZ0krEjFmAp9sUwnDmdnPTujTFvslZHqaY4vZt4rMUE6UJPUXJB3ArMa2061qczL2psc6b",
-	"kAfZFzX0i/oRi0PTPQ7yCCUm4FSsELAtL514mukhEGEo8JAEQ6Hnnz6B6YbZ+G1Buvlu894ksLJ4IWOp",
-	"zDD5v17KwB+PQ/DHaju4lWlP1oKysWFCWd7/mWkHS8oPXhyRvd3dJvZUhx7n6MhyG7xjCz6ODZfxHuy6",
-	"8blrQBK7FYMm9cXXdnTabRhR6aC5RtpqlgwEuByUIAvckJ7rr9QGuAeOUWw65pFXV1fvCPSPL3aG97L+",
-	"XWl7+BqxraC1leh4K7UG1uWpt5JKcg5FfmZpZVoYCNrARLqpNxl0FYBVScQTyZwNpTpBvnBwba3grjqd",
-	"Tqt68NVJEhvH5HyRmX5ljm+f2gaUsGGwef/p8mHzyIObEGzAvU5dfTU92V9DkJVhd165FI5ZYm6hvHkC",
-	"9SNT27iJiGJ340q7sX+wWz9oNOt1rxJpvaSxt1Pf223tNHay0rc0a4c4aaCaKfTmVAlNxgs6r0R85SQ1",
-	"gS6cqAHMuu/mLZM9GYhFxlHgq14KAP9P/tq3IIr0Fc1Iy2XTB2O5WqUc+WOzVrfb6lLEZpY5ED7asam8",
-	"ihm9YWHaI71cYL0QSVr+FlCOgRswUWdG9zR4xtaGtlBvXJAgYRArorFtmP5E2nzoLjdvTRZ3OsAOBeUF",
-	"eDSDp8P+BYddTrlbG2etzxIcSRvSsnGvGrkARVxauzVtdqANX5vNncUdBAf/LKTlWNd2L62zLu8toN//",
-	"Blb8oe2mAFKnvPfTBArmCbW1WfqzMjJQM65B98fKIT1vXOH1pE9zY+mDcdOytot223Pl3amdcTWk/AY6",
-	"n5FT4/ux0EiZS4iiCgIA3ZCZz0z1Z+1+i7C084+dyl+YWa/j8rwS4i3lM/Mx+XDuW6g4Bi2f5otJ8eBk",
-	"fFPviNHv8bxU2poLSiahE4lRPzNPm4GwFf2UhWIke2Gygy02NgFvAwTvkd5MMQhw6T+8DBoC4zbmw1Fi",
-	"etV2uCm8RAPa6dkMWcMYiUucC5h5dY7FmrxGrkTW9g+9bNg1FwJq2lTVrFOfkSey0PaXZh1knWFKRLGH",
-	"lGSbGpzlEGvz3OQHX5lm+CFmDlijK7XoDb8FfC9YqUU5xee4zuukE5sXL21xX+gPP9fnHZucGzyPsi7n",
-	"ZEGTc6tM/mEdzvM9rjPIMlyFQ5LrRZ21j3YHbcAtSvuXm3rUP7x7NAw/6x/d5VhEbxyQaA1i1e2qDtFA",
-	"6sVt+mn7w+/hywP184+n6uz4+5OTZvXXD70zHg3u19W5dc+2zlkzZEO1/7RDLmSTFiqira5qbaptWyQd",
-	"wvDTlgbNHJBs48tGxcz07hq/o9d6cS/LTfpWzjeuNKVVEhBb9ADhwWtp0SvydVINPZT1CqU2cm8CX90k",
-	"DVRYRvyPJfmtJXGmW2PVGyM01/Zf4gu2PsP/flmp1ExtYEIyZcAPcAyZcZbpM8YFoa0mBA81uT8K1YNa",
-	"l/8kJkQylsFnOXichyaxze3+C1AoRlCUV7iem0qazWpb4SnMjXg48xM2o8I11SzDsFljmDwFKxjH6Urd",
-	"s0fvVqO5D7lj/zDOTRnnhmxzVfmoLeT6h1M+vGYUD+Wf3STF7uj6DPYPaJCSWoe2kViXc4Gm1oxh5lzW",
-	"l4QoIbJYSm+G73zaqrfW6VUC32mbdBhMLDk+vew8f3NyXODxyP8RFyigcQzoUNg9VHDDurkIGSY4gl0W",
-	"yTTtBbx1UUJSzOZIEgNZT0aMcihpPcwymbNx++gLTDHonaFocwGjR/ajFs8okqYhypKeJI8jS+7r8UP+",
-	"Odd/AiHAQYGGO1wP15q8eF2uu6TPenmj9YW9RS7AcrZqgD1VT+aFXrHTyGbc+Wu2BDGHqcSqAXqyxaT2",
-	"1P0jyf8Oktzx0iES7oiG7J/8jr+HgM8aQWwu4/NGFLoIqxAri/hgaxCp4aS3OL6m6YvxcCwibmINY5oo",
-	"EEucvIzUq0kvzQsh9q1tTDDyISzoYwJJzOgNSYzf2+BS+oUwn28gLU2hP5HTSEFbBayqQCOrWi3MAR89",
-	"RNchVCRh1UKr3qp1OY6RyGhgUDV7IpwVXNyHWUIxyZJVML9FP0ih1Rq8smFFdhZX6/IssJZ+L2T9iJuw",
-	"ITq4IH/Vlso5ihRKmUixEahThgPjSkCuaiSJqQghSnT5bou8jp5jKZExMvXEIbUV8lgL6a+H8xWCO/Vt",
-	"z/y+oD0rbtQlRFRDhIRb6d7WA8biu36UpcalEQ69kNiswlZIZA7PXtDb2d7dbQT13V5rr7nPdg7C/YO9",
-	"fm+3sbsT7gQHQUjr/fAgCPsHYf2A0bC1s9/Y3Q9Zb2+nsR9Ytyjyn8zr+BKou/oOoiemJsEOsFIUvCVe",
-	"5OXu0ZOj48uOQyBP31WbO7vPsOxIz9NmrJql0NM+JD0q2W7LKqSdy7NaAygktyBvT94fnb548/Pv7PW/",
-	"/306vPz3rLm3e3lx03zHdt70j5P+7dWPk91o+vp18OLlUXLbiU46w1dnzZvj8+GsebrLXt6cvxjdnd2c",
-	"f//vN83ZvvjhoNO8Onj58nux+/H7n75bf8Eu7fQ2Wq9Pf2IA+ZfPFSkmSWCyKxV6qB8rvSl1QpsRX9Nx",
-	"dI3ZK5MkNhXvsr1lOGstEKMtESgRULX1isWxqH4USRxu9WLR28JP1uu9g6DHtvdps3HQ3/7/2Lvy5jRy",
-	"LP5VVPw7xMZH4mNqa8vjI2Fjx06Ic+wyBQ0toNdtiXQLM9RUvvuW3ntSX2pzmcRh+c+FgRZ60rvf73fk",
-	"HR3t73SP9naOOq9qtW6ttrvdk3K740Vb6i9FzdKz+Q+5G7wSdxMHIPLeZjKlQBMSLFAZGYVeh+v90oto",
-	"gRS1v0iCalGfdvR2+1Ndvd7/VL+9+nB09MfJl/dfunfR3dG324/129pvF9Hr008H3/51+LX/D/vZEgHN",
-	"u28XnPsdr3tX2k8LRg5bX8YeDsQR70+gjBZWMvTXPcnyTqoGKPeZ3akGme7rXu/ZVOS7PHjgpS7NlLI8",
-	"lJ3TnkKxFm+fVZK3pu5SspngF7hyzTCNTGRb6IlIQ60lOPeZp/S9DaTApHRTZLLS+G7tcuj4FnxHmGg1",
-	"VW/BiUkiEKyNlFFbUP2i2RX4O24KOPr9SI6GZjojBQFWLKqbMjom3I9xHDVQLPIibiEMIo6AAeDT3Hti",
-	"UpI3b9BGLpTteDIaB/wpxRg7qSkkW+xqt4R40UbGB/R3IPqtWOqnvUzFyns7hDkMwWYucq5WRgLxEHd2",
-	"5ogsaRenxZb0Mzdp4mdVUANdYbAB44XBAR+Hk30jx0z2FBc0Bcnxbmrn2Qc4WQM2mybyeVVj94EYKY6I",
-	"s/h3CnMWKbJToLPHiU5yqTukMihU1zLXCyBMytXXtcleJ7iKyUdxYTxm764/ti6ub9+dGVSEDg+l6MdN",
-	"oSTDjDXEdyk17fNuECM7wZwsQb8bUh3p5AmiDk+8fFvsDWC16q/xIXkcARMDTikIn/o8U3rdcgs1RZZc",
-	"SMe53ciLByyUMY8t+xDyctNjIg6QvhAcH9ITzaP1a/u1WrUpRiLkBNRow/UuLsKE4VvsypwEMi9wQhCE",
-	"2D6mM0E/CtLtgWiKe34vo8kxwFXoU04VAvD68Tix0VDvnP1ZVNHVMTxk7FiH96EhSrGaDov1VzfFHedD",
-	"XDAdUL2qnVq1VquZw6C/5SW8kNQJ+EPQBXlDv5ZUlvYFOi1LTNRisMVrj0VMG19EI05JZFE84vkQgneP",
-	"nAjB1RUAHOeT1wnAsROP+FXNCSWMa977QVDCG4P/zAx+ARp4adtPwxalid9GilU301qKaVEYciDVjBoR",
-	"cMUKHHAGlcsCfcXtKoJPBQgHBVhDBqFHv55MzWlLLKGxUo6FDqoRjwyTTGk8si2DZEWBF7YZY4VaqySO",
-	"OEopE0/l2qotEFcZ3fcqcyBNVVn9XeP24qJ+Wj9/97HVOL2+Oa82xfvb648nrfMvp+fnZ/pNaTUBvwXU",
-	"BHkgHtEgUhq2+8gwIViz1CCha3Ncliftgyw1wtGVsQpzTD5X3oRwcLkOzwDICuI46kKOVcx2XybYQnbh",
-	"mSlDwOo53n1ZfbIpD0tnl89BZRacOabwKp3R7OoyxzcF8XlQecoFw0V4bLXQDm+gAf759LMxjyEQfLcm",
-	"yjU9qldXnB394RM7OIq20pFRP4ipsJ0P8QlOMQnCM+fb1/rWqJVKKX/yVI4l6nuflWTp12BOmokRydAY",
-	"kZKuJCeSWi2qFR7GHHhI3dLRholI5ty33iEyh9pPpLdAX8SKSbXWUN4J2XZB3CZP5hK2djHMG4piNW78",
-	"4hfRTWRexvm1hnIxW+gQTCDiUa8XdLXZRPAyp4hCr3sHA0oEB5kXUtG7emp5be4ReEqmg6UgpcSpRmCw",
-	"JEeXmzN1SM/61ZXiE8EDPP+ry7lfuL9SsjBQKuQOKEpLINWTRHygfU3Hw7M++ObYZI6Nu9VteqfbgsfN",
-	"xaK0NzuDUsRVNGlBe2I6H7J/qJecP1hRCpOwzEOz+K9J2OQ4QZnkzub8ZIguS3pqnS21Cx8bp9z3HCI3",
-	"9TCXuMdebGiGXTImV3Ij3ox4+YPECKiFyEyV40o8GvIo5hjW0IZmr67epcMFiE5ncOsdgWfqOhega0i4",
-	"mIzdiPbpHAaIoOePxh9PMpty2Sa3/LxyyxlYn4TZHBti/OVxfMa8M5DybjoMhReGzLy5CkQ+hnnud6L4",
-	"gQZZKlru1GplcAyfzROXTgLB4Ld7OpxW6q5K5VRQ2a3PXRIONWHtjQ/k0KGhiEbmPxVqadvC3ulK1b5g",
-	"LOCfBcqg3cf0VLZzEfZui7YBGhi9YXDHJ/58RD4khWnj2ycpqW9UwzMc3E4Jx2gCe8Gmzx1US+pLSHWE",
-	"mTkhx0wKuN0+D4MHwJZWkrVHUdiums5xwj1qKE/4XuQzswgWD3nXKqamiL1JvMUaCmnpDEDOMU0F6PA2",
-	"HsixwArLFjvBjCDH1gfAF4c2OmxLoPVMjpF8x/Q6EF8PVR7M90b6I9xn1BzRhko2e/GCdvAFZBHbxLfh",
-	"LuGg5vhsdcviNZwQ2hSLQNGQG+XcZ7G858jhg1DkGU02RTHNpYlm1i5z6xaEaZ8t/78zbw2MgIUL2l/w",
-	"sbkTCZQA4tsE/YEyta8i5vavZhUsdvd4EPNu66r39v1RdPj67ddv0cfxf29vzg7rlzf/rsvdS+/Sa4wr",
-	"q5T050ANsIt9mptJosGmsYwgnsy0XFLUNO2DxgKat6/1FN3sLdzWevz4vkm4gcxLOW8LmLScX7v9N/3V",
-	"CvzvqDxDrhxq9Fz4sTEoAcduur6U1MaHrKMxjY0DLBQznrFKnWscLxh7TjAyfHRiPuZrQKPP6dO2fLMX",
-	"LsV3URV4sA0819O1tk7z3MpuVhWniru5cZ+XH/YlKfy8cd8zEOeyaqo6JdrOWEo5UiljWdLW+iz0itmT",
-	"7HygMBgZrrh8o1nm1CwbRbIeigSAgZbVIisEB0rwfAAH1OJtxk0B3T1pbylWcjjUbx0jkNBwyAX3E8Ad",
-	"FsRJ9iA9jAmz78AgHMo+i1UQhk0x8LChlKZEDCUsrvCYdclRJPoN2sFy/J2n0oyLBvuy18sqxDPcCbPV",
-	"4GsKIHxZHsCGFv3DIWxOHI6PadJ7em1vvjr3Pa+K32PeaGtoCTldoZtvjb3RDQDNOpsSA0GzutB5O1H2",
-	"paWiHI8VDpUpHht2+CoTfGzLRsfp6eixF6gkXwejaDs4/NUDalvRFL7l8sUBvC12Q7TrCBhtkKKphd+L",
-	"WRvJztpMEYa5FAZxHCtWgQUbf6xSdZb88iUsSNUJOJ4yoQFh2SGEVQkGOP1vLhVB6580FFoE90pQRFDY",
-	"g/EuYWfOSXUEMWsHfjuDhJKov/3H1J/rp6Bs3FjToxG0EsyE8wLlxuw22kOw1kjY18J6YBMzFquvUews",
-	"enpK8fuhtm41MnQ5vqSDvcckCIjs9B1Tbbd7Qi77FsRpq+gFE4AD7plx5hSo+QUqmua0zwNM7adv+Ca2",
-	"WgODCLXRjFhXZw+3/zb36fs2dMuVz+1deYatyNxc5o84zus5yXXRJmIDKKSADnZhRjumAqkTHUxFk9xl",
-	"WNJwTXkzVIvd+aN5yXiMPsiONyk2DsKQdTgjFcR9M54Iw49SZEnTfkldt7CmK2/pchuHjYJbXsGZvU9r",
-	"uJmqbEZ2JjT+GelryD14Al0+VCQrUJCAicNfmDp1Kampo4pG2PaCjy2paeKEI8QGdp3AGztSDSyvu3Xv",
-	"m6IfeV3Ax0QaJMMgk6KEA3BqIcdONQrLp81omCr1z0kg+d4kn2zxvQlx4PSC/oiaaagtMENXBruQdG4f",
-	"vtqv1RZIM0i1snQS7nRJLwdKqkpdQRCF5NthfrUCggz9Fv6sFpzW9Kr3i9Yj2+dxunvxKf7jfX0Qxd3T",
-	"Qfi+fvXpt87LuPE1HsrOgTx7rn0eiSw3Wad1cbI/8GGoVWye8HB1SSjwlEpNyecoUNo+sHbas2obOyd8",
-	"4xJBkwbBOyXdYtYBzyDmXUJbh2oCckKuP2ScTXi5mwb1GlZSm9341hvf+v8kefBruNYNDkBnScZ7QQ0I",
-	"q4geyoG8fT4M5eReazVE79bvJgwQX3ZH91DVjXjoqeCBo6bj9j/UHn374dI6C1ugX2ithVoy+FdV4v3E",
-	"+lGVoddGzXHaDzKIR5RJPbmps7f6lWLatsGR+3ngpTlfYICRychAd2RYPz1LVCP7gHqUPIhA9ouPueQK",
-	"UQtPbuqAVKg3oe8pPgZkpJ6MOGRYoKs8gXZNWEXBmU79pMyITfF5iPuY/KCBhWgEDhkdtgAUmf2+BO2t",
-	"0IqYgDrZairia2PlPYA2+VHoE5BG8p2If1u+537go9lSklQXjo0bqY38QDk+/sZ74KZEkJkC8GzQYUAi",
-	"UxuW9JL++f1/AQAA//8=",
+	"7P35dhu5sicKvwo+ntPL9t5JmqSoee11Fi3Jtsq25JJkuwa6lWAmSGYpCbASoChWtb/Vb3L/6xe5b9JP",
+	"chcigEzkwEmSq7zr1Lm3a8vJHDAEYo5f/F4LxHgiOONK1g5+r40YDVkCfx7RYMTqR4KrRMT6QshkkEQT",
+	"FQleO6h14xmdS+JzUZdKJMyveTV2R8eTmNUOavZqzavJYMTGVL9AzSf6N6mSiA9rX754tZMrOiy/+jRk",
+	"XEWDiEmiRoxIRRUjYgD/uGFzjwxEQvzTQf0dVcHIb5BTRYIR5UMmySxSI8JuWTJXo4gPiRpRRaQYs74I",
+	"5z1ubvMIJYlQVH+QRDyIpyELPUJ5SLhQZDZi3H6NRJJMpf6V3U2iRD8rEhIpScSMs0T/jC8Nezy3BL3a",
+	"d7z1Zvvq19e/Nvvft29/2Btv/RT0aiuW5K0IKK5DcVmuRoxwNtODeiLJhKqRR/pzEoUezloPWF8lfRaL",
+	"GZmNogAvSpbcRgEjkWyQLpkk4m6O65KwsbjFVe7xPhtGnOs1EwN4Dy6mmCoi6Vxfl4KMp1KRyVSRSJGI",
+	"k0EiuMKtiSQRnDUKi/D8tvWcTqL6DZvL583W/i5t9dv1nUGzWd8NtsL6PusM6tt0p78b7IX7rDlYsToX",
+	"VLG30ThS9fcijoJ59SrF+g6ZI5looIc8opJQPj8gfq92w+a9mq/3T9+baBqD5/Rj/q8+CWgcSz1Jf+b3",
+	"uGSB4KH09JO/ToWi8KySBP5hn5nySMkefxomdKDqEVOD+kipiV4B/QF4f92csXqr+axEMjCow1//1Wo2",
+	"D2f/2mmuuxwXbEwjvXnlBflkdppGHJaE0WCEMz0gfmLnKRIcPOFihgeBxjHMiQ5pxGEdlE/MMjx8ism/",
+	"Ou1D9a+t7VUzZCqZ17sDxZLy1C5xNEQJMqORIn02EAnTZ1s/5X635X5lIJIxVbWDWsTVVrvm2c9GXLEh",
+	"S+C7nz59qnenaqQ5UUAVK3/8tZjpD1PnJvL04uUR2W+1mh7Rf+3sbjef5ab/gtGEJSRhNB7/q1ejk+iG",
+	"zcOVTOET64+EuFnNG2Z4o+EPi487qTjtVWe7x1ccbvNB53Dvtu97uH+odydR/Q2b10/D6ilGoXOoDwlF",
+	"GTRJmGRc5cb2CLwmG84ZHbMFa07HedE0YUnAuKozHoiQhUvHGET/o92cRBMWR5ytPZhzLXaqR4MS6d7D",
+	"mUolxiypd9prD+YyEBMmq0cj4bfccCSbUM0lQi245IQGTBaH5BE2nqi5w7C5gNXJBhpSRSVT8iBhNCTp",
+	"v2ZJpFYv4wX7dcqkqiSxnOKhBbvmgRF3hegTSWIxXLqOnTc/tX/4fvvj7ruts/dXOxfftT/9+GLr6Pjk",
+	"5dLBffFqccRvYDFfMfWGLRBuWifRYl9JEoU1ryYmLAGuoGdUGzLVnUT6Ya+m13rMlNHngCHcsPk1B2qu",
+	"/WfC5ERwyRpaNfqP51EIK4Sf/iDpcAHPEwPlaEczKsktS/SiLRkMvu6eIzqPQ5ac3FoVNT8i+FErfPrX",
+	"4vfjSKruNIzUif09P4BfpyyZN1BqVHyfsztlhNCtuGGVO4I/2eUojSCBnx+2IxdaUa3++qvoNv02oSAB",
+	"JAsSpsoDgZc8bCAfJuGigRyBCrxwGabw5MO+/lFT2bzy6/gTfH3JEgCZztNBJMgIXogQ3qiHXf62eRWc",
+	"zvyogaQWySkfCPI6Cn3N/igJWRxpm6RaRO1uLRNRkX6pXqOaVzMrZN9uZhElLKwdqGTKljO/0wEYTOUh",
+	"v6M3Ri1AU4YIHgMHdmwgqaI4JqA/E0aTOGIJoVzOWELkSMxYSCLlkdlISEZ8bdf5wEN7PJKHhMWSkU6r",
+	"3SCX2jajMaEJy0uDQIzHVKLq6f8D9HLK5wWN4x92PVDBzFbEGoMr2P8pVyy5pfH5YAGDA+uB8aEaWbkV",
+	"mUfkoR5lyAZ0GitCyTjiU8XAFAWxa4ZOORmJaQLXqTkL2fj1T3YKwHyyGdjv5Gbwnwkb1A5q//E8s9Kf",
+	"46/yOczATghm94bNV2kqCczJTwnzhs0b5H1OSdB8BO7lAfOI/9wnSogD4tPnfdgVn/6P9su+72la6M97",
+	"3MfHPlycHtlBPtUveOZr0fkdvaWXMBSP+NpWYvCjRyQdsH/1ar0a3vd+rkaC6yXscX+axI33VI1OZEAn",
+	"zHnbK6FV2lsaT/XGkA8fTo/1So/J0716B/6/VvsZkA6KZ8rRPNamcI9zxkKtThAYccSHRYU2iOqOOlZx",
+	"8FIutdnBA5Vt8dYA/ZS2QVuiy7egNPycAlcxfPjQfcZ+Pqjku11uVU41Ypq0KCdzTf1ixg8JLrevTf8D",
+	"Go4j7q8abeFI2OGudx5QL9ZDvox4wBYe8XPN29yTnfovVDRmcIhjqvSkODiKFBkLqUin2WyQFxkH0G+I",
+	"qVRkp9njyAykR9odOP5gT281SaiJ0Fil/pSrKPYb5JPxqvh2APosZUwVRjHWHLnHcwyIxIIPWVLc9Xaz",
+	"vVNvteqtnatm8wD+/58WLKjUC1OrNIW1fK7rT2fmsEMEH/TQl69oNkywNcG+tFNPV9floR54GGBRCBez",
+	"yjm1t1bOCV5wnzkZm3qhCE95pDFxF8ju9oay27xtU+n9Rd+MqgmoHy9o+D0sxMHvtUBwpY2Qg99rdDKJ",
+	"I3QSPP9FoqfAjDrTePUfcjoeU/2nnmzCNFfhgshpMCKpnlPzasBq8RshyNmzj923p8fXFyfffzi5vKp5",
+	"tZApGsWydvDz77VBxGKjafWF1Ms+ZhJppgYf0IIThpB9JPMeWmXtkMSM3iIDnKral8/ua8yryb1flyp+",
+	"egdWGWuKqqmsHXSaTdiB9RjRSZKI5MJsFm5dmbzMIPQ8xjTWJMtC8CxTZy6RJLNE8GHNW+qYrxqMuf95",
+	"/uYKC3jZw7l7YSIvaGgubUh4faNmZ3QHrqkJS9Tcnef9CM645q+pytEceLT6zJrwg6maJqxAUNmjpPr2",
+	"exOM9/dp+1ZOm6Y+c7oKM/C+zUMGfrUNjxhYUAVqmwnrhos4QT/a/YgM3lI+XJoqRiIOCUUD7oCAF470",
+	"8k66Xg30ql4tYROROBdlagSacRYIEC6Sr/Spb0UUCG1IakEQyUDwQTScJgysFqq0tez4u3HkqGFFilB5",
+	"I8HShLgWLsu3Q8ZHgg/iKNhUUqDLLCyxTeuIsL+XKfnNyY/XFycfz9+cHOcoldpn4BUB5ZqU+tbZER6S",
+	"IGGaLNCBhqfkPpSxr2et6A3j5cGDSa21YPi5PPaz7ruT66vum5Oz3NBzj2nlmXK0tfRMUuarLZ9DEoyE",
+	"5tXmDmB3ifVOUgVPDKJEqvvP7nHpPjc3z/U1me3yrL8CjUwgcq0u8bm+Ef4RKTKmczKit8wjUmiLiSqw",
+	"pkCsh3o3nR1nd4rx0ITqv5Fjcmx8g2dCvRRTHm54XFLXYo7kzox2YawNvZCOD7JIfMcnb08/nlz8eH12",
+	"fnX98vzDWf78AJHZN2FEJn1bSoTgk0x3DP5l1Bw0W61WRadhpDCGEkdaAVbSviy6N0/uPCZtLl+7b4Rq",
+	"YBYbkooJApaZk1aPIJFFjCcJk7KSu744P/7x+uTs6Pz4pEge5g0ohY5wQPUT42TzcDWpJMPfoskhkYyH",
+	"+txOee5z99j21rZeCXA8cBoXrYv+dFiI3VUqP1cnF2fdt7kJSTFmmD0001QM2iHRevshUSyOkSWBwmuo",
+	"3Rn7fSayjdaCGiVCqbi0QUIgz8NEDUj1oaRPQ+NdLk7p6vz8+l337Eer0F3mN2vh27rvT418HDMySMQY",
+	"XXk0DPUeHRKVzLNckBa551Fto5AU4i1N0JdUTYp6nDHcsoAS9TTfdi9enVTTorXlrPtup0PeRC/uSWdb",
+	"esxTTm9pFNN+XDFsrYL2qUxljYmMoF+rOP4PZ92P3dO33Rdvy4Nf/KI0PQ0pk8pMf8m2hg60VeYkzdiM",
+	"nXsSppn5DRezCqXGRIusBCZ9xjgZ07Bq084/XB2dvzu5/nD25uz809niiQ9oFLOQhNME8/fsZ2xwSUxV",
+	"IFBzMAPTqg8LbkiWATQXU5KwCaPKecH9l+DxZEuXm7xEFkt2QDqtLfIU6FVoRR+J9JlHOq1t8jRjj0DS",
+	"+nJ7nzytOME9njIE5+RypmYiuUGZbB+SjCbBiEl9MAQPGHIAuB9MDMicQjLq8Qo6euaR7WaTPKUV/BV+",
+	"2yJPHfo+IBVE3eNrUbUzlCqKbpACSR2gv3whUVoyKdNIpJ4VNcJuELBJJsQq0ur0unVa2x7xI0gbUXMf",
+	"lVgIntoQE+re1DAlM6acK9k+vSJ0+TBlo5BGt+xZ99YHqykvRdKPwhAtog1UFWGTnDKGA1GGLJgEixkK",
+	"UD4r2M3L84sXp8fHBXMKXnuAO0Qxf0VvY+GtYJhYQ8sYV4/g1dpCPmIcO2XbNqbBjbQ2fqWucvnh5cvT",
+	"o9OTs6vry6Pz9ydlLR1jbs7UlE3EwknaHKl7jv9xDUBj7d3SOApJf4qmnBZ62bY+mrZdlc+57AWl+x98",
+	"FF5HUolkfgFJmOHGTpH0qTzhpOYURtwkxi4rqOf16eXV+YXWCt+dfyw6SNRB3jazxkDMlOFnEDokNi7X",
+	"bGVxOWDUepkENxmmYWYC2ujnIaHyxiRFYHTVxOX+dE/ERWnwuApm+MC+Z2Iah1qb1McLrJVvxAp8w+aY",
+	"ebUpPQXZUxk9XZoyCSuCnXSuKlfb0evu2asKW9Aca9BeJbGZOUTSufRInwV0KoGTOsKejBnls1EUs0My",
+	"ZOjb1PosagclTc4kh5qUJD3V+3oOWu2vxNTM7LMqFZj/t0M5Z0J1w3Gk1MakYwzCahlmOXifQdEMaqNa",
+	"jlYJtO7x8cXJ5SV4nbpv355/qiAma5VWvrjd3Go0G63WVmP/kBiqgh+gkAHVX6zXGaH0lrnanSeS0DgW",
+	"MxZeB1GYpNT4EPkO9Q8Lfdeg5efLTSrW5aJ7dXL99vTd6dWSBal+GxED0mo2s+KVnSYp2u5b97XdcYZQ",
+	"8FJ2UcSRUrGbC//E1sZEksRsUDXR7z+cX3WvT344Ojk5XjLVEZVky5Sn6Dfpj+RKb1pN/X+EkrHgaoRM",
+	"A7gFjWMSCKkkaW8fmvzQO0UmLIlESKSiiQJLCOVa25VrjSbmnPwbanq5eNg3r+yVWYWXXyA4sw61m21P",
+	"gOx7HOg+dTwHcWQ8z6k7jTzVahwukmPcPHvcIEBairXSvirXbC0obFvrLfb+Bxl5f752fCbUEUThNhVH",
+	"f+V4GzhK31FeziFZLyS2zDv85uTHyxLHXTPQZsOpms86gTbUegIx5Qr9N7AYgjNch0wQU07Q2k5oJFkW",
+	"4nuiP3p3rb/5jQYpNwlIflPK3n1CizdsQVRxsU2wKIBYSHoCV6NNpoa1lWnaeWKztgu1a+Cu/Jbig1DR",
+	"BvokVFzzIRSi5vxG3xQJYB1R+N8rHSPJJu0EB80egX5o7lhh7F6cX3WvFhi72pC1b3FEBrzd2K1Sk/ZY",
+	"jBlXaKmg2zxImEqzeYYCWSS+KrWBvxVOWJGboSf+y1SqRbP/psj/Mhryjal/HElp3P95NhgNOTXpoUVy",
+	"uTx9dda9+nBxcm1S60pE4yT/atqXMDITGYfyfDEgryI1mvbr76f9OApMUbSpTk1A8JZvuLSDegirbC2N",
+	"+FlADPP7ppNfOinN/kFE6I/AoQBty6JX6C9KvUiM1Ot4dOpSc4+ID+sPUBlgwpgBWppuus0kFEa9GZsy",
+	"s4dO/HLBq4kNYR/C1wm7o4EyFSv9uWLGJYn1c1wZ7I+To+PLLhGcvK+3t3eAPi5fd/XfaA0DacErqGQ7",
+	"HWumdy/PGi2ooLr/4n2dvHiTZoTmYrYNeDBeT/tP/mLRASwRu5+eVhEsszqK1UJK0fhPZycX62prJmqW",
+	"luODslsO3EqmwMMfqcOC7mZr2b4l7e0b089Se35jEfVX9jhittDfHsd11umraHvVTjey0ufmmUpeffd1",
+	"jHT9r0573ydUas1/AI9CWbmewt+uuEfKt7g0CtH5YLCpEMEnXBGiiJxFKhiB7V2l8hx1z85Oz15dn798",
+	"WXZQW70tVW8SFrDolqUC3No/Vok7xMiMTawMKDffR41HGBfuoyp/ncc+N+nwUVQ6S2hQlL4dkXOFvkVz",
+	"WW7sF4DymgW5quZX3LkwShWF++er2jeKgaGbNDafYGKBMRzWSl9tP0QgPSLBZJPDPUhdzDcRD8upfIcI",
+	"c1ad3vl47PNP4l2GHk1d9qb0OK5ykycMDCWtn1igsmUU+Onkxevz8zeXFepw8TUGVAKFHoMc40MSMpMw",
+	"w76pSpvqVfhGuNAHTqdqJJLot4013zCStB8v8U3KqZxAvU/Fph9dnByfnF2ddt9eH59edl+8XaIOFgE/",
+	"0/ce2sQCwjgMxbAYkYCTL/UF8wd5Y0yIpXqaWs7YG5bO8uSH96cXK3Re86JDUygFdtujTiXiYNGXjFU7",
+	"AKM5GPymJbNZ5FpzjBXjpCJK5BxJNg3Yul2dVLeHzGyRp7DapezM5N3p5eXp2at8BQpDKCE7GyrJXd3g",
+	"qB6Qy5Oji5MrvTNdc3TgjBwQgy6Jvz9kMkud/uDuXuj1d2ZW5fx398h50eHjEdmjugogxqNmgoTRYMAS",
+	"beag88OEqZCczYD/Qu4oI4SPHQ77KIzZ1tRFkqQ3lWnIyOHFjLniNYeGBUMO2LdU5lo95W9E+pp9vqfj",
+	"0SLjLCs9XbK9q92Pdu1MglMkSRSaulE1YmPN2iVjGdQ1ajrfYBHpt7Lj6QSxyAWwEDHvxqR2Rnr8NH6P",
+	"0CyR3ucBjSUrFTJhlEaYYG3Nq02cR36v5RIrF+EVY4KmjfVkGaRuStghmkGUz2dIGAMjtBEmViTE59M4",
+	"9hvkdNDjtI9BEQqeuIgP0/w4QNxysMjIhErJpFXsiOAFYK2fa639dqPZaDeaz9udmldrN5utg7C/d3Cw",
+	"W/vs1SLFxnIVnZzhHPW2jendKT6y1fZqesxYSojIT6bghyYJBQeS0Ser4LyZAVsz0lgv4aFeFh82yvfM",
+	"+qRKappZh+7HQ+LrT/r6EVwud9a50fSFiBnltVQHBYSdys2E3xFPP4TgPQ8RycxGmlDmHwAu9tbW1r4p",
+	"PeVEDAaSKc/UkvU4wu54RCVTHmBkXpBxFMeRLfwqAaBtNevNVn2rddVqZ2Bh68CAab6jaEjVygP/zt73",
+	"xSJ5rdh4fc8Xryb6Wu1km58DObJFB+lROAAlCXaTxZLheUAyRg90JHsc/SQsLNXbZ1B2UPdngCob5KVI",
+	"iEoA4B/OSO7k+t/UoUgDXWvgADphAxrH5wNAs1n23Pf69kumFFDG5wVOcRtj8DLOY7xPnC2APFwwK9H/",
+	"hQVKDzRzkq8/2tTpvM6ICz77xxo2C6JJZFSFpWNNb7Rp0XL1IyC1WGgAxtEosWB5P9cMCKfDlT5XjBDl",
+	"W1p4ZaR1GcbS2limKMUgiDh4jGXxtoANAsuLOIHRR6IaqbHdvGoVYj7rMatAcBlJq50tlgsJC0SiOb/t",
+	"ihIzmokBsIhnLq8BZWumJSjhQnmlfilhvoo3UpLFAyf8I4IbcF1yETJpTKU831gkVkyK4Xo0j9uZaV2L",
+	"KN7ZSj1dQKqNBo4LR/9iBOxhphzEVKprzWyvqfJN/Cq7plfPtzXoE5pl79jFhgmXSBB9GddDxg1AWjWo",
+	"uqnNtn5t69oJ4f/1IfuDH5CWgcvUMwEbJ21i0yBdEOUGtLnHs1K+DIElYRRKv/s0uNE0oF8D6lskeH67",
+	"2l65ScY44tF4OoZeGsWGGek8EWG0iji5m/KGSgGHjcDSbOoOn1SNXtK5JFJUY5/uXTX3Nz9RBaYC6IHo",
+	"r3FO2mLGcjrWonZDxfkNm0OeaIQPFxlLmMyvkylfcr6tym1DKij6sUiTzvFg24JFAEqwPV8SMTu0SiKJ",
+	"UmW5Qc4HoIeZDGzfpmCjJglpV8hV9B82QIHJjaZfkkJghgHiAMu1j/4ChUh/qLamLoF7wMI3bJ7XJ1rN",
+	"JtCs/WdRmyjsPYxm1VYvFiGfEPM2oPn1Lm0vTK0CQBeBxG3un5Mj+EQahxOqc1FCNLNJNl2eCzGrWJ6l",
+	"KwJDXbwibyO5ZD3ewJg5mzGZuWMKlG607koWnhHaBDtHrDXbooBYMWGvNqHDiKdsedmr32d3FhcKJpJ7",
+	"1+JVW6GEeKk00rw59YOvMK3X0LUlqA9YYFNpw30aFZp6mJuL7Ha73typtztXrdZBe+9ga7vR3G2vr8As",
+	"tGotW4Ia4EwvAUUjZ8weGOs2YQPsygZ2j5LER0cO4KMbx7PX41ZegsPADdE0CGp9BlOmFNmxfghjK2NZ",
+	"mrWxzPuJEmI9XrfMes6tvLlxlX27mdo4EAmLhvza0FN58XGO+bVHMC83RV1TRWT4iXXKoL8+jaygROnh",
+	"5VkkmV7mtNFewiYxDcDnst6yDRMasGvGwxUrN0nYbSSmWUaJEhMJnhFIK8npFta3yFmWPyCr1fTOvZQK",
+	"rxZVEPgZIHkaffwQOhfc7pp+Yds77Wda6SZRqDWcREE/DKOY3aerVTrM6RQgyUojdFXdNXgB4Nyb42Z8",
+	"CK0mQayJdHnxqGm1bhGUe6t5sLX5auZV8GqJgRloT6RN90DpQWHQoP4PaALl+HjjtbnNh1aSM5qE3aka",
+	"EZOT1uNpw0TkPzeczSCrNSMkE1sse6JMPfruN+FrWlcwbOZXmSRsEN1VbwRaJcGIJjRQLEm7f+HB9LT2",
+	"qu2lIY8kw+LlQ8ySsqIuW0x6c928unr73W57p2oxU+/OSp9O2cWylmOlZuKgGP+4ThiVq9WEi/SBC7w/",
+	"C6ZWHrX32D8MXXKqqqqqeJLaIH337sOXTJXOBmfePLHBGb8fx1zPKWR9QdralHINpe3S3PYlC/Oso0Be",
+	"4r1FPQ9YqXE82exxcxbSGTiHPP1mpvbkVLA1vVcX7DZisxWWB023DZ3FIslSkjlNEjHDEuaSLjkWCbu2",
+	"DujFRqfxpmR1+vq5nOOaQ4rRDZvkDrGxgMuSffEnX+rXo2vbJccpooSuZQbgkrGw0s+806kwAxIxEZLG",
+	"6734vb07R7hr9D/cdPwIAr9y9At8LnYhORFcL5/Eymwv7UtDh1XOlGZ9q1lKSb+HMyXrNWMORrrlXoHq",
+	"ltA+sJ8NHSymLyuyrkOSIYKiQo/p/NOyWYXKps2nrPTSxcIgUoo4zHTNKI6JQZqx2tEurDCKNn0847g6",
+	"2ra309FmadnXRu/Q17bT7OwZRwZeaFY53+7jif+ycNUvU1ZZQMoyVk++L5xbD4rpYtWpch42gTNZaBCv",
+	"zPif3+Pa3oBYlr2ze3R1+vFEGxCZUWYNEy6In4lV31pm5hmbhMcDrKLlYY9ng9J8yjBkE9ziemF/ruHD",
+	"Na+WZcrZDKbP7jlJ7yuJMdPsEpodbki1wMaVMBbCIbrxImkFr1Q0xRcAYLw/Pdre7fGVIXb9dsRa1OPL",
+	"hqBvjrgllH+PuLv1UBhilFlTW2M+m4t0PQG4Kp6uTQ64Z44sLJnGKEusXQi4Z/Oi+dH6OxD+3yEQ/ndo",
+	"++uGtu8fpF4gUz9FanQJCoOryd8v7On9XuD+ktGYhQvde1eO/c14kMwnJqkmH2bwUy3CPwCEnkSraSGh",
+	"Q23Wxyxto+mbrvXGTz9h3Iel1zfW6yGDL/jwQyEUVKvr/3tx8ur0jHRfnZCTs6OLH99fnRyTl6dvT+DH",
+	"Hv/xUxi//fRx+uPWd9vB64tJv92Z9re+42+3frw7ipr/PH05nJ9dfbg7v3zx8afxd82P/OWbTzx+/Wl8",
+	"8WP/w3e0x+FFJ2fHi7+BKtZbaPRaO9hr7berjNIl6zmYxnGax2w0wacg6hKmpgmHkjmHV/MwdYM+Kzgk",
+	"NafCmnfNTkNC3Z0orJ/jE2mf7b46Prr77kPw5pfmcbPV3ups7+zu7XdfHB2fvHz1+vS7N2/fnZ2///7i",
+	"8urDx3b35sdYFqft1SZUKZboWf3Pn2n9t8/6P836/vXn35tea//L9c/N+n63/pP+6fed5pf/rFT7CzT/",
+	"uTpXEPK9srAGRLSCmNFEEw+SsFNUw8FfKkdixg0Mij5LmoV3g+ow+ifrow7BtyvQKDbo51kbxwbxY0Zv",
+	"/ANnLCYTHeWFHQRqnKmUx2SHHgczwdYDZ3ZAg/hiqmQUMv+gCs7cA8y7okWLMsw8iEqqnxOU/qEjrGxb",
+	"FdtjWFMVNPD1sb/2NSi4eHrTRIc0h8MW7JtH0BNxHUf8xn1C/zsNyzcgqpKoa+Nv8Q/S1BA43qbps94/",
+	"gDDp8YgfEl/TsY+NnK1W4ZvYtMBRDKYJ+BUMyK6N9ZnPZGidJpkDA580UCJp9HiPnwkVBcyubbrcLNIv",
+	"PSS+cbP7YCvYTBcMj1NJfA6P+w1jgUR86B/Yrelx0OOkENz+zkI/BT8AomgQP41MZA8vIAySva/HfcsE",
+	"rsMpM89lKREOmGNOjY7gfQ3sn0yvMY0jNI/bknQEv7elL5q2phOvAHfqgdl1w+bQmRzaJMfkN5YI2SA+",
+	"ZzNrk2uCSMfS47nB5EmXWqXNlNPogztrkBOKp3iWREoxNMXyxlaaNoykW7PeyZr1l9a8mj6n6R3X1uVm",
+	"TkvqTAMSRm9bRqnWu4Ylp1l9lLtv9ptmO2pGrbLrCy6LdEmyz2UZ3WZg2QWcgnMBCwKdC4pJlf4zZ1Wm",
+	"61C2Kg3Xw34/izvVgpIbKGORoTpky5HNydU8BPNug4BJaZUAm9mVcbl8BKRBrvDdIkE61Tvj6T9Tpkfw",
+	"pxwV2eLILJRbTN1N41nN1rJ4liOlntoZ/S8UTS9pffD5970vT+vuvztfnv2+9SV3qdX+8qwsvrzaXd28",
+	"vV7uGwrtl8P0aMLy2O+nO4MA3AtMmkxRc/yAnu2anaQFDnB6bLLdU7ftsNbMpknsoyGt3zASmHwGwvGZ",
+	"l6K/RgmwHeDybIZd0vXBhsw1x5cQIa9IGJxlyzwRp11bs8IvhErxBi5mh6QvNPEkLH0Xz3h4j4s4ZAm5",
+	"ZYk+gmmJrCn/Noly6bi6lvPlpX2D+DbIDIMeiRmSZBp6dhmmnqjheSMqR1bKWRaPzJ8S/CekkCEJPiCj",
+	"AjbdRs9w8zUt2NqeNQNF8JYrdqeyNziuh5VPvozp0HkStmCtB0/gVufRnB9i9YijMcseLsXnN3zebuk9",
+	"FivFCV1rt6bjPkuch9f0dcDD1uGRPb6O26NiyEiE6w0Ybs0e3Siyu4BA1wqYwrPgLsgeXD92Ck+n5rvz",
+	"hk3DqBWrl4+ibkho69nz8CDa8tmj0yS+x2htl/ecRNjwLZXehPQMV2WQGX04k1epWg+NN8ygTCNkRKGk",
+	"KpcXDS0vBCR9EjEoM8pg7ZkYM+2LV6NWdVnnGRSsTo+BimQPGseQqXr63uZ7GCGYaSOIGOMiQ02lNg2M",
+	"2BpYHF8jzL0eB7eh9XZXp3dYj1+rSktbGlQ3G2PtqsdNkAkyBWTlCltlZUGWUikt6dB0azFCHgyzIejB",
+	"UKUtq7W53daDspPQQFmYG1rSmyITKRFTdZiZNNluwi/pWfgqCVUbecI3yrZxK1kXnYYnkriFngvJPDf1",
+	"pVWxpQneRhXJuv5IqYnvoUfFOFD0PxHhqYjvpH+x+CNWxSSFVCurRWni8nrc6HF4u9lMq8yJtKLDI76M",
+	"+DBGvM664PpLmTsDvZP401Shc9iYiTJD9DZL9ET2OPTR5uEB8UHq+jYXFm7EDCcM/IADFH/003yLOLph",
+	"iEokeFXdTIGp6CVcGUwHooPIkuHA6SHJUlFMZorlBpbv4tZ9XipLludyo8p472zugo8HW/+tndGdybvV",
+	"2dyc3VWlWFEpsVk68dHI8TENjWoqK2eHauuGC8xwMYr14zO5qhTy5XtkVZLKNbZ2n7KRQ/AT6rdJ4hqT",
+	"pW2zKZXL9sBgBOAoatCUYMNHFmoyjhmz1rwQSWDRJPLPv8A2j5n4LW+1Y/+uk46M8y4oXYDCtewjeRN6",
+	"jeDwwtUqWCJrrZiTjrb5zrux3tWbnt29cAYFq2StGTh5Q5vPwM1yXT2D7O7FM0iNuMo0PMfRcGjcH44L",
+	"KGMwIcMkAiMiUq6en+HqzHcXnSrvcn7cEoLU/FtQuohQqZk/ekRzA0C41IpEp3Iuk/W3LssQQN9zivqR",
+	"C6l4hJLn7Q7aOM87ewsStE3UvpwjyyRTKxYdp2ixXDmbVabpViC7rpkMu1Ep5dexKdQoYXIk4nBxQtyV",
+	"MDtgzKxMgyLp00gSUBSdpQ5DIGWgjbicJmRT3VbSyIqzuYi3dM3hLJ2y1XzBPflLPu96mdZjbfDEV5dn",
+	"rfVO3mOLt/aDNtN1Qq21mOjfuo+QSKsEVlOCuXXhqIvOr7VGnoPm3nz4uYqF1VNwbl84jZwTbK05pGm+",
+	"m48/S+tfPfilmTYFB9pa41baZvjaB7AWRPVJNGFxxKu57SOfPPd79fY6ORt29TKv6XqrV4WN8eir92Dt",
+	"5dHXtyLTcsNU+dL6A6LYMVM0ihdolxBPF3yIvk4EmWVxWF5/uLosHDn3yK9TlszJhCZ0zBQ6iBEzLDdP",
+	"JzpUmTJqAqZrDDfKF3fZCKvJzUTMp5Vmsp2v/fDnReu41JmRzAnTN3kQHWQW4R6rdRrkFIY+iWnEyXeX",
+	"52c2bQZ8op3tXb2I/ZiNSSiC6Zhx7J3d43JEJ8zkagBlUQ7uSYxIUoPUTMYsjCiY5galQU7iCDODYFSp",
+	"1d7jBjSEhaa+sTJ2iZh6S3fAM423J4kYJnTcIAY81SJuk6edZvPZISmDkno97lzsvntx+urD+YdLj5SR",
+	"WHPXTAZ9/nFblU0qoHc9Uuqfo0fVenZIKroEez1ebpHqkbTnv0fyfR484ja40C/eenbY47mGdR4p9ETx",
+	"SAmn0CPHJ29PP55c5J5zYfA98r579Tr7VX+ro7/17uTq9fmxOwn90/azQ5J1ovRIrjujR5wOauYf2IXM",
+	"I4Vu7l6Pl0Css/HbRdZf3LcTN927ydNOq/3skLw4P/7xWr/jbffi1Ym+umWvnpwdnR/jndv66WVr60zB",
+	"wrmTp532/rNDcnp2dXJx1n1Lnm4DtX04637snr7VI/PI+Yero/N3J9cfzt6cnX860/dsPWv0uHMT9Ag3",
+	"ueEVCXaHhAJHL74JwX5nWMiGSVKFaIxJfSBzMbWtxiPVIGdsRgIANDJFEjQM05KRlJEVjlIVmwyBqS+A",
+	"/WBcaT7MEsMsLYtbyzvqyoyce7Rd4R1dk1trZjXCEqpBdAf5fYZ7sEQWytEz8UDWZOjL4xknv05pjDaj",
+	"G8+okkybRS/kgpIm54Ovr67ek6xi036os65Jmqt9s6+xa+4hm87Nvkp4vaZydKk3l1X7WvwRlSM/o9xc",
+	"dfUT6RReO6l2ckTb2zs1T/+x3dLDH41pUDeXc0lo6a2lFXRxdu6DFCoGRbQIE7PFpE3i4xx8TFvDaUIm",
+	"D9A68//Qkqdyod7XLff4iuCfXxHtc7PKpPtDdGpiWFbV8ARzvyChfMTuvLTHXWL+miaxITaRpIVqE03C",
+	"fGjQr3r89bvukZeGJFliKkcAXoRNNIN+6tfrmLFUxyv1QRQz/5lmlbcsiQZz5zAWxMT+YG8nbO619vY6",
+	"wW64s71P2wNGaTPY3qZhs7VNt/qDzqDVb/eb/b12Owhb2+FO0NruNwfNJm3u5TP3W+09KAm1/+5s/RkF",
+	"XfcD41y/TuleqA3O0zJlpMuedFju/Qt/lheL2DxHC5s4sI5TKI0E4tVntlg8X4vZkAbz6zi6ZdedwX7Q",
+	"prthi+3095pb23mC2G61cwTR2smXdvz/6v//z//cNPu1taMpe7vVJt3Lo9NTF9XDHiI5ocG90TldbLJV",
+	"gGq0Ek1tDUvX6DG5dTXDWwu3J6s0i0Iv5xtAzP/HTyVZrqfhdFAnmzChP50rELIdFAa5ruqQqJD219Dz",
+	"L7avN9MpjUZMVSCq1BFTQGLKEHBJ0nxc7A5s6jYPic/uIqlkvuDBhZPqcdTBD4kfCD6Io0CZm51O67ke",
+	"/HoOmMhmGrDne68f9rhvmjOYFyViRvoJozf6TVpmYVI7wJyomUhzPIxpUVGsgGgseiIIEAnDrGU9TXKa",
+	"VPZIBQzLbCHu4RPwPASgR/sGhBHUk6a7zfdQSfH42N2sPI5cJUJOWIDoNcDhKtxmnJwDWFK70SRK3DBO",
+	"IvfBtIEr5JDt7uy0n5VdFjkQpuq1yAE5pS0GQZEDL5021tJ0eirh35LOwF4pinpKNJUd9jj00hokdMww",
+	"PychKplqPq7Zxd3cYF1q4+9TCsPn4eHB/MJ8SbBns+5nvMcxjyhKslobTCRRENy9ZQtyCXfzjNzB93Dd",
+	"lzeMLxUtsC5ov0KPPW0N8zlJ2fxjVhBWD+9aX74eRVWJqadDLpICmBEWoFzj1Fb5/fCuNYh2IbjiaqrF",
+	"R5eRLe7jcqXcvFuaxsVQMxEZVGUI9EP2k8WwQM5rRVWtShM3Z2WVaLqPJCqjM95NlsSbcWpGpoOybULD",
+	"BCLVpLW/m2NSrb39neZ+q100oHc6ldHHaBNUynU+v7vd3N3pbLe21/o8KH7L1hg1Q49INqGJbXZv9B93",
+	"8bUqLZmSBwmjlexfTvvLvlPOUQ2mUokxS+qddtX7ppIlVm9f9NJUIVsrIFWERUa6rzp+bxm9uWD3QEHu",
+	"ljjXAPrPFM+cwQdfzfjg8T+O65XRg1esz2LedDWiHIx4lbVKxWLZjK04KtNQiPIyLdQZu/GMztGKlUUa",
+	"gA/rxQPgd9CqDGR6sSYVvAoZEjd4HRorF2VZlOadY5xWk83vOfvGSfd0HavuVH/Uwl3MoP8INTnfhnUc",
+	"pEXU7SZ4XCN9kvWhAAWjpbXqTrPCwOnxAPvuOL95poINVse8drvZNICyWVvbDKS24DP+vRYIqa4DxqHD",
+	"Zk2rAJOY6jlMEmG8Q+5SON7cbAXPFh55TkttVzwy5dGvU0boWPChWxKM2g0cI6uvmEobxE3S1i9NgNsp",
+	"BKnWfzRwzdrb287CHGoSqVovDplCivU48Eu9asbrx3jowTf9BmZpNxo+Xog4YKTqL47xigWjLXrg86zM",
+	"IZr29nbeKM4Xkv7Xwc//s9HryV7vrtms93p3rZe93t3uS/3n/svP8PuC3/6hf1n04LP/+l+9XmPV6//X",
+	"wpf/c+nLN6th1eumd4RGvGJnsEMVlUSvnTGOgLQWpeB1OTl9fwuetdP3tztpOl7EydHp8YX+HHgADwE/",
+	"xGjwNBY8tQ7xfjHQ5maDdHmP6xfWx3QyYWHhpVK/Bb/HDfiyf3DwvOlb9Ql+M59pkBeaqvtsLnhIaI+b",
+	"1zyRJIb9J09Tlft5u/MMqL36fBZdvQ5JdfZzFNXOe1nSauPGwed/Pn2u//35n8/+a1O/C8w6W6skK3Ky",
+	"++UO0COZK/r5Vlvfn9kW2WbKKkhiZWDrbAWxXSpgBwBGX8jjXOYGf95q7+Vc4fejnUqXSM5bvgTU36ud",
+	"W6/kUv0qNRnRCXKA5XAJ+HgoUYyO8X855Qr9BKmXmwJ/7XFwcmeoHimzMrAK2kwscaqcIvc3p3o4p4Ld",
+	"flPZSCJNTTYCznEleaajSpSYgN8BVI1VC8GEOfiDAJGOQWSLcFhVTr7AUHyTE7UpjGBKIFtrpWk63YCX",
+	"vT4DMcxMorXe7/R+Xfb+NC8hWx3BmSQRD+JpmLf222t9OOvWvOLTDqakGrGxZPGtPptJDgmhaEa1NveZ",
+	"mX108UMyXOZstFX6LRDm24jf3Ku5IkIZjQTkJgGOlqks4zfg4QwtjI5IIFav9fIKm+Drxn/uidm8JsKq",
+	"hQKKqVTSswn/xhsACxFJg0F0SLZ2ms3qAGdrbzm+amernYNX3WmuDu7jjJbu+rI2HzB4rE9OdzYQXIqY",
+	"AU5OuQpkSTD2A2TV5xcmoFyrEbg4y8oCtu9RmoB7uMgd5ULRmHvRxMgAzvN71yAXcKK0gamEtgfcZxsL",
+	"Ku+2Sm6tbba93Wo2t9cJsJiK/sU+ZyVgdA0C53AgtDTHffL/A4FUjClyQPqJmEktoEJhcOyxazo0pk1u",
+	"wfyRwgTlI0646PFYDBsVRaDy4PlzLasa5nIjEOPnhjCe61X7D/2fe/oxtn4af5JnudVJopUWvF6p3Kav",
+	"jOmZE7CsnBRuSRsaYTsjQzNRgkb5BtWlwOfvW10KQ9mgXRBnd+o6mCayCorJrTPFe9avM8VZ5Ejix62P",
+	"v4Wv9tVPP5yqs+PvTk7a9V8+9s94NLx/NWl+vlUqukGLGIDW9Hidh9ZKaMl5JPSj+cQWraIhmYxd422T",
+	"VmMraQFUyfX6o2ijtirKmuuX4u46tJyZUfm4hVouDs56CrANkTr6rvHGWJ2Xi8T4+cMSViVytSeShGxA",
+	"p7GCZJ+IFYA+2+tVHN1HRflaaSfp3ddSLWm5n09VUabZ/r3aixRObaqxps0inNrdhe3pYKb/LojjuYNS",
+	"zMPz0OOQxwbv8ULMdX2A8vMBmVuXcM70VyM273GwOq3FCTdaT9K/Lxy5meC9AMm/MiPxrD3T4xjDgzeN",
+	"D13E5iz5LuMvKYicDY30Ix4SwKJch+ekij5WIGMVstvJdMEGPJBJPT4+t4X5NJ6KwllSYghytAoD+0+G",
+	"6c6KG7/S6KuKqd7n+jqWpLfWvkgcAYyi52a8D5kyqNgVECfBNEkYV9eTykgbGKCp4geRuug2X+G8nv8F",
+	"GMr1hCULPqQXFYJOCL/NCbU9MjcVv5uqs46jWNIxoIJjgMdZOf1OGFlJ4e1x1Hh5MRWm+xMbyfFed3Dc",
+	"ZletSTI4bbPj5vdX/Z2zj7LN3lTnnCgawwLJBVthS0TGVAUjhkA/lTvkofkM70rdf9AqJ69cbm3uQHJH",
+	"6eXpp7TPVcL9+5SNbNb+xoFkCGgco6ydSsgqAyE7YUkktHKHfXwDIRUkNJIpjxnuO7Rb1sZJ6RwswILQ",
+	"dGlhIKha+uFV0BA7nWrWXeLeZZo2H1hHe3uPt34x0MHyWixIsgqhjYkRRNTMweA/HFgjYMbYjfFTtcjT",
+	"d4KHdA6p4buewcZVcHC5Gnk9bu5Tgmy1PNPuihI5EonSklXfhT2b9HqCORHS+SFpAV8M6bwg+1rLRN9W",
+	"a/miFYg2LUS3W5WtzkIafZ+uegmSkMaMhzQxq2bFuQXPUGQchTwajhT5cHXkpFyGdF7zanpRoV8UV6N8",
+	"fiVequAMOVm62dG5Zx8MSJ8wzM4B/fdslXSP27ZFyuC1GYhm+6EGSaEbbxibGMhyC2iC+mhRCP59JL+5",
+	"I9kgrcwJ/Yedz4Vn8tKasdXVftgHbUDoAuCMhI1pxM0hWkRW8BJw5EWygpD29/d310u/Wwd2B1SL3E4/",
+	"Ju5OMV86nb47uKrFziz6ewpqPJamgsiEdWY0Cet0qkamddbTV0cX3WcHxIfd9zXjFDxgHgLqQGsICr1Z",
+	"ZhEPxcwGWXzy3D5SVTu+hG3goIztnX0OStmhu5plH/jBAvtYwxJbxTXyE6kepElXQIS70jh2lg7DtN67",
+	"x8ErjGwpTTxUEG3e3miRNMKotcVLr5ZG8KEHypu/CedBhON2cqyoapr24yhIix7okNVv2HyozZck4goU",
+	"96f6qunzFAneEMnw+W3rmak7w5hyBEEu47wBry72sLnKp6j7uc5SPom4VBDOGDj1ulIQLqAlTMRJn6kZ",
+	"YxxikBD5iEr5enTIWsPh/Ned9q/ydq/zS7i3Owy37nam49/Ge7+M92bBvNNpj6bN+fbkprndvN3/5Zch",
+	"++3X0S+z2bDQuam1v72fy5XRL/+52a7v06A++qXOJ/XfNi98U7mVNu6t4lJ7RCsxMVMMmsP02TDipkxE",
+	"DwI3M18mWNpSvA7mc0I5NM80dAPbG3Hi4y0+5BnZehbAp5UHgEiys9vZx9OGDjWvx/vQvM7r+4QzmkD3",
+	"RUgCNvgJM2Fy2U3GKs5Pbzcm2eCvRhONTM9n7E1kOtpi9AXqlMKStxRYkcl9z+fCu87S9HjBK+u2DGRJ",
+	"jWuhWVWvd9du6f9s1fV/X+j/HOs/t/Wf2/Dn7snmew+bqxmfKXrMVzp6Zu09UJr0UvCQ9GlwI2MqR5jn",
+	"sKRZr1fDNFzzu+asQCa5rsILcnqzJs6eaYmEbW3FgGDrGGwTl484GZQM20AxfQv0xBI9HkdKxZCcmeGd",
+	"P9DPX2wV7VmPvhoJ6fiKrYRQAk29RQ53l2pWJAaWGiOvbs4Mw5mBqi9vbOfsaADNcsx1HmKdDrif8wNd",
+	"TN9LRlpu4fylUhDke1hXwRm6nZcqO4uVFb40rrnMsHr64eromTWPwNJBQB7wFYGZBA696kDmXlHfroRL",
+	"X5Vh7GQKG1nd7mC5J8+nj2Y3FKA+C1Gb5dp+1uQpt0Kfl2zMZXXBUNewz1zX74pNAHJbuAvWvLRbkVm6",
+	"zk6kFEsiVQo0h9GC1J/9dfZnSTUU/rRBxVNV+tSilTVdQi7SJiFFU3DutLo3UaYD7GimpXEixpFkqB+n",
+	"7V9jRm+kR/wplxMWRIMIGgsNrNIiaaSFWDdViyOVdo7O2lvnm5c5rzJI7NnXITVwwhLJMAmSi2ssm7k2",
+	"2QoQ+rjWlrOmDBFHwbwAwuI+Xtqay4Dyl4yFWuostu6BnVsiBOmaZtxECebcANJZzCjkTkIWc8qfoYIk",
+	"X29tQFtQuwCfOuECoQts57cbNlEe1Oxja5EMawV1RYm8w6AtSa2I0jhti2nirmuFU/UafGRJGAUFWPj2",
+	"dkXWjr77Le2zCtEKkdLriZCRim6xIV82VxJJOTWo/7CEXlqTBfYXyLqs/Tv0BQRzzn1hpGz/qzwJ5T6s",
+	"j2TuwTxBFO+tpAm7HouQqbF8E/NPivzIrM2qJcdFTCt+F+OyWAAWh/yeSHL5ultvb+8cuoWy2PUh7QCG",
+	"8FuFrMXkzfOPp+pV5+Pph3cX+/svuj98/0Nwk9zs//rh6vRD858vk1dHH3d//W7vx+G/ltcnL0ha1D/5",
+	"udEWUK7gr2s6ia6Rn69RrYyrk/u4Z1a6ivfp5eUsvExRRKq9BWiLl1HEBhHHmljsvPFEEmTxh7aTjYtC",
+	"rrWvKC3JLrQSFtOkCnX6lJv8ENTuoNoyq0fxA8EV48rPlzvgxdpmFe2K3ZmyTozc4fmzqv/XLmVfSCRu",
+	"UZ0ZjDHBE8ZCtPtw8TejnQXpqBikdlf70DJTSHSpzB4dRmo07UPeqAiUlqXPX7M4FvVPIonD5/1Y9J/j",
+	"0jSb/f2gz7b2aLu1P9jap/v7nVawv9Xa7+80m0Gz2X4+EOJ5nyYNdafWrM83d60kb7mAR5muMbYQeG1J",
+	"kJ2bdWRBtUnwqYgQFoqsaHSnY5Q6FKSIEaANb09LNsAP2GpsPWsYP5xWg3zPtk2dJZFivmkWc4BeXgNt",
+	"5rZVhXIi7MeZSSDjNuNztEDsK//v//4/vlNeij2PjI3SZ5hCLzCnqfv+9J4W+n1N8a9sfz+i3X1pWsVW",
+	"Jjy5NQh9NjRYrimJ4DJLojSZGGhE0wRZs2FzZxQyriI119z3Ngoxw6XHTevkXM/lBumank2Q3mY3FFIp",
+	"GuQSPTP6y4F+jMfACiqVUz2K60hfgca4edUy/a2sQ0zHY5rMF2cHl9LAMIc5y5+BHzkDr69m/FUdLe5b",
+	"GtVaM6Xl/sVRu+u/P+LDaymqKAcH7tRU43isC2SrCYFC97Pbf1ZN1taa1WCgnldFAd25zsB2mCTsNhLT",
+	"tAI+043lH1MNJhIzElucdwhZXugZk6AloedMf58lpD8nvsmw/BfmU/bukbA15WDZLV2gNCMc8/0BHHof",
+	"qYHQoTg0h1vZwD+qw/AApCKh7YReWBvSKYz16xW4OVRQPAHp7Kuk/gfN24/08Bf4mlgQQRc2zTKhSJwr",
+	"ltzSuBLkWi7DiljAqrIvjGiIotUAsa4Rk142YE05+k2AAZXazQbGvuAb+71m2Y0mfRctGSgMPDq1g067",
+	"DPzgODWdXE1T91CB9WG1gCVpa4vgbxRNFqEX6p+s6mt3yCNUH7WYkXHEp4p5ZAS51pAJAeANmM3zeIUO",
+	"iLFWGuFxuiV48nFX4AzhwrpYvu011qIM5ZtoBRg/n62+Z2hyId2fWlpeEYB0V1UeGo4ALAIY2aCQF4XL",
+	"XfNqer1BgXORZ7LlgjEsFubZsiFQimZSUBbtbDAP05oAmyyicpnIxHRdrHJyVlds5RGvs2+JOExbCx6m",
+	"Op8PoSeEWUMOapAkuFBEaAY5Z2pdS8FhRjllsVNV6GVHtkaxKsSy7f0QGdVT9yGzeKfpYW2qSAiEjVdG",
+	"mcsncwPgVFuNsqBz1CXgZNlaUVOBZqSLGKAxn1LiAd4IP2N7+CHlWbdM2K8ed11/DXJCkzhy9hUJuZm6",
+	"BG08quCfHBcjxA6vaO4/OJMHV6NiT73FhXIfwUw7qmytkGH72xam8F09qzGNQbMIrYOQEpP0a1Qij7AY",
+	"faOmj6gYpEpbj2c4/XmdJmvQHMlnnlVevarOCOSpn0dXdBv/i4SYBsmlshonXpH74jOPVHVayLcAAFaR",
+	"67CAyhlWhuGcexzYcc5SsQw6XdGaVzOrUfNqdjVqXi1T1yumXPNq5SHWvFp+jLWC5M2ZRXYgJS6KdOCA",
+	"Yd4L4szCQ/93BsKs2LgHIGIGQqolThwnqT3iJlUx1wwcmOqhm6+ZM1C2N0tDalbx7bWR6/4MyM57wlyv",
+	"iXpnT80i5cMW/doyercUEPUOvWE3bH4IPjKXhUEFB2h4kSQu36huirNsdg6Pz7ZraRdAMCPdcvF7yOaE",
+	"qWR+Da1KFisX7xMGs4WzlmOsenHyjC0t4phpY3tCpTSNUMDaASvIfCd/3tYDm1mgddsdzPaiwELdZrYu",
+	"yVg1GjaoinZM5+B7waZ0Ib3RtDpG1kUoN63AfRIpMmRQ5xLPi12pUbw6pAf4hpPFNuZa/Y+PnSe+eDXT",
+	"TXrTdsubVTybcMIaX/iQxJWID0u25ZjF0S1L5qvx2rnpQS2wlHdGwbm9uBE1VYqNJ2qZMW9vwbycYs/T",
+	"KnpezqGh3VZ1kkFqcJhvkgGNYs2iZ1bEGK6dmHRJFlq7pITiz4VNqTRewFazkifDei1EVqHTMFK4pk8k",
+	"4KzYUpoIXVqh2Rr9q1nkehT6ayOobAJRP4h4JEfL0BFM5MoMChViqLYj00maqwJoWnhrpFbhIrQ2cxdA",
+	"baPZvTXKCuw+R5KE06rWhJq59pktSX1Ev8aqNr8p1YMFdkh22+BqkSSmtoGh2W4YfCQtesBjjnEdRIQC",
+	"i8is0QW9l67yTZdy+WZ4YBZ1iMxvwXZzPVFmY7vr8t4rfX+RP6aH1LzPro2XMTC7pWuw0eVAOeYuxKpl",
+	"MybN+UfTcQOMnDB90T1xcorcfz2knOU1xZgGtD5ETjaJr8DS1gXQqaTxclaR5mcRH/omOU9aYz/JMZtD",
+	"4qf80T8glLTv7qyoCKBFh49ixz/occs8swQr/V6kB0yGG4tbk/aJfAMERizynSzMyGpadTKfhuQj/Zm8",
+	"TZzdWWIHFdrNYlvMYU4DkQc2v2Kxab4mR2JSAYm56MvZ+az+7ohODLqYbxIvGsaMvhZ9QJjABS8lzFr/",
+	"iF7cHvfNzcbKdd4WM3oD74Cs+Ayc2yYdOrfaeImPeMrp9WFCA3bNeKh/OyCmwCffyN9DDA8pBHfeaDPm",
+	"rsMpy7VU6XEL2G2sdDfBABuTOq/hbHZt8l79A5v7X16RFLU38/ZxNsP2iNiqtKI9oqE2+6msGYq9ginr",
+	"7hWYVe6KG4BK72JyOi5csQGr/OY4F4p77/xkd6d4KXeTu1XFEZt9cC4jiFDCaDDKvcVZb5sF6iwD/rv4",
+	"rLVlsgW0V7In7ZVsAe2VkMUsf0UxqfLHvLyMSw9dZeqM1kKNPUUzTm0TU/IIPQ1yjl2vUgXaoIKYFwQU",
+	"ctVuGenPoWQtSohkv04ZD5jpl5/2AMVgwDiSMuLDUprLQnKwU/28mfRzlAJX/JWyjKqTTcxLlkv8rjbj",
+	"8UaZD4psIO3tCzYU7mvD4G0oK5dBYS4yBg25L9fbrWBx2oI8rtb7YHvfKuOV83CiMXg87N1l80ifHb5E",
+	"rd+57wTt+JIl+fb5wR1A5BuZj5m076okmTncaTVBotnfaGqh9jjqG6AdWXNm2axzMsX0l6p5tSEaAvpl",
+	"ekI5tmYvVtnZq7AIq1jZWk0z7+feMUO9XmYIUl7wRBiNElvfaEYop0HAWFhC7Mvipukdj3tKqhwWHz6c",
+	"Ht/uYp7k/jb2UqpS2dsP8kKI2FamXkOgeCk6rmMDQdIQpuqleEaZzkWUEIU1nFtYoOqV69xz5f5Ivx6s",
+	"IMK5ukuUEq0LO+hw32V8XajNPbSvEWYLVZUS20c9a3XIfaO99NI03t1S8p0p5V4c69lpdvZWhXoKK52f",
+	"xJIF/BNAGx/uwX4o71wIP3hP5rn5qVi4HYvT8J1JTQRESZVoEB/S7n3PYmYB6U1YQpVIbEX2JKYRRy8X",
+	"eL+zqkWr24oZb5ALFkYJC1SGP4ag0+UWEjbVHzS8HFI0nUQ3bB4WrOhmp5S6vUi//xSpEebRuyrbeliA",
+	"ZR3y92JhyYL+uEDQSw70U4jWJExNEw7prE6baR6m1WN5CTMbSRZcvxu8+X4/2Xv15sdfk6vZLx/eH++d",
+	"vn3/06lov6Vv6eWsUG+uz7mT1o7v+Llb/4nWf2vW9//5/PM///V702t/+c/VKSc42fLh/+wt0oFxtpk7",
+	"wfHuYy6oHIkZRwgN+J5kwTSJ1Bx7F8MaY4CyO1WjKmXbbU4F6TCanGxjfQT+r93V6SSq5wpVKLxU08kL",
+	"KqOg+u1XFhLQDt5UqE+olDORhFjzBS1WoJAmkk4Fku3TXOvrD2Rf1rQO32U0Ycn6H6akD0+kpVzZB+B6",
+	"8QtfIOFrIDBwzBXFKjqzJFfusbbu05BNYjEfM0wmyw8JQ5ceZB57hlF7RuR5JmUfaNcg/pgWXbLR4z3+",
+	"j3/oeTKuIqyEbfzjH+SS8RCrOW4Y9Ln10206IJcnRxcnVz7UFfj6WZFEv8GjBwQXzt6C6B6m7t2tVCFL",
+	"ClV6vFSpErIgChlKHurUyxDNKw8xHw4XTB9SbLKm7JdJpHocQWsiridij00dfvbJU/ASHEAuBPbQvGHz",
+	"Zw3S5c5L0f6Ht3Chb+hxgCucjebmtQjf4Zs1PUkSkUi9lifaACEQ+dNE6EOOEi7181+k4L7xnGFMQq+G",
+	"KVHRf2KwG914xgy5hkCcXiMuAI9jv7O9SyaJ6MdsTEIRTDWRNLLXEDPQvBhP4+g9LrH6Rb9yzChX2Ok5",
+	"EcOEji2NvKRRPE2YTRRNhFIxC/X8PlTIImO7odvE0zqRizuFiCWkT0NcSHSD8hTWAZA9O+19szA40Kvz",
+	"8+t33bMfry9Ovv9wcnl1iQVNF0wl83p3oCDcnoLF9Hin2WqQbrahFpJE8wdmZ/XBlCpGfDLNtc+DeYUs",
+	"iKmJJIZT3DXmlDVqOezc0+O2lpT8OtV7PqEJHTPEK9WDnXJ2N2EBNPIUoRY9MNFm04zmHVMjEQLRdMkY",
+	"/mHS2siEqhGJaXAjPfL6pHuc1ld4mGDQaW6TdydXr8+Pc6l5egH1IdWS3W+Q8/dXp+dnl/hIu9kxC4w/",
+	"e07OFiTCUIfngJOMhiE5Or+4JMjDwbve4yKJAIfGQnHA8WuQly6imKI3DEIHydxMzEz5Khoz+Y9/YCnJ",
+	"yyOytbW1r0+etuhN2SgkduNIx1EcR0bPxX7kRgD3uN9ubjXrzVZ9q3XVajsZnAaFLI4CZvQLw2W7ExqM",
+	"WL3daBo7JVN1ZrNZg8LPAGVknpXP354enZxdnsAzWq+LFKLJvj8lUO3xjnI6ZLBe3fenNa92yxKs96q1",
+	"GuYhMWGcTqLaQW2r0Wxs1UADGIEwfX7bem64LBonVdrLBeglBsZYDMyiIvNIg3ZgqmcbaorhLfoOFL5h",
+	"QT2N4x43oLoN8qOYEsmYzVqD91cBmh9WOPvT5HF4pTAdNzLMQzjfdIzFaiY/BojgykTjbHY/CjHIKgLG",
+	"ju6dJ5L4DniwvwQkOJ2Qh0BC4MpwmyBz1jBcOS2AMZC9Jk0Wns7iWrCa+nRjm3GomDReDmAZRlFkdzRQ",
+	"8dygj2l+C1oUMlzEQgJPU4O8p8PUs9zjpo/LcEoTyhXDwo4DEg1Mrh5I73RL0iQ+AJN2Rce/sPoHUyP1",
+	"cPUui1tGphNgP5CmeRNNAGlG08JED2MC3ehHDBrhpC5zODOp9DsNawc1p6wJiNbytoWaenYLuhTOB6jV",
+	"lTP047kzNwMRFkkbpecAlQbKI/DVTHc0cX6jbtH1suku8aEv5YF8sqVQkqkUHV6TCGIGWKwF/wDzubKK",
+	"NwSfRgx88yOQPFTGmHIdiJQ5RXLYRMay8bzNZUzWqilnPpNszuUEuBVLDNlMFjEfJwqEDC5Z16op4YxU",
+	"DSlJQVSu01estyEl+JWlQ8dqG1DmTRMFiQNX7E4dkoBKVpeMp5gVbr/WBUPX/3NtX5Yb9vJWiSVbbNWo",
+	"ff0l7DdrUgPLU/DQQIn4EObi1Bb6k4QNojsfMp2h4ZXlV5FqkCMqXfOGxExblKQ/N38BSgOKCRpPRrSv",
+	"jRYpiP///j8+NDnocc1/UCD4l5c+8Ab4on5tfl0PIKcKrUZFE+Vp7qIEoQDsYliJYZhpM8U0PdRwTf/a",
+	"J099enPd9p+ZAo+EMf0HtiZCicEAo9npyAhvQVBJ5zXt+BcftfUoTNcFziAYZiBUGuQqxXhIF55mbZM1",
+	"t6zsy6rHGP/SPm8dvVjEgxhNgtFXpZ2sARbE1A2aDdJNNGae4SKacEwkGWpwi67j3YJ69NOCGdnP4Xdy",
+	"M1uvFmYd7pNVpxank8MIrCxMNRaDW5haWc/T3Ftnuhn81qNNOCcJNipaPizIGJDkKEfyM8SIUCU7zgpn",
+	"NxERuTE7HbrTQzI24FamGQ5iBVjcIpwCdBfMptDjBVG47hT0NkRD/pAZuCqsAVUwM5owMYkZqhmmIZxp",
+	"eZfqiwDjnTGtCLqGH/Z42hiskAYLbWNKgn/d2drhbThdwBHKqcQmCdqUxKHKC50yNMuL+JSZKaVo4jds",
+	"DkDw8Dyesx43xx+LMQFkEe11Pid+voGEj72IYdqpBm61ZzHIGiqhSm/bh2LxAAPhps0NmbX3QK3oiYGg",
+	"OFWE3YF+JIkPH2xs3sejasVNA5IFPLtlwi+b8GxAys20egsB71AKjaVwyeXQmZvZwAIOQNXITSOPCgZ1",
+	"P+zi6pngJGxPPiic1R8+JO0FPU/bzerhFhqOrD3wFYP+DADp4PcHQ7ndbFpPqsExLjrZsKkpjBaesH1u",
+	"JEKQWKerpmTYRshq02SLddhTliXA/JxPFtGiZrve3IGgbOugvXewtd1o7rZ/cgKc5vC7XVVri/wVNYxv",
+	"ZyHrncGykHW+beCy2LrTVOpLdhKi+iSasDiCvAYTHi50DUdVMF8VVssKuvLoPplft/Y5S8Q2wBQQjZjk",
+	"GiXlOxy1yr2INGnlWu+0voD7fBOTL5cCBU+Xa8TttpsulMbFpd9/BH6iI+wQvuiD5v7n+Zu/eLUf6qam",
+	"rX4arno4dy+Ms4OUXfVQegKev6Dh91OTJN1ptlY/8IFT47ZnIT60tfqhlyLpR2HIMM8Imdjqp8APnose",
+	"wQly40Y/f9ZcyA25/PxZE0p2NvX+pUELrYDRIRCedbxpUiv69dF6NXT5xatNKus3j0xjOIwqQHjP+Ney",
+	"uFiDXCrUUFnahNf2jdO6D8JWo8XR44BPqV8UUDCr5EjMIEtpSCNuKsT8xGKu+x4+mNVbpzDm2ec8woXq",
+	"afEMbQPBa2aLZH08hn7a+gUmAg5eJ+DigH/ZmAuVZEATEzXrcQeV3yL1j9EhqAdksMLB6+GgGBfg/PWD",
+	"hxYxzLgFs6ehLBACMhC7ALxPo0Vm7sCS1wlZLZJLzbOpWC9EON+Q48uxVjqQBjLKOsNhhGg4zV1uv4pb",
+	"/1Sr5KKa1CGSFbFQGz7576Fpo7Wg1K/afX9qHJhckETbvJIYrON0LAVI7FUNItcZuttjcBJTfRgmicg6",
+	"stfGoh/FrE4nk4WSIS1GNc0ZbBcf237HtEwqdfvLbi/3TthpfnFlSwEtbmPWb6o6v+Tj5SZDtqBEtDYk",
+	"KZsCWtIjzDFElVdZxUKCP8PoxWlQPN3jb0ip+FNUBZOt8Qi15yWtY1OiqchLqdAajECymcCY7SjlYBrH",
+	"88fUIE6u6HDVQ3DPF6/21vhTV92f3vcwDQUB/2yw6s3igna47fkrvOeLZ+7+II0avuoRvDFFpVv5oYv0",
+	"Nosnt8Yz6W1fvBqmG6985kN6m+X685XPfExv20jDs4ggf5yO12nur37iTKgjwwb/cLUQPww5bjOrHm6o",
+	"HSL70eNwg6/Pf79h82vN976gyhizqqI7pDKZhokmLBlTPdMYak4C49QEqASjVnpZTClNNkgxADgELyNJ",
+	"BgljqDAewg+JmGGeZYPAN7W+RdMADvAgE2Q0eEegMUISoY0FUim4l1NwU6dLX4Tz3ItzgS2StnrGywBP",
+	"qoRo9PgVRPW5wDfktFJHBfSyRCIIPIPjTS+J0SQdGCAHoERPrUofxF9SfXCzMOQbNtcKH8QgN4tYrrj7",
+	"dPCOqmBUq4opzvNbDnt2WO4NUHaq5FH5qyNvDw23PdyT4uCE5pWgApGDQ4yLGYEBP7bW0/q3dqWUI6iF",
+	"zTeL7A6sDau0l5/uRj4Zi3u1sXq0TCmC/tsZY8pyUHJK75+iG/01PTGdZmctKf0SMM71A6326ge05QQi",
+	"5U8Q6xc2X/VhMt2rzp96CYi86O/pzzGaLiBars9xg3TRNZEB9+b6lUVK8zCIWVtYvR6HUo+EBSD5c2LZ",
+	"PJf1pMsLsyFTf6wkezi7z9C0i04NW6ptsEq/Rbv238xZnkfhdtfbobG/l/qvLUz/FqLfohD9YyXiK6bu",
+	"Lw7TAAhYKOUIiLEc0+QFp21PCng/QXTAQ+L//sUvGpu5Hq6RxAQtzOUF4gUzNB/4z5mJEKFokHfiVpuf",
+	"+uFcxhNkNdi0BBSrETc5uIOpmgIw2w3kwtlcGxNr6eZNZIzH9JkZf9jjTzvN/WdguFpM/gOCKR7WBk5V",
+	"gAPs0FZh0Edu4QDm2UEn94b7VkhNsaY0VWkmNk3TSE2SKaZUgPUOz9p+VTilx7SxbZkQFJc496Y30DCs",
+	"Ulrc1p/foAX++SFBInanGC9JW4Q9Wx0hapXCLCjCUabl38nZDBRN931l2VdvI+tAEsm/49LQTdbzMRuY",
+	"le9AzF+gYQTEXIqaxJlw2n3b1t4ZXbnvdCM4fBrHGws6U3y8ViSmea99q/JCLNq7v/0OD9BKc41SXKrO",
+	"eQ4ftNwmBf6/sRXwNTXKtF4frdm/hHp5z1jUtx6D2dS7s07Q5kjwQWw6mX7z7iD88IPdQYtDPM9HkVQC",
+	"EYaHTK3o1DejklDlJtqqaMwObEUEVOHhOfdQrGImLeCNxbZrT6A1WkcBM2miudwACZ+CFBvT0AEK16DU",
+	"VX8+4gE0ezO1Uljjy7Bpn8HnRrUPWrACeLGtvB0KEWLy76lClMQpD0l/TqY8FFYJt1p+mukD8I49Hosh",
+	"SVggEs3mAQ0IqkkiRRBETkKXvHx+EdEPhYJJ+0VsAWPXlMaCs4MetzXQcCsowZLO0w64GZY+ZkpBpVYq",
+	"cPREbbptDozyiexxAx91bWpvDLpGKJY65V4bsniIjlvRbDQaQ945cJJIcM8gKmWzy6FNQM9f7hg7hxBE",
+	"qQ4YpaKsqUXZ0qoHqu5V5/CH+hqN9XZpUaoqPY6aCoCeFaJWheCn7TPGU+vPtmPJ0qlU9WJZuR8ILiOJ",
+	"w0S9z2D1F9UYeEFrp9QzZrnW2N6tN7frre3SY0aLoS22tb9dp2xPazHbW/W9QZvVm1q1CbbCDttekqNz",
+	"f5Wk1JezpPnZJJ3rIePmxEB/MXPVoIll67JXmODGmow5gesrNNhr+u/c3T9Bp0j3CkCB/2wfWY4eNveW",
+	"LVEWEnYbsdkSXcEI8oyfG78KtKswCBhU2spbw9uhHMf06nQ1AqjJOTSdGO0lhWU5ABOHqM02zxBltmGM",
+	"YhqH2G0/67OETj6qPMgxnqfpv30RzrHo4X336uh1gxxhky4crhgY5BjcEoBemNEk1DuB2Sv6yMgJC9QV",
+	"dq3XFw1yTY+nze2Nhwv6qGn9hItQq0kWLa3VJIgxD36u76bhkNnqQPBHQb/iyBZaue4qo+8gvgAUCULx",
+	"p11lTIcxZdjWv4XZt4EIGdFUSRMmsyqmFA1ez0N/DRcCeyDRSG8Pw5Rw3AKzQ6VWWBAppPlWR88wJzyF",
+	"5mqQq2SebSuVpIACjfW0S3WVC6TKf5swohLi3RTd0ZVSPaCchMLpXBopUApdKa5/tPDGGXhdduHn3x1T",
+	"Hw5nKvL3aumNThsoSKaGEpVETITERorLU68/L8tVdn4zQwGKLIxl30ph1L6cN+hdKf1izJnPaRsH86Zm",
+	"fat51Ww+SN4iFS0TtyVTCHN7oJjub7H77xxjwr03GFuZHAWX8KPL0BTIs7oq58JJUeRsVsCnM2xSQUQG",
+	"g08O/qZUYiLTJA28F3CK0mKTHFymqWHFGnPAQnGDT4eE2tLmOGQJgtraDzTIaej1uJ6SZ/ESoJTkliVz",
+	"bDsJFr9UdL44GGUw1AnGosj5gKiZ6PFAcGv2W8BBaXuR2lgTPALGt0Ent0E4LV8cfAP4NQN6AJnzqNma",
+	"MAUT0+rxMZ2bSxY4pSqPE274a0aRQlqq+gmxGRUCahXo2pVpBTxaQIvFg03jCne7s79Z8Tk4RyxsIKLS",
+	"pW38jcs5i+rYQjRtGA5Zazic/7rT/lXe7nV+Cfd2h+HW3c50/Nt475fx3iyYdzrt0bQ5357cNLebt/u/",
+	"/DJkv/06+mU2G/J7SBvkAl9MROhB+gSsW0VBb8YXUk6QVp2F9I9Mnkk7OshC2KHz75png4yr/N32PdJo",
+	"Vhb//PTjD58+fri6vPj+/fnZu7dvvjt9/erlyfHRi+7+3u7OdmerO7ubX/5xxT/W75BiqObO83+T2Mn9",
+	"6nG+bp3MX8ObcibUhWmu8u8Qo3kV3bKc9yV/HB43XDO1VWOVDpgXc4uwkTlW2h3s+ADt5vVfLmRSKcIy",
+	"ZArqzQi+uK/1phkiR025Mu6ZkUWGj5xu5D4UxAJIU1Ube6cRsIc9aqBcHL66zLjH6rdvRkkCf/z5wNbk",
+	"rbwfWiJscP+p6ZqePvJwdwPsfkE9mAnT1RDcXuBvSVCV+kUrvoBuls9kzvA/RIjvtV3CD9qFXt8HLc+0",
+	"+D7otIFPgsoOPUPhzct7zpseuPpR52v2hU33hc3KFxYjGvaFTb2Ypbb0B1s7zaZTzp2wMY14xIe1g/39",
+	"/d1tWH+mZD5lttkq+huKPgk7N1AJNvZJwO6vksHADJwD9rcf4i+Q66rcja0M/CNnWNsHMQ0jVc/6PSzw",
+	"3AsSgmcXgbLR2QAZrC6qLiANYhPEPI4uSWF0r5xOkj3uwELJrG+RDYoPE22qYwcirHyk4QGi3yoL8GWR",
+	"vYx1T2WPV/SytOhl2McyMkC3i4Bc9Yqc2EYsBcFSgd7n9q52FF8wMW1nYIN3aytZTfClognPcoumKlqN",
+	"m18Rrl7UW3PlJGwD7ifSgso4cKE586dqPGgorcvITEOdBaOyeRb9+cK1xfokoAcLse4viusHSqw/MiCD",
+	"Ljyy5qLdRDxc/Olog2pU++1oCe6rbYMCjUydHvMmQaGc+eDIpEWZDzYb4FFQLc0AixiWFWNrrzM2bCr1",
+	"uGNDzyUEUSwOd/nsalY3pnN095nkCezuaperqplWa9NzvAxhc92jrKU+hAvN/CKe8ca/EEIdpo2HVRGy",
+	"oVCpEwu9zyb+a/m+2XNYoEoF1hxVm8xf8wzfcDa3uXRzTXzTCZ61oCH1AtfZ9l4H8mqQ1WW57r/XBokY",
+	"l/xQSlSmwef9YsupT5uLm/jRKnPvF3nEsk4ctYNa581P7R++3/64+27r7P3VzsV37U8/vtg6Oj55qZc+",
+	"omnTl43Ai1L5vAl2XdpZ7VtQgR2fEpDjydJ2W+jzOXdu/Bv/Lo9/hwmN6RanPhV9eZkmjJUcVhUeOG05",
+	"FqrCL0VC+DDid8TX910bevc9cpVQNohuiO9kgPgeOaJhOE8vXlO8esJvxbzHfXan4NJvfpqoEkc37IBI",
+	"W7+CWROY2UlsnwXbZUTzNWRxVi3OejEIbvDzBk7ahmaC7WYTQ4Ppq1M8CmrAKLKeRst6Gfla4bddSyB1",
+	"NQjYREHXSz4H6BPT3AVbyRRbv/Q4dDFBbHaPsDv9NHQQnjBAzgPdCmH8/Abxi5v0/P/+7//jW6hhbG+R",
+	"qvMQxevqudruNiMqsQNyyLiK1NwuYhYlpGZFbAiShqFFH2yQM2idBBVhpkEBVP+xJGBc1RkPRMhC8uHq",
+	"ZX3vgIQMkmfUiI0xFKtHc4obMaSKzSgseCH7paKhFayfhOI4wPS2O2aEDIl4j/s/1E1HGRbqv3wvmwlm",
+	"5cDzpqeQxAUzXYoOSKe5ZVpluP2CTKepBf2FQO3utPc1bflZ9RMLTUMlKRrkXAvdWWTsOTvwHk9HLi1d",
+	"IAEjCDgMJJdXgvCN2JsP8fDNP7SB4pk2QVs93j0+vji5vHR7/FRZeM7hXGXdXRbgHHOBX49Ipp+GjkVz",
+	"Iic0YFKPbxjdMk6ktvdoDBqvRLt4PFFz6FIwprHWn7QCiU24srC1PvuE2ibaoJA+7TS3nuESSQE0Vzgg",
+	"PY7RTDuVAwf40oc56D/g0s+fsz+bn6GZAQ7BJL8HYjymgJDZ451m02q/ha5hoFda1AanxXcpS5bdTWIR",
+	"Lgf4Bnbsiv60S3apM2LWB3unU2yD7dWkmscGIH28IL/cNE3BelvI+bNGObj39O5lJX8OJnd6WgwZw6Hx",
+	"bNJhHuo8PRr6UXPULbq6ZtERMOanKEJsLv+zAna3FroLYI2cw5ZbNtuQGR/ttPedfoeLDYZPLlQpCYRE",
+	"o2HKo5xHw7rmD0krMyEa5NT2ks/RfI8D0QOMKjT7pSnLo5NJmZXBDBH8axQNR1p0YTThUJ8Ee1Z6vJzh",
+	"sfWsQIMLkMH1vB4VGXyBCVMF94OyWNuPevsPLSTYYyqiF1SxtxY/dNmT6Y0XqRPbfbz+XsRRMF/7LfZ+",
+	"0IW7k6j+hs3X0oWde3PPnhnDZ72nTQTHef58WQvn8gvSZs7ZpUsTkF/3Feb+P8whDt/7urr8mVDdcBwp",
+	"G19trxGSTUnizwiwvmXKYTHBiAU3gABoG9NbawCC5satsMAoSE0B7OghF6fhWXBsp3WJLU0r9v+IpJxq",
+	"9TbtmWZvTJWZEZUjhs7xeY+bRqQmic+koUPTc80QbcYb8NwUnNtm8lgF0ny7QcDbhW/0ejzLRbc1VK46",
+	"bdR30FptWngkIcKQJqv1+AkNRoC6GMms8Ul/nmawQ0Uf2BrpdTKJaQCVXZBOh3qH7S+UvkRz+IAdwN6Z",
+	"XpEA7qjlp8/uIqmk60vvM0guN3WBEItI9XhuXpqWQcHUWZJMtXUC2V59ln3GbYbURbMlzQskWf8nBLjQ",
+	"fJcGLrBFj2cv0GKpadQ1P2SKRrH00eevtz4RM1mlleJwsxZyD0iwS+YXU553jX3Kah76LBBj08PBwHxV",
+	"Qy6Hyfw60S9Ki7xQRd4A+jtDyV7iL0rTm2I2pMH8Oo5u2XVnsB+06W7YYjv9vebWNjiIvJo+J1VOPzOJ",
+	"y9fdent7B46TO5WNxo7fqO0P9nbC5l5rb68T7IY72/u0PWCUNoPtbRo2W9t0qz/oDFr9dr/Z32u3g7C1",
+	"He4Ere1+c9Bs0uZebROs8LQjshzR9vbS0rMvm8N8nwJtfR1wiYTBuysAPOBAapUtrUTMmAV4uk0hDGdu",
+	"8zqtS1NsE53lYYoZbt8mPksxVZrQU5R8ALcSs9pBU4uT0pta67wJeZB9UUu/aBCxODTN8iCPUGICTs0K",
+	"Advh04mnmR4CEYYCD0kwEnr+6ROYbpiN3xakm++2700CK4sXMpbKDJP/90sZ+ONxCP5YbQe3Mu3fVVA2",
+	"Nkwoy/s/M+1gSfnByyOyu7PTxhby0NIdHVluP3vsOMixvzTeg103fu8ZkMRezaBJffG1HZ02V0ZUOmiu",
+	"kXbWJUMBLgclyAI3pOf6K7UB7oFjFHuseeT11dV7Au3yi43wvax/V9oNv0Fs52ttJTreSq2B9XjqraSS",
+	"nEORn1lamRYGgjYwlW7qTQZdBWBVEvFEMmdDpU6QLxxcWyu4q89ms7oefH2axMYxWS4y06/M8e1T228T",
+	"Ngw2779cPmweeXATgg2416mrr6Yn+2sIsirsziuXwjFLzC2UN0+gfmRqGzcRUexuUjto7e3vNPdb7WbT",
+	"q0VaL2ntbjd3dzrbre2s9C3N2iFOGqhmCv2SKqHJeEHnlYivnKQm0IUTNYBZ9928ZbInA7HIOAp81UsB",
+	"4P/OX/sWRJG+ohlptWz6aCxXq5Qjf2w3mnZbXYrYzDIHwkc7NpVXMaM3LExbwlcLrJciScvfAsoxcAMm",
+	"6tzongbP2NrQFuqNCxIkDGJFNLb94Z9Imw/d4+atyeJOB9ihoLoAj2bwdNi/4LDHKXdr46z1WYEjaUNa",
+	"Nu7VIBegiEtrt6bNDrTha7O5s7iD4OCfhbQc69rup3XW1b0F9Pvfwoo/tN0UQOpU936aQsE8obY2S39W",
+	"RgZqxjXo/lg5pOeNK7ye9GlvLH0wblrVdtFue668O7UzrkaU30DnM3JqfD8WGilzCVFUQQCgGzLzman+",
+	"bNxvEZZ2/rFT+Tdm1uu4PK+EeEf53HxMPpz7FiqOQcun+WJSPDgZ39Q7YvR7PC+1A80FTdNcq35mnjYD",
+	"YSsGKQvFSPbCZAdbbGwC3gYI3iP9uWIQ4NJ/eBk0BMZtzIejxPSq7XJTeIkGtNOiGrKGMRKXOBcw8+oc",
+	"izV5g1yJrO0fetmway4E1LSpqlmnPiNPZKHtL806yDrDlIhiDynJaWPjNIdYm+cmP/jK9P4PMXPAGl2p",
+	"RW/4LeB7wUotyik+x3VeJ53YvHhpR/9CO/xSW3vs6W7wPKqaupMFPd2tMvmHNXTPt/TOIMtwFQ5JqXE1",
+	"9o92B23ALSrbtZt61D+8ezQMP+sf3eNYRG8ckGgNYtXtqg7RQOrFbfpx6+Nv4at99dMPp+rs+LuTk3b9",
+	"l4/9Mx4N79fVuXPPts5ZM2RDtX+3Qy5kkxYqoq2uam2qLVskHcLw05YG7RyQbOvLRsXM9O4av6PXenEv",
+	"y036VpYbV5rSKgmILXqA8OC1tOgV+Tqplh7KeoVSG7k3ga9ukgYqLCP+25L81pI4062x6o0Rmmv7L/EF",
+	"z3+H//2yUqmZ2cCEZMqAH+AYMuMs02eMC0JbTQgeanJ/FKoHjR7/UUyJZCyDz3LwOA9NYpvb/RegUIyg",
+	"qK5wPTeVNJvVtsJTmBvxcOYnbEaFa6pZhmGzxjB5ClYwjtOVumeP3uet9h7kjv3NODdlnBuyzVXlo7aQ",
+	"629O+fCaUTyUf3aTFLuj6zPYP6BBSmod2kZiPc4FmlpzhplzWV8SooTIYin9Ob7zaafZWadXCXznwKTD",
+	"YGLJ8ell98Xbk+MCj0f+j7hAAY1jQIfC7qGCG9bNRcgwwRHsskimaS/grYsSkmI2R5IYyHoyZpRDSeth",
+	"lsmcjdtHX2CKQe8MRZsLGD2yH7V4RpE0DVGW9CR5HFlyX48f8s9S/wmEAAcFGu5wPVxr8uJ1ue6SPuvV",
+	"jdYX9ha5AMvZqgH2VD0pC71ip5HNuPPXbAliDlOFVQP0ZItJ7an7W5L/FSS546VDJNwxDdnf+R1/DQGf",
+	"NYLYXMYvM6Kep3WKy9EoKU8rkhBxb8IMRmUguBQxg1xWdMFGnAyiW0bGEZ8qJgExmUyYmMRooXMrqKFb",
+	"2hyMKi0Fx5TTISvjE3i2GUAaOmuQS8ZDtMSmEm7sJ2ImkaslWI2FEojfQNYKOsxtIovjfktLYASkhcr/",
+	"j72rbUokScJ/pYL7cHcxqICC4MTGnevbMDrqDOM4s8uGNN0F9NFWsd2FLLcx//2iMrP6hS5EUHdmPL5M",
+	"TCjS1fWSmZX55PNw0mkYOJmGmDhF3zdF67awkEWqAb/dS0u7Fdk4GjtBMKUfQmm/Y7y+RAxJfKPcv2ya",
+	"hHPUFjRlOkDST2Wo+xZn3U/5NOldmoIOHFF59gEwjY0/OcCwmZa2iNGvejGZ30vYL7GRmgpJscDAJrvO",
+	"XXL1lOgBQh7bEffcdxGmR/kcMfxmoUqcAc84x2OU6KPf/T1iHr/jgX4Di0hZV3b/nfIomyb3+QC+v6JF",
+	"agA3ZxKclOul0vIpMjFEyPrDIorysrNGIEtLjCeGM2dI77aB3s4QzN4jGpdx79U0bSJNyUzT+3YObVPl",
+	"1Wq5VKoWioVxGFC3ebS3tQVHhF5g05W3W2SmwN79Tf+zYm15+5fb6+i8sMr6LPLiAR6Ltb9+Cf4azgsU",
+	"DsSQLLdxlUs57ywlINb3NgDo4ov+Vt9Xg3F3vvvW24oLbyR9QUCBkRMquFMKduKrN+NuDOpk5lv3EB3c",
+	"AUxPB51mwJ0hC6loTaTSnRmMTof4qImlh0UTX4EmErZEYoZ0Y2PmHfBPX2PdD9qJseVwp7Sz2RY4Rhb5",
+	"fQo3tIWZqU+/TrqBWII0RXCq/kMHdFLhK8vG8yagmLZIUDHx8zze8wVhfrA6Bc0nps89lQXBK6Kv+C3k",
+	"Quj6hDNhrCG1czIl26K2w079n7EPmDLE+sWhLwWaUGZ6V17n2/urpe0i/X6OtjouVAvgUB7yuS6sTesB",
+	"Y+d8z09w7TE8QU8kKk2Z9sakWtl1u9XtWq3slmrdnd1KnVcbXr2x2+vWyrWqV3UbrueUel7D9XoNr9Tg",
+	"jrdTrZdrdY93d6vlumtqmmiMkpLhCezujUuAPlBDoRlgYdbHWUrA99c2jw4OW/upDfKPy41KtfZP7BnW",
+	"72naTWgq9Gu/Zl0n4rUdE0Dut843y7BDMhPy7ujqoHl89st/+emrV81B69W0sltrfRhWLnn1rHcY9u4+",
+	"fh7X/MnpqXt8chDe7ftH+4M355Xh4cVgWmnW+Mnw4vj2j/PhxdtXZ5VpXb5v7Fc+Nk5O3sra9dsvPz18",
+	"wlrm9Zaar9++Ifrr1z8LkRyHLrVGKCwvPxU2Oa4g04hvnJF/g9DTbACBlhVCB+kq6Tpq6w0PArlxLcPA",
+	"2+oGsruFjyyVug23y7frTqXc6G03nEZjp+w2tsuNbq1UckulylZPyq2uE26qPxR1Oj0sdJg5wc+SK8Lu",
+	"xdnALrkxUHsj81VmjQKny/V86UHcwCr6d9ws1A01WYWnW5+a6mTnU/Pq3YdG4+f9z+8/u8Nw2Pj96mPz",
+	"qvTqODw5+LT7+9v6l/5P8d/OWaBl5+2Yc6/ruMO5zTDg5BC3OnGwm51E+3xlrLCSgffSKyTnUrXAuD84",
+	"tmqR677o9b4bOJ3L9RV5XkizAFMHF/10pJAH0sXPmlN0ptYQ8plR5lqfFm7sTmOlzCQHgBIWnHvMUfrc",
+	"+lJgRbktMrftOGMAyWmIHYGOwkDWBCcZKF+wDuo9bgJ0hRpP4f9RW8DW74dyPDKtlSn+zjwizmDgsFq+",
+	"h1wSvmKhE/KYfyjkyPYDMc2tI6Zzit4tmsiV7v9PpsGEr5K/ziaAgGSKbb0SkOyN09q79H9f9G8iqZ9W",
+	"TSW6t8skGACZ4pm0d7EwFkhmXC4vcamkWVx0paTXXNd4vys0DNgKQ+wbrczsez8X/Bs5YbKnuCAKA45n",
+	"UwfPHnDBG6b4tApfrZRkbbtT+n+KMB4ytmnG+D1LFjNl7lCHKJc1zBwv4B+bb74uTOk5IUVO/hQHxiN2",
+	"fvHx5vji6vzQ5KK6PJCiH7WFkgzLzXC/S5lpj7t+hNJCS0r8vTaKeNIq8kftGXj4NtkbIFrXX+NB5TcE",
+	"GSVsMRQeNWmk7HosDNgWWWVAfc91QycasEBGPIqlA7V5jh8TcuDjh8txnZ5oHq1/tlMqFdtiLAJOLMvx",
+	"dd3FQZhr+CZ7Z3YCuRfYIaggED+mO8U4CmrlvmiLW34rw+kecE3pXU7lfYj6cTux8UjPXPxaBMfSd3go",
+	"t7Eu7wOaWbGSvhbrr26LIecjHDBtUD2qcqlYKpXMZtDfUoUfJFUDfue7sN4AtpYq1myD7PYcF7Wa5sCL",
+	"FxKgic9LCaRWZFUxgeXo/SsNK71/8RnUCWYrz4k6gVVMoFay6gDgmLf/Ih2AtcP/zhx+jtf/0b6fOiXn",
+	"Jn5bKUn8TF8IpkWhQ5FMM1pEIAXNCbgaSs2YpTPqFJE50o9MrTeh19M/T1retSeWUI+UE6Ev1Ugmikmm",
+	"NJnopqGhpIsX9gghvEybJI4kiCkXT1irYozuKjI670VmoYkssuZ56+r4uHnQPDr/eNM6uLg8KrbF+6uL",
+	"j/s3R58Pjo4O9YfSZgLeBcwERSAOaRhTGta9hwkAvFmKBcA2OTbPk45BHtV/6cpIBTMyfO+cKZHYm1ox",
+	"6QZTC1GkIlapJsSA8cAzFAFAtLdXqRafrEUz1qKdzUFlBpzZpvBT2qPZ0WW2b4qfe7fwlAOGg3DfaKGX",
+	"zdR5//X0ja330Qd9jV2UjfpBjy5P/PCXt9tiH/mz8j14fkSotNkrPgEckkt4Zn972t4as2K2zQoCidS0",
+	"9lCFxB9D9vBBcoZGg5CMdCHZkYSTLBZ4EHEQEbevDgBKUCHWfuotS2Yx+8nqrQBqfGZFzBe43kZz0rLc",
+	"Jk9mW2wdYpgP5JfVhPGrH0TruswV7HyB62Km0LIwvojGvZ7vareJzKPWJQocdxgZRJllkfLR1VOv1/oc",
+	"QaRk4Cy5VUqCamT1THJ0MyQRltWL4+pC/okQAR794XLu5c6vlCzwlQq4hUc6Vn/sSVIt0rGm5eHZGHy9",
+	"bTLbxo5TXwxTX3G72SQQtx8ufxhyFU5voLcgnQ/Zqeshz26sMEUoPC9Ci8nbk2uTZQdlkjvr/ZNRqZ7T",
+	"EGPth1l521jXfduy5KYeZlvuiRMx8wHLGlMouV7ezPLyO4k3oBukVSzsFaLxiIcRx2sNTWj26OpZqq+g",
+	"Uv6AsN5y8Uwd5xzvHC0uJmPXS/t0AQPcoJe/jd+fZDblsnVu+fvKLWc4+eI2lRABMd7jSfgmvDuQcriY",
+	"Q8oJAmY+XAQVPiMb+5r0+QAgS0XLcqk0j0vp2jzx0UkgYG2xU7vQSO1VqRkTNO/UzxwSDjVhHY0P5Mhi",
+	"oUgD7tcCQdo2ETtdKMY/MB7wt5zeX+U+O5VFLsLcZXofnJE/5FNvORU+WoVF3Cv7qVVfm4bvkHUltTjG",
+	"EsQHbHHTYHFOfQl1CjEzJ+SESQGn2+OBfwfCEEqyzjgMOkWDHKd+upZyhOeEHjODYNGIu7FhaovImUab",
+	"rKVQU9aw2+1RV4C+3qaaizbZPmYEOUIfQBwEYHQIS6DxTPdQOc9gHUhsjyoP5ntD/SfcYwSO6EAlm21s",
+	"0AxuQBaxQ2JZ9hIOWo7r2LasXsMJAKaYV3mA3CjnHovkLUcBPtQRyViyBYZpKUv0YOuytG35Jg1rgk/M",
+	"mUh4gJCczu8PlKl95QUzfjSvEAtvTAYRd2/e9U7fN8L6yemX38OPk/9cXR7Wm2eXvzRl5cw5c1qTwnOu",
+	"9LWvBohiXxRm0tIgaCyzEE/mWs7o1rToD40HNB9/0S11D4dwx97j2zXVJcHbCi5tJq7d+pP+d+N7X9F4",
+	"BlxZzOiR8CLjUHyOaLq+lATjQ8nwiDq0gdORmchYpfY1thdMHCuTKD46cR/LAdDo7/RuezzYC4fi2XSG",
+	"HJgGPoPperFB89LG7qEmTuVncx0+P77zl1bh2/X+HsJyPtZMFRfctjOeUo5VylnOgbV+F3bFzEm2P1AY",
+	"givbvXxtWZa0LGtD8jIMCbD6PdaKPCOzX0LGByTeMVl21BaA7klHS5GSo5H+6ARZAEcjLriXsOUxP0qy",
+	"B+lmTOh9B/n/QPZZpPwgaIuBg4BS6hIxeu44wj3mUqBI2lk0g/PJ857KMq562Ze9XtYgHuJMxKRHOtYU",
+	"oNb2ePY5GvRfzj+3bwl8DEjv6a29+eqZ76nlv8d8MK6hJcqyOTTfC45G1+xxL9mVGP6457s6byXGfm6p",
+	"aEaEEpvKFI8Uw5NVZIJP4rLRXro7euL4KsnXQStaGZu/eqBLL9rCi4X4sQFvk1061OQGag9G5oEg/E7E",
+	"OqhU2mGKBEikMHIhWLHyY6WQ+ypVh8mbP8KDFK1qISkX6hMRLfJPzhHwoN8tZSJo/NOWQo9gHwkuERT2",
+	"oL1LxD3nZDr8iHV8r5NhQknM38595s/2Krg2dqGI8RigBA/ieYFyY3Ya403womUsLkQcgU1NW6w+RpG1",
+	"6OkoxW9H2ruVyNEtpl9LrSDIqdB3LPTd9g657EeQZLWgB0wEDjhnJphTYOZXqGia3b6MqoSXPuHru9UL",
+	"cIhQG80s6/P5w60/zXn6ugVoufl9e+8cIzVoTi7zxhz79azK+OgTEQAKKaDdCvRoR1QgtbKDqXA6cxge",
+	"6bgWfBiqxfb80bJKesYeZNubFJv4QcC6nJEJ4p5pT4TmRymyiqc/pK1b2dLNh3TZncPawD3ewJm5T1u4",
+	"B1XZzNqZq/G3SF9D7sERGPLFNK5PbSCBE4dvmDr1IgpqNXtZdaCWbxTJkyAcKTYQdQIf7Eo1oM9FSXjf",
+	"Fv3QcYEfEzUMjfxbSs8VlCWEnFjNKAyfJqNlqtTfJoHkOdPZZIvnTEnAruf3xwSmIVhghtQYZiFBbtdr",
+	"O0vRD5s0g1TPlk7CmZ6D5cCVKhIqCMnDZ+AwP1oBQQbeDb7WDezW9Kh38t4ji/M4qBx/in5+3xyEkXsw",
+	"CN4333161a1GrS/RSHZ35eH3ivNI1nKddXopQfYHPgq0iZ1VK36+JBRESnNdyXXoK+0fWCcdWXWMnxOe",
+	"CYkApEH0TglaLA7AM4x5ZwDrUG1gTpjBh0yyCS87aFCP4Vlqs+vYeh1b/58kD36M0BpUSxyWZLxXtIAw",
+	"ivBuPpG3x0eBnN5qq4bs3frTxAHiSXd8C1XdkAeOSpRF4t8QPPrqw1kcLGyCfaGx5mrJEF8VSbQb60dF",
+	"hlEbgeN0HGQYjyiTun/ZBA0TS+a7xUEHHLgBEi43aGBkMjTUHRnJbidWmZN9YD1KHkQk+/nHnHGFrIX7",
+	"l01gKtST0HcUnwAzUk+GHDIsgCpPqF0TSXAIplOvlGmxyT8PeR+TFxrEFI2g4KKvLUBFFn9fwvaWgyIm",
+	"pE5xNRX5tbHy7gNMfhx4RKSRfCfy386fc8/30G0pSaYL28bNqo09X1n+/I1zx02JINMF4MSXDkMSmZqw",
+	"BEv629f/BQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -17,7 +17,7 @@ type proof func(k *kit) (without, with response)
 
 // proofs are by operation and part: "?" is a query parameter, "." a property of the body, "=" one of
 // its fixed values. They share the keys that prepareProofs makes.
-var proofs = withLimitProofs(withWebhookProofs(map[string]proof{
+var proofs = withLimitProofs(withLinkProofs(withWebhookProofs(map[string]proof{
 	"listApiKeys ?owner":                            asking(keysPath, "", "owner=team"),
 	"listApiKeys ?status":                           asking(keysPath, "", "status=ACTIVE"),
 	"listApiKeys ?status=ACTIVE":                    asking(keysPath, "status=EXPIRED", "status=ACTIVE"),
@@ -254,4 +254,4 @@ var proofs = withLimitProofs(withWebhookProofs(map[string]proof{
 		next := decode[struct{ Next string }](without).Next
 		return without, k.get(k.admin, auditPath+"?items_per_page=1&before="+next)
 	},
-}))
+})))

@@ -75,6 +75,9 @@ func (r random) key() apikey.Key {
 		k.Foreign = apikey.ForeignCurrent
 	}
 	if r.maybe() {
+		k.Session = apikey.SessionLink
+	}
+	if r.maybe() {
 		k.RevocationReason = apikey.Reasons()[r.IntN(len(apikey.Reasons()))]
 	}
 	return k
@@ -93,6 +96,9 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 		Id: uuid.UUID(k.ID), LastUsedAt: stamp(k.LastUsedAt), Metadata: gen.Metadata(k.Metadata), Name: k.Name, Owner: k.Owner,
 		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), RotatedAt: stamp(k.RotatedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
 		Enabled: !k.Suspended,
+	}
+	if k.Session != "" {
+		r.Session = new(gen.Session(k.Session))
 	}
 	if k.HasForeign(now) {
 		r.ForeignSecret = new(true)

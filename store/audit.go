@@ -45,7 +45,9 @@ const (
 	ActionLeak   = "leak" // a leak report ended the secret
 
 	ActionUpdateOwner = "update_owner"
-	ActionOutside     = "outside" // the key was used from outside its observed networks; nothing changed
+	ActionCreateLink  = "create_link"   // an owner link was made; its session will have the event's key
+	ActionSession     = "start_session" // a session began, with the event's key
+	ActionOutside     = "outside"       // the key was used from outside its observed networks; nothing changed
 
 	// Notices change nothing. Their Changes hold a Notice.
 	ActionExpiring    = "expiring"      // the key ends soon

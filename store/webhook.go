@@ -130,6 +130,8 @@ func (w *Webhook) Hears(e *Event) bool {
 	switch {
 	case e.Action == ActionTestWebhook && e.Key == w.ID:
 		return true
+	case kind == "":
+		return false
 	case w.Owner != "" && (ofWebhook || e.Owner != w.Owner):
 		return false
 	}
@@ -153,8 +155,11 @@ const (
 	typeOwnerQuota = "owner.quota_reached"
 )
 
-// EventType returns what webhooks call an event.
+// EventType returns what webhooks call an event; empty if they do not hear of it: sessions begin and end all the time.
 func EventType(e *Event) string {
+	if e.Action == ActionRevoke && e.Key.IsSession() {
+		return ""
+	}
 	if e.Action == ActionUpdate {
 		if d, changed := e.Changes.Get("enabled"); changed {
 			return map[bool]string{true: typeResumed, false: typeSuspended}[string(d.To) == "true"]

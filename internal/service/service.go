@@ -58,6 +58,7 @@ type server struct {
 	retention   retention
 	restored    *restoreWatch
 	hooks       *webhook.Sender
+	sessions    sessions
 	notices     *notices
 	log         *slog.Logger
 }

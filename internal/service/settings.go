@@ -24,6 +24,7 @@ type Settings struct {
 	protectionFlags
 	tlsFlags
 	consoleFlags
+	signInFlags
 	notifyFlag
 	socketFlags
 	browserFlags
@@ -66,7 +67,7 @@ func (s *Settings) CheckNumbers() error {
 
 // Validate checks everything else.
 func (s *Settings) Validate() error {
-	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckListen("--listen", s.Listen), s.socketFlags.Validate(), s.checkBasePath(),
+	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckListen("--listen", s.Listen), s.socketFlags.Validate(), s.checkBasePath(), s.signInFlags.Validate(),
 		s.metricsFlag.Validate(), s.noticeFlags.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
 }
 

@@ -213,7 +213,7 @@ func TestCountsOfAllAreKept(t *testing.T) {
 			DROP COLUMN foreign_secret, DROP COLUMN rotated_at;
 		DROP TABLE notices;
 		DROP INDEX api_keys_expiry, api_keys_grace, api_keys_admin;
-		DROP TABLE foreign_secrets;
+		DROP TABLE foreign_secrets, session_keys, owner_links;
 		DROP TABLE quota_uses, usage_hours, usage_days, key_seen;
 		ALTER TABLE key_uses DROP COLUMN last_used_from;
 		DROP TABLE owners;

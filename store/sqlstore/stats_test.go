@@ -32,6 +32,7 @@ func TestStats(t *testing.T) {
 	s := db.Stats()
 	want := map[string]uint64{
 		store.ActionCreate: 1, store.ActionUpdate: 0, store.ActionRevoke: 1, store.ActionRotate: 0, store.ActionLeak: 0, store.ActionOutside: 0,
+		store.ActionCreateLink: 0, store.ActionSession: 0,
 		store.ActionExpiring: 0, store.ActionExpired: 0, store.ActionGraceEnding: 0, store.ActionRotationDue: 0,
 		store.ActionQuota: 0, store.ActionNewNetwork: 0,
 		store.ActionUpdateOwner: 0, store.ActionCreateWebhook: 0, store.ActionUpdateWebhook: 0, store.ActionRotateWebhook: 0,

@@ -42,6 +42,7 @@ func (e ApiKeyStatus) Valid() bool {
 // Defines values for AuditAction.
 const (
 	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateLink    AuditAction = "create_link"
 	AuditActionCreateWebhook AuditAction = "create_webhook"
 	AuditActionDeleteWebhook AuditAction = "delete_webhook"
 	AuditActionExpired       AuditAction = "expired"
@@ -55,6 +56,7 @@ const (
 	AuditActionRotate        AuditAction = "rotate"
 	AuditActionRotateWebhook AuditAction = "rotate_webhook"
 	AuditActionRotationDue   AuditAction = "rotation_due"
+	AuditActionStartSession  AuditAction = "start_session"
 	AuditActionTestWebhook   AuditAction = "test_webhook"
 	AuditActionUpdate        AuditAction = "update"
 	AuditActionUpdateOwner   AuditAction = "update_owner"
@@ -65,6 +67,8 @@ const (
 func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
+		return true
+	case AuditActionCreateLink:
 		return true
 	case AuditActionCreateWebhook:
 		return true
@@ -91,6 +95,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionRotateWebhook:
 		return true
 	case AuditActionRotationDue:
+		return true
+	case AuditActionStartSession:
 		return true
 	case AuditActionTestWebhook:
 		return true
@@ -213,6 +219,24 @@ func (e ScanLabel) Valid() bool {
 	case ScanLabelFalsePositive:
 		return true
 	case ScanLabelTruePositive:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Session.
+const (
+	SessionLink   Session = "link"
+	SessionSignIn Session = "sign_in"
+)
+
+// Valid indicates whether the value is a known member of the Session enum.
+func (e Session) Valid() bool {
+	switch e {
+	case SessionLink:
+		return true
+	case SessionSignIn:
 		return true
 	default:
 		return false
@@ -666,6 +690,13 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
+
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
 	// its owner are enabled.
@@ -910,6 +941,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret *string `json:"secret,omitempty"`
 
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
+
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
 	// its owner are enabled.
@@ -922,7 +960,8 @@ type ApiKeyWithSecretResponse struct {
 // AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-// changed, and no key.
+// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 //
 // Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
 // ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
@@ -1007,7 +1046,8 @@ type AuditEvent struct {
 	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-	// changed, and no key.
+	// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+	// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
 	//
 	// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
 	// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
@@ -1075,7 +1115,7 @@ type AuditEvent struct {
 	RequestId *string `json:"request_id,omitempty"`
 
 	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
-	// `notices` if it is a notice of its own, or the operator's
+	// `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
 	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
@@ -1510,6 +1550,57 @@ type OwnerKeys struct {
 	Suspended int `json:"suspended"`
 }
 
+// OwnerLinkCreate What whoever opens the link may do, and for how long
+type OwnerLinkCreate struct {
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name *Name `json:"name,omitempty"`
+
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes Scopes `json:"scopes"`
+
+	// SessionSeconds How long the session lasts, from when the link is opened; 3600 if absent
+	//
+	// Example: 1800
+	SessionSeconds *int `json:"session_seconds,omitempty"`
+}
+
+// OwnerLinkResponse A link that opens the console once
+type OwnerLinkResponse struct {
+	// ExpiresAt Until when the link can be opened
+	//
+	// Example: 2026-11-23T10:35:00.000Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// SessionId The `id` of the session's key once the link is opened. Revoke it to end the session.
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b5e551005
+	SessionId string `json:"session_id"`
+
+	// Url The address to open. What follows the `#` is a secret: browsers do not send it to servers, so it is in no
+	// log.
+	//
+	//
+	// Example: https://keys.example.com/console/link#link_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV3ZmWsN
+	Url string `json:"url"`
+}
+
 // OwnerListResponse Owners, in the order of their names
 type OwnerListResponse struct {
 	// Data The owners of this answer
@@ -1842,6 +1933,12 @@ type ScannedSecrets = []ScannedSecret
 //
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
+
+// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+//
+// Example: sign_in
+type Session string
 
 // SummaryResponse How many keys there are, and how many need attention
 type SummaryResponse struct {
@@ -2478,6 +2575,10 @@ type ListApiKeysParams struct {
 	// only the others
 	Foreign *bool `form:"foreign,omitempty" json:"foreign,omitempty"`
 
+	// Sessions `true`: only the keys of sessions that people have in the console, until a week after their end;
+	// `false`, which is the default: only the others
+	Sessions *bool `form:"sessions,omitempty" json:"sessions,omitempty"`
+
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2666,6 +2767,9 @@ type ReportLeakedKeyJSONRequestBody = LeakReport
 
 // UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
 type UpdateOwnerJSONRequestBody = OwnerUpdate
+
+// CreateOwnerLinkJSONRequestBody defines body for CreateOwnerLink for application/json ContentType.
+type CreateOwnerLinkJSONRequestBody = OwnerLinkCreate
 
 // ReportScannedSecretsJSONRequestBody defines body for ReportScannedSecrets for application/json ContentType.
 type ReportScannedSecretsJSONRequestBody = ScannedSecrets
@@ -3143,6 +3247,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /v1/owners/{owner} (the `UpdateOwner` operationId).
 	UpdateOwner(ctx context.Context, owner OwnerName, body UpdateOwnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOwnerLinkWithBody Create a link to the console
+	//
+	// Returns an address that opens the console once, within five minutes, for people of one owner:
+	// they see and manage this owner's keys, and nothing else. Send your user's browser there.
+	//
+	// The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+	// your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+	// people may give to their keys. Keys that they make never get a scope of this service. The link
+	// does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/owners/{owner}/links (the `CreateOwnerLink` operationId).
+	CreateOwnerLinkWithBody(ctx context.Context, owner OwnerName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOwnerLink Create a link to the console
+	//
+	// Returns an address that opens the console once, within five minutes, for people of one owner:
+	// they see and manage this owner's keys, and nothing else. Send your user's browser there.
+	//
+	// The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+	// your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+	// people may give to their keys. Keys that they make never get a scope of this service. The link
+	// does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/owners/{owner}/links (the `CreateOwnerLink` operationId).
+	CreateOwnerLink(ctx context.Context, owner OwnerName, body CreateOwnerLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReportScannedSecretsWithBody Receive GitHub's secret scanning
 	//
@@ -3823,6 +3957,56 @@ func (c *Client) UpdateOwner(ctx context.Context, owner OwnerName, body UpdateOw
 	return c.Client.Do(req)
 }
 
+// CreateOwnerLinkWithBody Create a link to the console
+//
+// Returns an address that opens the console once, within five minutes, for people of one owner:
+// they see and manage this owner's keys, and nothing else. Send your user's browser there.
+//
+// The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+// your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+// people may give to their keys. Keys that they make never get a scope of this service. The link
+// does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/owners/{owner}/links (the `CreateOwnerLink` operationId).
+func (c *Client) CreateOwnerLinkWithBody(ctx context.Context, owner OwnerName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOwnerLinkRequestWithBody(c.Server, owner, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateOwnerLink Create a link to the console
+//
+// Returns an address that opens the console once, within five minutes, for people of one owner:
+// they see and manage this owner's keys, and nothing else. Send your user's browser there.
+//
+// The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+// your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+// people may give to their keys. Keys that they make never get a scope of this service. The link
+// does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/owners/{owner}/links (the `CreateOwnerLink` operationId).
+func (c *Client) CreateOwnerLink(ctx context.Context, owner OwnerName, body CreateOwnerLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOwnerLinkRequest(c.Server, owner, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ReportScannedSecretsWithBody Receive GitHub's secret scanning
 //
 // The endpoint of a partner in GitHub's secret scanning: each `token` is a leak report as for
@@ -4331,6 +4515,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.Foreign != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "foreign", *params.Foreign, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sessions != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sessions", *params.Sessions, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5368,6 +5564,53 @@ func NewUpdateOwnerRequestWithBody(server string, owner OwnerName, contentType s
 	}
 
 	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCreateOwnerLinkRequest calls the generic CreateOwnerLink builder with application/json body
+func NewCreateOwnerLinkRequest(server string, owner OwnerName, body CreateOwnerLinkJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateOwnerLinkRequestWithBody(server, owner, "application/json", bodyReader)
+}
+
+// NewCreateOwnerLinkRequestWithBody constructs an http.Request for the CreateOwnerLink method, with any body, and a specified content type
+func NewCreateOwnerLinkRequestWithBody(server string, owner OwnerName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "owner", owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/owners/%s/links", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}

@@ -266,6 +266,32 @@ export interface paths {
         patch: operations["updateOwner"];
         trace?: never;
     };
+    "/v1/owners/{owner}/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a link to the console
+         * @description Returns an address that opens the console once, within five minutes, for people of one owner:
+         *     they see and manage this owner's keys, and nothing else. Send your user's browser there.
+         *
+         *     The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+         *     your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+         *     people may give to their keys. Keys that they make never get a scope of this service. The link
+         *     does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+         */
+        post: operations["createOwnerLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/verify": {
         parameters: {
             query?: never;
@@ -1037,6 +1063,7 @@ export interface components {
              * @example true
              */
             foreign_secret?: boolean;
+            session?: components["schemas"]["Session"];
             status: components["schemas"]["ApiKeyStatus"];
             name: components["schemas"]["Name"];
             owner: components["schemas"]["Owner"];
@@ -1576,7 +1603,8 @@ export interface components {
          * @description What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
          *     grace of its old secret. `outside`: nothing was changed, but the key was used from outside
          *     its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-         *     changed, and no key.
+         *     changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+         *     in; `name` and `metadata` say who, and further events of this session have its key as their actor.
          *
          *     Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
          *     ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
@@ -1586,7 +1614,7 @@ export interface components {
          * @example update
          * @enum {string}
          */
-        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner" | "outside" | "expiring" | "expired" | "grace_ending" | "rotation_due" | "quota_reached" | "new_network" | "create_webhook" | "update_webhook" | "rotate_webhook" | "delete_webhook" | "test_webhook";
+        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner" | "outside" | "create_link" | "start_session" | "expiring" | "expired" | "grace_ending" | "rotation_due" | "quota_reached" | "new_network" | "create_webhook" | "update_webhook" | "rotate_webhook" | "delete_webhook" | "test_webhook";
         /**
          * @description The `id` of the acting key, or `operator`: someone with access to the database, or the
          *     service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
@@ -1775,7 +1803,7 @@ export interface components {
             actor: components["schemas"]["AuditActor"];
             /**
              * @description `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
-             *     `notices` if it is a notice of its own, or the operator's
+             *     `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
              *     command: `serve` created the first key, `keys create` and the like work on the database itself
              * @example http
              */
@@ -1833,6 +1861,47 @@ export interface components {
          *     ]
          */
         WebhookEvents: components["schemas"]["WebhookEventType"][];
+        /**
+         * @description How the session began that the key belongs to: a person signed in at the identity provider, or
+         *     opened an owner link. Absent from all other keys. Such a key can only be revoked.
+         * @example sign_in
+         * @enum {string}
+         */
+        Session: "sign_in" | "link";
+        /** @description What whoever opens the link may do, and for how long */
+        OwnerLinkCreate: {
+            scopes: components["schemas"]["Scopes"];
+            name?: components["schemas"]["Name"];
+            metadata?: components["schemas"]["Metadata"];
+            /**
+             * Format: int32
+             * @description How long the session lasts, from when the link is opened; 3600 if absent
+             * @example 1800
+             */
+            session_seconds?: number;
+        };
+        /** @description A link that opens the console once */
+        OwnerLinkResponse: {
+            /**
+             * Format: uri
+             * @description The address to open. What follows the `#` is a secret: browsers do not send it to servers, so it is in no
+             *     log.
+             * @example https://keys.example.com/console/link#link_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV3ZmWsN
+             */
+            url: string;
+            /**
+             * Format: uuid
+             * @description The `id` of the session's key once the link is opened. Revoke it to end the session.
+             * @example 0197a1b2-7300-7c3d-9e4f-5a6b5e551005
+             */
+            session_id: string;
+            /**
+             * Format: date-time
+             * @description Until when the link can be opened
+             * @example 2026-11-23T10:35:00.000Z
+             */
+            expires_at: string;
+        };
         /** @description A new webhook. With an `owner` it gets only events of this owner and its keys. */
         WebhookCreate: {
             url: components["schemas"]["WebhookUrl"];
@@ -2507,6 +2576,12 @@ export interface operations {
                  */
                 foreign?: boolean;
                 /**
+                 * @description `true`: only the keys of sessions that people have in the console, until a week after their end;
+                 *     `false`, which is the default: only the others
+                 * @example true
+                 */
+                sessions?: boolean;
+                /**
                  * @description The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
                  *     expires and works with any `items_per_page`, but only with the filters of its own
                  *     list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -3080,6 +3155,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnerResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["OwnerNotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    createOwnerLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The owner. Percent-encode it once, `/` too: `a/b` is `a%2Fb`.
+                 * @example customer-42
+                 */
+                owner: components["parameters"]["OwnerName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnerLinkCreate"];
+            };
+        };
+        responses: {
+            /** @description The link */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerLinkResponse"];
                 };
             };
             400: components["responses"]["BadRequest"];
