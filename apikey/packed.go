@@ -17,7 +17,7 @@ func (k *Key) AppendPacked(b []byte) []byte {
 	for _, t := range [...]time.Time{k.CreatedAt, k.RevokedAt, k.RotatedAt, k.LastUsedAt, k.OldSecretUntil} {
 		b = appendPackedTime(b, t)
 	}
-	for _, text := range [...]string{k.LastUsedFrom, k.Prefix, string(k.RevocationReason)} {
+	for _, text := range [...]string{k.LastUsedFrom, k.Prefix, string(k.RevocationReason), string(k.Session)} {
 		b = appendPackedText(b, text)
 	}
 	b = binary.AppendUvarint(b, uint64(k.Foreign)) //nolint:gosec // one of three
@@ -41,6 +41,8 @@ func (k *Key) Unpack(packed string, metadata bool) {
 	k.Prefix, p = cutText(p)
 	reason, p := cutText(p)
 	k.RevocationReason = Reason(reason)
+	session, p := cutText(p)
+	k.Session = Session(session)
 	foreign, p := cutNumber(p)
 	k.Foreign = ForeignUse(foreign) //nolint:gosec // it was one
 	for _, s := range settings {

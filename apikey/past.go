@@ -45,8 +45,13 @@ func (p *Past) Undo(change Differences) (consistent bool) {
 	return consistent
 }
 
+// NoticeField is the name under which the audit log records what a notice says. It is no field of a key.
+const NoticeField = "notice"
+
 // isNoState reports whether a field of a change is none that undoing it restores.
-func isNoState(field string) bool { return field == graceField || field == ImportedField }
+func isNoState(field string) bool {
+	return field == graceField || field == ImportedField || field == NoticeField
+}
 
 // Follows reports whether a change leads to this state.
 func (p *Past) Follows(change Differences) bool {

@@ -79,8 +79,10 @@ func TestRotate(t *testing.T) {
 			}
 			// Nothing else changed.
 			after = after.EndGrace()
-			after.RotatedAt = before.RotatedAt
-			after.SecretHash = before.SecretHash
+			if !after.SecretMade().Equal(tt.now.Truncate(time.Millisecond)) || !before.SecretMade().Equal(before.CreatedAt) {
+				t.Errorf("the secret was made at %s, the one before at %s", after.SecretMade(), before.SecretMade())
+			}
+			after.SecretHash, after.RotatedAt = before.SecretHash, before.RotatedAt
 			if diff := differ(before, after); diff != "" {
 				t.Errorf("the rotation changed something else (-before +after):\n%s", diff)
 			}

@@ -43,6 +43,8 @@ func (a *importAnswer) complete() bool { return a.Rows != nil }
 
 func (o *Owner) complete() bool { return o.Name != "" }
 
+func (l *OwnerLink) complete() bool { return l.URL != "" }
+
 func (p *OwnerPage) complete() bool { return p.Owners != nil }
 
 type verifyAnswer struct {

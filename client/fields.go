@@ -33,6 +33,15 @@ const (
 	ReasonPolicy        RevocationReason = "policy"
 )
 
+// Session says how a session in the console began.
+type Session string
+
+// The kinds of sessions.
+const (
+	SessionSignIn Session = "sign_in" // a person signed in at the identity provider
+	SessionLink   Session = "link"    // somebody opened an owner link
+)
+
 // Key is an API key without its secret. Times are in UTC and whole milliseconds.
 type Key struct {
 	ID          string            `json:"id"`   // a UUID that never changes; ids sort by creation
@@ -57,6 +66,7 @@ type Key struct {
 	Enabled          bool             `json:"enabled"`                    // false while the key itself is suspended; its owner may be too
 	RevocationReason RevocationReason `json:"revocation_reason,omitzero"` // empty unless the key is revoked
 	ForeignSecret    bool             `json:"foreign_secret,omitzero"`    // whether a secret imported from another service still opens it
+	Session          Session          `json:"session,omitzero"`           // how the session began that it belongs to; empty for all other keys
 
 	AllowedCIDRs []string `json:"allowed_cidrs,omitzero"` // the networks it may be used from; nil if from anywhere
 	ObserveCIDRs []string `json:"observe_cidrs,omitzero"` // use from elsewhere is reported; nil if none is
@@ -153,6 +163,8 @@ type AuditChanges struct {
 	RevocationReason *AuditChange[string] `json:"revocation_reason,omitzero"`
 	Imported         *AuditChange[string] `json:"imported,omitzero"` // the scheme of a new key's imported secret
 
+	Notice *AuditChange[Notice] `json:"notice,omitzero"` // what a notice says, in To
+
 	URL            *AuditChange[string]   `json:"url,omitzero"` // of a webhook: its host only
 	Events         *AuditChange[[]string] `json:"events,omitzero"`
 	DisabledReason *AuditChange[string]   `json:"disabled_reason,omitzero"`
@@ -161,6 +173,16 @@ type AuditChanges struct {
 
 	AllowedCIDRs *AuditChange[[]string] `json:"allowed_cidrs,omitzero"`
 	ObserveCIDRs *AuditChange[[]string] `json:"observe_cidrs,omitzero"`
+}
+
+// Notice is what an event says that changes nothing. Which fields are set depends on the action.
+type Notice struct {
+	EndsAt           time.Time `json:"ends_at,omitzero"`           // of the key, or its old secret
+	ThresholdSeconds int       `json:"threshold_seconds,omitzero"` // to which the time until then has fallen
+	SecretSince      time.Time `json:"secret_since,omitzero"`      // when the secret was made
+	Limit            int       `json:"limit,omitzero"`             // of the quota
+	ResetsAt         time.Time `json:"resets_at,omitzero"`         // when the quota starts anew
+	Network          string    `json:"network,omitzero"`           // from which the key was used
 }
 
 // RateLimit is how often a key may pass [Client.Verify] and gateways that ask the service: Limit

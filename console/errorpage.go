@@ -36,8 +36,10 @@ type errorPage struct {
 // showNotFound answers for addresses without a page.
 func showNotFound(v *visit) error {
 	// A signed-in reader keeps the navigation.
-	if found, ok := v.sessionOf(v.r); ok && v.identify(found.Secret) != nil {
-		v.me = client.Key{}
+	if found, ok := v.sessionOf(v.r); ok {
+		if v.session = found; v.identify(found.Secret) != nil {
+			v.me = client.Key{}
+		}
 	}
 	if methods := v.pages.methods(v.r); methods != nil {
 		v.w.Header().Set("Allow", strings.Join(methods, ", "))

@@ -95,7 +95,7 @@ func (v *visit) keyForm(key client.Key) keyForm {
 // offerScopes adds the scopes that the reader's key may grant.
 func (v *visit) offerScopes(f *keyForm) {
 	for _, choice := range ownScopes {
-		if choice.Ticked = f.Ticked("scope", choice.Name); choice.Ticked || v.may(choice.Name) {
+		if choice.Ticked = f.Ticked("scope", choice.Name); choice.Ticked || v.may(choice.Name) && !v.byLink() {
 			f.OwnScopes = append(f.OwnScopes, choice)
 		}
 	}

@@ -266,7 +266,7 @@ func showKeys(v *visit) error {
 		p.Rows = append(p.Rows, v.row(k))
 	}
 	alone := !p.IsAny() && p.Pages == 1 && len(p.Rows) == 1 && p.Rows[0].Own
-	if alone || p.OnlyOwner() && p.Pages == 0 && !impossible {
+	if !v.byLink() && (alone || p.OnlyOwner() && p.Pages == 0 && !impossible) {
 		p.Create = v.curlCreate(p.Owner)
 	}
 	if v.r.Header.Get("Hx-Request") != "" {

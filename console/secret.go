@@ -40,7 +40,7 @@ func (v *visit) reveal(created client.CreatedKey) error {
 		Secret: secret, Until: v.now.Add(secretTime), Server: serverURL(v.r),
 		Rotated: v.r.PathValue("id") != "", // the form of a new key has no id in its path
 	})
-	http.SetCookie(v.w, cookie(v.r, secretCookie, sealed, path, int(secretTime/time.Second)))
+	http.SetCookie(v.w, v.forFrame(v.session, cookie(v.r, secretCookie, sealed, path, int(secretTime/time.Second))))
 	return v.redirect(path)
 }
 
@@ -72,7 +72,7 @@ func showSecret(v *visit) error {
 	if !found || !v.sealer.open(secretCookie+v.session.ID+key.ID, value, &p.newSecret) || !p.Until.After(v.now) {
 		return v.redirect(keyPath(key.ID))
 	}
-	http.SetCookie(v.w, cookie(v.r, secretCookie, "", secretPath(key), -1))
+	http.SetCookie(v.w, v.forFrame(v.session, cookie(v.r, secretCookie, "", secretPath(key), -1)))
 	p.Commands = v.commandsOf(key, p.newSecret)
 	v.show(http.StatusOK, "secret", "The secret of "+key.Name, p)
 	return nil

@@ -49,13 +49,21 @@ func (e ApiKeyStatus) Valid() bool {
 // Defines values for AuditAction.
 const (
 	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateLink    AuditAction = "create_link"
 	AuditActionCreateWebhook AuditAction = "create_webhook"
 	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionExpired       AuditAction = "expired"
+	AuditActionExpiring      AuditAction = "expiring"
+	AuditActionGraceEnding   AuditAction = "grace_ending"
 	AuditActionLeak          AuditAction = "leak"
+	AuditActionNewNetwork    AuditAction = "new_network"
 	AuditActionOutside       AuditAction = "outside"
+	AuditActionQuotaReached  AuditAction = "quota_reached"
 	AuditActionRevoke        AuditAction = "revoke"
 	AuditActionRotate        AuditAction = "rotate"
 	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionRotationDue   AuditAction = "rotation_due"
+	AuditActionStartSession  AuditAction = "start_session"
 	AuditActionTestWebhook   AuditAction = "test_webhook"
 	AuditActionUpdate        AuditAction = "update"
 	AuditActionUpdateOwner   AuditAction = "update_owner"
@@ -67,19 +75,35 @@ func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
 		return true
+	case AuditActionCreateLink:
+		return true
 	case AuditActionCreateWebhook:
 		return true
 	case AuditActionDeleteWebhook:
 		return true
+	case AuditActionExpired:
+		return true
+	case AuditActionExpiring:
+		return true
+	case AuditActionGraceEnding:
+		return true
 	case AuditActionLeak:
 		return true
+	case AuditActionNewNetwork:
+		return true
 	case AuditActionOutside:
+		return true
+	case AuditActionQuotaReached:
 		return true
 	case AuditActionRevoke:
 		return true
 	case AuditActionRotate:
 		return true
 	case AuditActionRotateWebhook:
+		return true
+	case AuditActionRotationDue:
+		return true
+	case AuditActionStartSession:
 		return true
 	case AuditActionTestWebhook:
 		return true
@@ -208,6 +232,24 @@ func (e ScanLabel) Valid() bool {
 	}
 }
 
+// Defines values for Session.
+const (
+	SessionLink   Session = "link"
+	SessionSignIn Session = "sign_in"
+)
+
+// Valid indicates whether the value is a known member of the Session enum.
+func (e Session) Valid() bool {
+	switch e {
+	case SessionLink:
+		return true
+	case SessionSignIn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UsageInterval.
 const (
 	UsageIntervalDay    UsageInterval = "day"
@@ -293,12 +335,19 @@ func (e WebhookDeliveryState) Valid() bool {
 const (
 	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
 	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyExpired         WebhookEventType = "api_key.expired"
+	WebhookEventTypeApiKeyExpiring        WebhookEventType = "api_key.expiring"
+	WebhookEventTypeApiKeyGraceEnding     WebhookEventType = "api_key.grace_ending"
 	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyNewNetwork      WebhookEventType = "api_key.new_network"
+	WebhookEventTypeApiKeyQuotaReached    WebhookEventType = "api_key.quota_reached"
 	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
 	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
 	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeyRotationDue     WebhookEventType = "api_key.rotation_due"
 	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
 	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerQuotaReached     WebhookEventType = "owner.quota_reached"
 	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
 	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
 	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
@@ -314,7 +363,17 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyCreated:
 		return true
+	case WebhookEventTypeApiKeyExpired:
+		return true
+	case WebhookEventTypeApiKeyExpiring:
+		return true
+	case WebhookEventTypeApiKeyGraceEnding:
+		return true
 	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyNewNetwork:
+		return true
+	case WebhookEventTypeApiKeyQuotaReached:
 		return true
 	case WebhookEventTypeApiKeyResumed:
 		return true
@@ -322,9 +381,13 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyRotated:
 		return true
+	case WebhookEventTypeApiKeyRotationDue:
+		return true
 	case WebhookEventTypeApiKeySuspended:
 		return true
 	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerQuotaReached:
 		return true
 	case WebhookEventTypeOwnerUpdated:
 		return true
@@ -509,7 +572,7 @@ type ApiKeyHistoryResponse struct {
 // ApiKeyImport Keys to import
 type ApiKeyImport struct {
 	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
-	// absent. Whether an owner may have so many keys is not checked
+	// absent. Of an owner's `max_keys`, it knows the rows of this call and not those of others
 	//
 	//
 	// Example: true
@@ -651,6 +714,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
+
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
 
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
@@ -896,6 +966,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret *string `json:"secret,omitempty"`
 
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
+
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
 	// its owner are enabled.
@@ -908,13 +985,20 @@ type ApiKeyWithSecretResponse struct {
 // AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-// changed, and no key.
+// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
+//
+// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+// `keys:admin` was used from a network that is new. Each is written once.
 //
 // Example: update
 type AuditAction string
 
-// AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak or of `outside` is the key itself.
+// AuditActor The `id` of the acting key, or `operator`: someone with access to the database, or the
+// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -922,7 +1006,7 @@ type AuditActor = string
 // AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown. `imported` is how the
-// imported secret of a new key is hashed.
+// imported secret of a new key is hashed, and `notice` what a notice says.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
@@ -954,6 +1038,9 @@ type AuditChanges struct {
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
 
+	// Notice A notice
+	Notice *AuditNoticeChange `json:"notice,omitempty"`
+
 	// ObserveCidrs The old and the new networks
 	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
 
@@ -984,14 +1071,21 @@ type AuditEvent struct {
 	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-	// changed, and no key.
+	// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+	// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
+	//
+	// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+	// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+	// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+	// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+	// `keys:admin` was used from a network that is new. Each is written once.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
-	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak or of `outside` is the key itself.
+	// Actor The `id` of the acting key, or `operator`: someone with access to the database, or the
+	// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
@@ -1012,7 +1106,7 @@ type AuditEvent struct {
 	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown. `imported` is how the
-	// imported secret of a new key is hashed.
+	// imported secret of a new key is hashed, and `notice` what a notice says.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -1020,7 +1114,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key or webhook that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that it is about; all zeros if it is about an owner
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -1045,7 +1139,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
+	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
+	// `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
 	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
@@ -1122,6 +1217,45 @@ type AuditNetworksChange struct {
 	//
 	// Example: ["192.0.2.0/24","2001:db8::7/128"]
 	To *Networks `json:"to,omitempty"`
+}
+
+// AuditNotice What a notice says; which properties there are depends on the action
+type AuditNotice struct {
+	// EndsAt When the key or its old secret ends
+	//
+	// Example: 2030-01-31T12:00:00.000Z
+	EndsAt *apikey.Timestamp `json:"ends_at,omitempty"`
+
+	// Limit How many units the quota has
+	//
+	// Example: 100000
+	Limit *int `json:"limit,omitempty"`
+
+	// Network The network from which the key was used, a /24 or a /48
+	//
+	// Example: 203.0.113.0/24
+	Network *string `json:"network,omitempty"`
+
+	// ResetsAt When the quota starts anew
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt *apikey.Timestamp `json:"resets_at,omitempty"`
+
+	// SecretSince When the secret was made
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	SecretSince *apikey.Timestamp `json:"secret_since,omitempty"`
+
+	// ThresholdSeconds To which of the operator's thresholds the time until then has fallen
+	//
+	// Example: 604800
+	ThresholdSeconds *int `json:"threshold_seconds,omitempty"`
+}
+
+// AuditNoticeChange A notice
+type AuditNoticeChange struct {
+	// To What a notice says; which properties there are depends on the action
+	To *AuditNotice `json:"to,omitempty"`
 }
 
 // AuditNumberChange The old and the new number
@@ -1498,6 +1632,57 @@ type OwnerKeys struct {
 	Suspended int `json:"suspended"`
 }
 
+// OwnerLinkCreate What whoever opens the link may do, and for how long
+type OwnerLinkCreate struct {
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name *Name `json:"name,omitempty"`
+
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes Scopes `json:"scopes"`
+
+	// SessionSeconds How long the session lasts, from when the link is opened; 3600 if absent
+	//
+	// Example: 1800
+	SessionSeconds *int `json:"session_seconds,omitempty"`
+}
+
+// OwnerLinkResponse A link that opens the console once
+type OwnerLinkResponse struct {
+	// ExpiresAt Until when the link can be opened
+	//
+	// Example: 2026-11-23T10:35:00.000Z
+	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// SessionId The `id` of the session's key once the link is opened. Revoke it to end the session.
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b5e551005
+	SessionId openapi_types.UUID `json:"session_id"`
+
+	// Url The address to open. What follows the `#` is a secret: browsers do not send it to servers, so it is in no
+	// log.
+	//
+	//
+	// Example: https://keys.example.com/console/link#link_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV3ZmWsN
+	Url string `json:"url"`
+}
+
 // OwnerListResponse Owners, in the order of their names
 type OwnerListResponse struct {
 	// Data The owners of this answer
@@ -1831,6 +2016,12 @@ type ScannedSecrets = []ScannedSecret
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
 
+// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+//
+// Example: sign_in
+type Session string
+
 // SummaryResponse How many keys there are, and how many need attention
 type SummaryResponse struct {
 	// Active Keys that are ACTIVE
@@ -2057,7 +2248,10 @@ type WebhookDelivery struct {
 	Status *int `json:"status,omitempty"`
 
 	// Type What happened. `api_key.address_observed`: a key was used from outside its
-	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+	// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+	// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+	// that is new. New types may be added.
 	//
 	//
 	// Example: api_key.revoked
@@ -2087,7 +2281,10 @@ type WebhookDeliveryState string
 type WebhookDescription = string
 
 // WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
-// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+// that is new. New types may be added.
 //
 // Example: api_key.revoked
 type WebhookEventType string
@@ -2475,6 +2672,10 @@ type ListApiKeysParams struct {
 	// only the others
 	Foreign *bool `form:"foreign,omitempty" json:"foreign,omitempty"`
 
+	// Sessions `true`: only the keys of sessions that people have in the console, until a week after their end;
+	// `false`, which is the default: only the others
+	Sessions *bool `form:"sessions,omitempty" json:"sessions,omitempty"`
+
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2688,6 +2889,9 @@ type ReportLeakedKeyJSONRequestBody = LeakReport
 // UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
 type UpdateOwnerJSONRequestBody = OwnerUpdate
 
+// CreateOwnerLinkJSONRequestBody defines body for CreateOwnerLink for application/json ContentType.
+type CreateOwnerLinkJSONRequestBody = OwnerLinkCreate
+
 // ReportScannedSecretsJSONRequestBody defines body for ReportScannedSecrets for application/json ContentType.
 type ReportScannedSecretsJSONRequestBody = ScannedSecrets
 
@@ -2865,6 +3069,9 @@ type ServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx echo.Context, owner OwnerName) error
+	// CreateOwnerLink Create a link to the console
+	// (POST /v1/owners/{owner}/links)
+	CreateOwnerLink(ctx echo.Context, owner OwnerName) error
 	// ReportScannedSecrets Receive GitHub's secret scanning
 	// (POST /v1/secret-scanning/github)
 	ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error
@@ -2985,6 +3192,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "foreign", ctx.QueryParams(), &params.Foreign, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter foreign: %s", err))
+	}
+
+	// ------------- Optional query parameter "sessions" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessions", ctx.QueryParams(), &params.Sessions, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sessions: %s", err))
 	}
 
 	// ------------- Optional query parameter "cursor" -------------
@@ -3480,6 +3694,22 @@ func (w *ServerInterfaceWrapper) UpdateOwner(ctx echo.Context) error {
 	return err
 }
 
+// CreateOwnerLink converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateOwnerLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "owner" -------------
+	var owner OwnerName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", ctx.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateOwnerLink(ctx, owner)
+	return err
+}
+
 // ReportScannedSecrets converts echo context to params.
 func (w *ServerInterfaceWrapper) ReportScannedSecrets(ctx echo.Context) error {
 	var err error
@@ -3815,6 +4045,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/imports", wrapper.ImportApiKeys, options.OperationMiddlewares["importApiKeys"]...)
 	router.GET(options.BaseURL+"/v1/owners/:owner", wrapper.GetOwner, options.OperationMiddlewares["getOwner"]...)
 	router.PATCH(options.BaseURL+"/v1/owners/:owner", wrapper.UpdateOwner, options.OperationMiddlewares["updateOwner"]...)
+	router.POST(options.BaseURL+"/v1/owners/:owner/links", wrapper.CreateOwnerLink, options.OperationMiddlewares["createOwnerLink"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
@@ -6697,6 +6928,159 @@ func (response UpdateOwnerdefaultJSONResponse) VisitUpdateOwnerResponse(w http.R
 	return err
 }
 
+type CreateOwnerLinkRequestObject struct {
+	Owner OwnerName `json:"owner"`
+	Body  *CreateOwnerLinkJSONRequestBody
+}
+
+type CreateOwnerLinkResponseObject interface {
+	VisitCreateOwnerLinkResponse(w http.ResponseWriter) error
+}
+
+type CreateOwnerLink201ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type CreateOwnerLink201JSONResponse struct {
+	Body    OwnerLinkResponse
+	Headers CreateOwnerLink201ResponseHeaders
+}
+
+func (response CreateOwnerLink201JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateOwnerLink400JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateOwnerLink401JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateOwnerLink403JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink404JSONResponse struct{ OwnerNotFoundJSONResponse }
+
+func (response CreateOwnerLink404JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLinkdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response CreateOwnerLinkdefaultJSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReportScannedSecretsRequestObject struct {
 	Params ReportScannedSecretsParams
 	Body   *ReportScannedSecretsJSONRequestBody
@@ -8694,6 +9078,9 @@ type StrictServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx context.Context, request UpdateOwnerRequestObject) (UpdateOwnerResponseObject, error)
+	// CreateOwnerLink Create a link to the console
+	// (POST /v1/owners/{owner}/links)
+	CreateOwnerLink(ctx context.Context, request CreateOwnerLinkRequestObject) (CreateOwnerLinkResponseObject, error)
 	// ReportScannedSecrets Receive GitHub's secret scanning
 	// (POST /v1/secret-scanning/github)
 	ReportScannedSecrets(ctx context.Context, request ReportScannedSecretsRequestObject) (ReportScannedSecretsResponseObject, error)
@@ -9322,6 +9709,54 @@ func (sh *strictHandler) UpdateOwner(ctx echo.Context, owner OwnerName) error {
 	return nil
 }
 
+// CreateOwnerLink operation middleware
+func (sh *strictHandler) CreateOwnerLink(ctx echo.Context, owner OwnerName) error {
+	var request CreateOwnerLinkRequestObject
+
+	request.Owner = owner
+
+	var body CreateOwnerLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateOwnerLink(ctx.Request().Context(), request.(CreateOwnerLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateOwnerLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateOwnerLinkResponseObject); ok {
+		return validResponse.VisitCreateOwnerLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ReportScannedSecrets operation middleware
 func (sh *strictHandler) ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error {
 	var request ReportScannedSecretsRequestObject
@@ -9763,466 +10198,492 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P35dhu5sicKvwo+9ulle1eSIilqolats2hJtlW2JZck2zXQLYKZIJmlJMBKgKJYPv5Wv8n9r1/kvkk/",
-	"yV2IADKRAydJrvKuU7v77C0nc8AQiDl+8bnii/FEcMaVrLQ/V0aMBiyGP4+oP2LVI8FVLCJ9IWDSj8OJ",
-	"CgWvtCudaEbnkvS4qEolYtareBV2R8eTiFXaFXu14lWkP2Jjql+g5hP9m1RxyIeVL1+8yskVHRZffRow",
-	"rsJByCRRI0akoooRMYB/3LC5RwYiJr3TQfUtVf6oVyOnivgjyodMklmoRoTdsniuRiEfEjWiikgxZn0R",
-	"zLvc3OYRSmKhqP4gCbkfTQMWeITygHChyGzEuP0aCSWZSv0ru5uEsX5WxCRUkogZZ7H+GV8adHlmCbqV",
-	"H3jj9c7V769+r/d/bN7+tD/e/sXvVlYsyRvhU1yH/LJcjRjhbKYH9USSCVUjj/TnJAw8nLUesL5K+iwS",
-	"MzIbhT5elCy+DX1GQlkjHTKJxd0c1yVmY3GLq9zlfTYMOddrJgbwHlxMMVVE0rm+LgUZT6Uik6kioSIh",
-	"J4NYcIVbE0oiOKvlFmHrtrFFJ2H1hs3lVr1xsEcb/WZ1d1CvV/f87aB6wFqD6g7d7e/5+8EBqw9WrM4F",
-	"VexNOA5V9Z2IQn9evkqRvkNmSCYc6CGPqCSUz9uk163csHm30tP7p++NNY3Bc/qx3u894tMoknqSvVmv",
-	"yyXzBQ+kp5/8fSoUhWeVJPAP+8yUh0p2+dMgpgNVDZkaVEdKTfQK6A/A+6vmjFUb9WcFkoFBHf7+faNe",
-	"P5x9v1tfdzku2JiGevOKC/LR7DQNOSwJo/4IZ9omvdjOU8Q4eMLFDA8CjSKYEx3SkMM6qB4xy/DwKcbf",
-	"t5qH6vvtnVUzZCqeVzsDxeLi1C5xNEQJMqOhIn02EDHTZ1s/5X634X5lIOIxVZV2JeRqu1nx7GdDrtiQ",
-	"xfDdjx8/VjtTNdKcyKeKFT/+Ssz0h6lzE3l68eKIHDQadY/ov3b3durPMtN/zmjMYhIzGo2/71boJLxh",
-	"82AlU/jI+iMhblbzhhneaPjD4uNOSk572dnu8hWH23zQOdx7zfse7p+qnUlYfc3m1dOgfIph4BzqQ0JR",
-	"Bk1iJhlXmbE9Aq9Jh3NGx2zBmtNxVjRNWOwzrqqM+yJgwdIx+uH/bNYn4YRFIWdrD+Zci53y0aBEuvdw",
-	"plKJMYurrebag7n0xYTJ8tFI+C0zHMkmVHOJQAsuOaE+k/kheYSNJ2ruMGwuYHXSgQZUUcmUbMeMBiT5",
-	"1ywO1eplvGC/T5lUpSSWUTy0YNc8MOSuEH0iSSSGS9ex9fqX5k8/7nzYe7t99u5q9+KH5sefn28fHZ+8",
-	"WDq4L14lCvkNLOZLpl6zBcJN6yRa7CtJwqDiVcSExcAV9IwqQ6Y6k1A/7FX0Wo+ZMvocMIQbNr/mQM2V",
-	"/4iZnAguWU2rRv9jKwxghfDT7yUdLuB5YqAc7WhGJbllsV60JYPB191zROdRwOKTW6uiZkcEP2qFT/+a",
-	"/34UStWZBqE6sb9nB/D7lMXzGkqNku9zdqeMELoVN6x0R/AnuxyFEcTw88N25EIrquVffxneJt8mFCSA",
-	"ZH7MVHEg8JKHDeT9JFg0kCNQgRcuwxSefNjXP2gqm5d+HX+Cry9ZAiDTeTKIGBnBcxHAG/Wwi982r4LT",
-	"mR01kNQiOdUDgrwOg55mf5QELAq1TVIuova2l4moUL9Ur1HFq5gVsm83swhjFlTaKp6y5czvdAAGU3HI",
-	"b+mNUQvQlCGCR8CBHRtIqjCKCOjPhNE4CllMKJczFhM5EjMWkFB5ZDYSkpGetut6wEO7PJSHhEWSkVaj",
-	"WSOX2jajEaExy0oDX4zHVKLq2fsX6OWUz3Max7/seqCCma6INQZXsP9Trlh8S6PzwQIGB9YD40M1snIr",
-	"NI/IQz3KgA3oNFKEknHIp4qBKQpi1wydcjIS0xiuU3MW0vHrn+wUgPmkM7DfyczgP2I2qLQr/2MrtdK3",
-	"8Fe5BTOwE4LZvWbzVZpKDHPqJYR5w+Y18i6jJGg+Avdyn3mkt9UjSog26dGtPuxKj/7P5ot+z9O00J93",
-	"eQ8fe39xemQH+VS/4FlPi84f6C29hKF4pKdtJQY/ekTSAfu+W+lW8L53czUSXC9hl/emcVR7R9XoRPp0",
-	"wpy3vRRapb2l0VRvDHn//vRYr/SYPN2vtuD/NZrPgHRQPFOO5rE2hbucMxZodYLAiEM+zCu0flh11LGS",
-	"g5dwqc0OHqhsi7cG6KewDdoSXb4FheFnFLiS4cOH7jP280Ep3+1wq3KqEdOkRTmZa+oXM35IcLl72vRv",
-	"02Ac8t6q0eaOhB3ueucB9WI95MuQ+2zhET/XvM092Yn/QoVjBoc4okpPioOjSJGxkIq06vUaeZ5yAP2G",
-	"iEpFdutdjsxAeqTZguMP9vR2nQSaCI1V2ptyFUa9GvlovCo9OwB9llKmCqMYa47c5RkGRCLBhyzO73qz",
-	"3tytNhrVxu5Vvd6G///LggWVemEqpaawls9V/enUHHaI4L0e+vIVTYcJtibYl3bqyeq6PNQDDwMsCuFi",
-	"Vjqn5vbKOcEL7jMnY1MvFOEJjzQm7gLZ3dxQdpu3bSq9v+ibUTUB9eM5DX6EhWh/rviCK22EtD9X6GQS",
-	"hegk2PpNoqfAjDrVePUfcjoeU/2nnmzMNFfhgsipPyKJnlPxKsBq8RsByNmzD503p8fXFyc/vj+5vKp4",
-	"lYApGkay0v71c2UQsshoWn0h9bKPmUSaqcAHtOCEIaQfSb2HVlk7JBGjt8gAp6ry5ZP7GvNqcu/XJYqf",
-	"3oFVxpqiaior7Va9DjuwHiM6iWMRX5jNwq0rkpcZhJ7HmEaaZFkAnmXqzCWUZBYLPqx4Sx3zZYMx929l",
-	"by6xgJc9nLkXJvKcBubShoTXN2p2SnfgmpqwWM3ded6P4Ixr/pqqDM2BR6vPrAk/mKppzHIElT5Kym+/",
-	"N8F4/5y2b+W0aeozpys3A+/bPGTgV9vwiIEFlaO2mbBuuJAT9KPdj8jgLcXDpaliJKKAUDTg2gS8cKSb",
-	"ddJ1K6BXdSsxm4jYuSgTI9CMM0eAcJF8pU99K6JAaENSC4JQ+oIPwuE0ZmC1UKWtZcffjSNHDStUhMob",
-	"CZYmxLVwWb4dMj4SfBCF/qaSAl1mQYFtWkeE/b1Iya9Pfr6+OPlw/vrkOEOp1D4Dr/Ap16TUt86O4JD4",
-	"MdNkgQ40PCX3oYwDPWtFbxgvDh5Maq0Fw8/FsZ913p5cX3Ven5xlhp55TCvPlKOtpWeSMF9t+RwSfyQ0",
-	"rzZ3ALuLrXeSKnhiEMZS3X92j0v3mbl5rq/JbJdn/RVoZAKRa3WJz/WN8I9QkTGdkxG9ZR6RQltMVIE1",
-	"BWI90Lvp7Di7U4wHJlT/jRyTY+MbPBPqhZjyYMPjkrgWMyR3ZrQLY23ohXR8kHniOz55c/rh5OLn67Pz",
-	"q+sX5+/PsucHiMy+CSMyydsSIgSfZLJj8C+j5qDZarUqOg1ChTGUKNQKsJL2ZeG9eXLrMWlz+dp9I1QD",
-	"s9iQVEwQsMictHoEiSxiPImZlKXc9fn58c/XJ2dH58cnefIwb0ApdIQDqp4YJ5uHq0klGf4RTg6JZDzQ",
-	"53bKM5+7x7Y3dvRKgOOB0yhvXfSnw1zsrlT5uTq5OOu8yUxIijHD7KGZpmLQDonW2w+JYlGELAkUXkPt",
-	"ztjvM5EdtBbUKBZKRYUNEgJ5HiZqQKoPJX0aGO9yfkpX5+fXbztnP1uF7jK7WQvf1nl3auTjmJFBLMbo",
-	"yqNBoPfokKh4nuaCNMg9j2oThaQQb2iMvqRyUtTjjOCWBZSop/mmc/HypJwWrS1n3Xe7LfI6fH5POtvW",
-	"Y55yekvDiPajkmFrFbRPZSJrTGQE/Vr58b8/63zonL7pPH9THPziFyXpaUiZVKb6S7o1dKCtMidpxmbs",
-	"3JMwzcxvuJiVKDUmWmQlMOkzxsmYBmWbdv7+6uj87cn1+7PXZ+cfzxZPfEDDiAUkmMaYv2c/Y4NLYqp8",
-	"gZqDGZhWfZh/Q9IMoLmYkphNGFXOC+6/BI8nWzrc5CWySLI2aTW2yVOgV6EVfSTSZx5pNXbI05Q9Aknr",
-	"y80D8rTkBHd5whCck8uZmon4BmWyfUgyGvsjJvXBENxnyAHgfjAxIHMKyajLS+jomUd26nXylJbwV/ht",
-	"mzx16LtNSoi6y9eiamcoZRRdIzmSaqO/fCFRWjIp0kionuU1wo7vs0kqxErS6vS6tRo7HumFkDai5j1U",
-	"YiF4akNMqHtTw5TMmDKuZPv0itDlw5SNXBrdsmfdWx+sprwQcT8MArSINlBVhE1yShkORBnSYBIsZiBA",
-	"+SxhNy/OL56fHh/nzCl4bRt3iGL+it7G3FvBMLGGljGuHsGrtY18xDh2irZtRP0baW38Ul3l8v2LF6dH",
-	"pydnV9eXR+fvTopaOsbcnKkpm4iFk7Q5Uvcc/+MagMbau6VRGJD+FE05LfTSbX00bbssn3PZCwr3P/go",
-	"vAqlEvH8ApIwg42dIslTWcJJzCmMuEmMXZZQz6vTy6vzC60Vvj3/kHeQqHbWNrPGQMSU4WcQOiQ2Lldv",
-	"pHE5YNR6mQQ3GaZBagLa6OchofLGJEVgdNXE5f5yT8RFYfC4Cmb4wL5nYhoFWpvUxwuslW/ECnzN5ph5",
-	"tSk9+elTKT1dmjIJK4KddK4yV9vRq87ZyxJb0Bxr0F4lsZk5RNK59Eif+XQqgZM6wp6MGeWzURixQzJk",
-	"6NvU+ixqBwVNziSHmpQkPdX7eg4aza/E1Mzs0yoVmP+3QzlnQnWCcajUxqRjDMJyGWY5eJ9B0Qxqo1qO",
-	"lgm0zvHxxcnlJXidOm/enH8sISZrlZa+uFnfrtVrjcZ27eCQGKqCH6CQAdVfrNcZofSWmdqdJ5LQKBIz",
-	"Flz7YRAn1PgQ+Q71Dwt916DlZ8tNStblonN1cv3m9O3p1ZIFKX8bEQPSqNfT4pXdOsnb7tv3td1xhlDw",
-	"UnRRRKFSkZsL/8TWxoSSRGxQNtEf359fda5Pfjo6OTleMtURlWTblKfoN+mPZEpvGnX9H0LJWHA1QqYB",
-	"3IJGEfGFVJI0dw5NfuidIhMWhyIgUtFYgSWEcq3pyrVaHXNO/g01vUw87JtX9oqswssuEJxZh9rNtsdA",
-	"9l0OdJ84nv0oNJ7nxJ1Gnmo1DhfJMW6ePW4QICnFWmlfFWu2FhS2rfUWe/+DjLy/Xjs+E+oIonCbiqO/",
-	"c7wNHKVvKS/mkKwXElvmHX598vNlgeOuGWiz4VTNZ51AG2o9vphyhf4bWAzBGa5DKogpJ2htxzSULA3x",
-	"PdEfvbvW3/xGg5SbBCS/KWXvPqHFG7YgqrjYJlgUQMwlPYGr0SZTw9rKJO08tlnbudo1cFd+S/FBqGgD",
-	"fRIqrvkQClEzfqNvigSwjij475WOEaeTdoKDZo9APzR3rDB2L86vOlcLjF1tyNq3OCID3m7sVqlJeyzG",
-	"jCu0VNBt7sdMJdk8Q4EsEl+V2MDfCicsyc3QE/9tKtWi2X9T5H8ZDvnG1D8OpTTu/ywbDIecmvTQPLlc",
-	"nr4861y9vzi5Nql1BaJxkn817UsYmYmMQ3m+GJCXoRpN+9V3034U+qYo2lSnxiB4izdc2kE9hFU2lkb8",
-	"LCCG+X3TyS+dlGb/ICL0R+BQgLZl0Sv0F6VeJEaqVTw6Vam5R8iH1QeoDDBhzAAtTDfZZhIIo96MTZnZ",
-	"Qyd+ueDVxIawD+HrhN1RX5mKlf5cMeOSxPo5rgz2x8nR8WWHCE7eVZs7u0Afl686+m+0hoG04BVUst2W",
-	"NdM7l2e1BlRQ3X/xvk5evEkzQnMx3QY8GK+m/Sd/s+gAlojdT08rCZZZHcVqIYVo/Mezk4t1tTUTNUvK",
-	"8UHZLQZuJVPg4Q/VYU53s7Vs35L29o3pZ4k9v7GI+jt7HDFb6B+P4zrr9FW0vXKnG1npc/NMJa+++zpC",
-	"uv6+1TzoESq15j+AR6GsXE/hH1fcI+VbXBqF6Hww2FSI4BOuCFFEzkLlj8D2LlN5jjpnZ6dnL6/PX7wo",
-	"Oqit3paoNzHzWXjLEgFu7R+rxB1iZMYmVvqUm++jxiOMC/dRlb/WY5+bZPgoKp0lNChK347IuULforks",
-	"N/YLQHnNglxV8yvuXBAmisL981XtG8XA0E0Sm48xscAYDmulrzYfIpAekWDSyeEeJC7mm5AHxVS+Q4Q5",
-	"K0/vfDz2+RfxLkOPpi57U3ocl7nJYwaGktZPLFDZMgr8ePL81fn568sSdTj/GgMqgUKPQY7xIQmYSZhh",
-	"31SlTfkqfCNc6D2nUzUScfjHxppvEEraj5b4JuVUTqDep2TTjy5Ojk/Ork47b66PTy87z98sUQfzgJ/J",
-	"ew9tYgFhHIZiWIyIwcmX+IL5g7wxJsRSPk0tZ+wNS2d58tO704sVOq950aEplAK77VGnEnKw6AvGqh2A",
-	"0RwMftOS2SxyrTnGinFSESUyjiSbBmzdrk6q20NmtshTWO5Sdmby9vTy8vTsZbYChSGUkJ0NleSuanBU",
-	"2+Ty5Oji5ErvTMccHTgjbWLQJfH3h0xmqdMf3N0Lvf7OzMqc/+4eOS86fDwie1RXAcR41EyQIBwMWKzN",
-	"HHR+mDAVkrMZ8N/IHWWE8LHDYR+FMduaulCS5KYiDRk5vJgxl7zm0LBgyAH7lspcy6f8jUhfs8/3dDxa",
-	"ZJxlpadLtne1+9GunUlwCiUJA1M3qkZsrFm7ZCyFukZN5xssIv1WdjyZIBa5ABYi5t2Y1M5Qj59G7xCa",
-	"JdT7PKCRZIVCJozSCBOsrXiVifPI50omsXIRXjEmaNpYT5pB6qaEHaIZRPl8hoQxMEIbYWJFTHp8GkW9",
-	"GjkddDntY1CEgicu5MMkPw4QtxwsMjKhUjJpFTsieA5Y69dK46BZq9eatfpWs1XxKs16vdEO+vvt9l7l",
-	"k1cJFRvLVXRyhnPU2zamd6f4yHbTq+gxYykhIj+Zgh8axxQcSEafLIPzZgZszUhjvYSHell6sFE9z6xP",
-	"oqQmmXXofjwkPf3Jnn4El8uddWY0fSEiRnkl0UEBYad0M+F3xNMPIHjPA0Qys5EmlPltwMXe3t4+MKWn",
-	"nIjBQDLlmVqyLkfYHY+oeMp9jMwLMg6jKLSFXwUAtO16td6objeuGs0ULGwdGDDNdxQNqFp54N/a+75Y",
-	"JK8VG6/v+eJVRF+rnWzzcyBHtuggOQptUJJgN1kkGZ4HJGP0QIeyy9FPwoJCvX0KZQd1fwaoskZeiJio",
-	"GAD+4YxkTm7vmzoUSaBrDRxAJ2xAo+h8AGg2y577Ud9+yZQCyvi0wCluYwxeynmM94mzBZCHC2Yl+r8x",
-	"X+mBpk7y9UebOJ3XGXHOZ/9Yw2Z+OAmNqrB0rMmNNi1arn4EpBYLDMA4GiUWLO/XigHhdLjSp5IRonxL",
-	"Cq+MtC7CWFobyxSlGAQRB4+xKN4WsEFgeSEnMPpQlCM1NutXjVzMZz1m5QsuQ2m1s8VyIWa+iDXnt11R",
-	"IkZTMQAW8czlNaBszbQEJVwor9AvJchW8YZKsmjghH+EfwOuSy4CJo2plOUbi8SKSTFcj+ZxO1OtaxHF",
-	"O1uppwtIteHAceHoX4yAPUyVg4hKda2Z7TVVPRO/Sq/p1evZGvQJTbN37GLDhAskiL6M6yHjBiCtHFTd",
-	"1GZbv7Z17QTwf33I/uBt0jBwmXomYOMkTWxqpAOi3IA2d3laypcisMSMQul3n/o3mgb0a0B9CwXPblfT",
-	"KzbJGIc8HE/H0Esj3zAjmScijJYRJ3dT3lAp4LARWJpN3eGTstFLOpdEinLs0/2r+sHmJyrHVAA9EP01",
-	"zklbzFhOx1rUbqg4v2ZzyBMN8eE8Ywni+XU85UvOt1W5bUgFRT8WadI5HmxbsAhACbbnSyxmh1ZJJGGi",
-	"LNeIfTW1cL5J7bwUTnazoXfwnuW7HS053wu0nljMZGVNhQEXmgWv2TyrNDTqdSBM+8+8ypDbYBjNqv1c",
-	"LCc+IrCtT7OLWthDmFoJSi6ihdsEPycR8Ik0XiXU2cKYaI4Sb7o8F2JWsjxLVwSGunhF3oRyyXq8hjFz",
-	"NmMy9bnkyNmo1qV8Og13TbA9xFqzzUuBFRP2KhM6DHnCe5e9+l16Z36hYCKZdy1etRWahpeIHM2AE2f3",
-	"Cvt5DYVago6AVTSlhtrHUa5zh7k5z1N3qvXdarN11Wi0m/vt7Z1afa+5vpay0HS1vAcKfVPlA7SJjMXa",
-	"NiZszAbYeg2MGyVJD701AIJuvMtel1uhCF4BNw5TI6jaGeCYQvjGOhuMQYy1Z9aQMu8nSoj1eN0yEzmz",
-	"8ubGVUbsZrrhQMQsHPJrQ0/Fxcc5ZtceEbvcPHRNFaHhJ9bzgk75JHyCYqOLl2ehZHqZk256MZtE1AfH",
-	"ynrLNoypz64ZD1as3CRmt6GYpmkjSkwkuD8gdySjQFgHImdpkoAs18Vb99IcvEpYQuBnANdplO5DaE9w",
-	"u2eagu3sNp9pzZqEgVZjYgVNL4z2dZ/WVckwp1PAHSuM0NVn1+AFAGZvjptxFDTqBAElkuXFo6Z1t0V4",
-	"7Y16e3vz1czq2eUSA9PMnkib04HSg8KgQccf0Bhq7vHGa3NbD/pFzmgcdKZqREziWZcnXRGR/9xwNoPU",
-	"1ZSQTACx6G4yRed734RDaV3BsJnzZBKzQXhXvhFoevgjGlNfsThp8YUH09MqqjaKhjyUDCuUDzEVyoq6",
-	"dDHpzXX96urND3vN3bLFTFw4Kx03RT/KWt6Tigl2YpDjOmZUrlYTLpIHLvD+NGJaetTeYZMw9LupstKp",
-	"/ElqgvTdvw9fMqU4G5x588QGZ/x+HHM9z491+KSRmXXUwUu8N6+1AWM0viKb8G0oOxmPc2STb6ZKTEah",
-	"WtPhdMFuQzZbYUfQZBPQvyviNIuY0zgWM6w6LmiGYxGza+szXmwnGgdIWlqvn8v4mjlkBd2wSeZIGqO1",
-	"KKcXf/KFfj16o13imiKw51pKPS4ZC0pdw7utEqU+FhMhabTei9/ZuzNkuEbLwk3Hj7jtK0e/wE1iF5IT",
-	"wfXySSym9pJWMnRY5v+oV7frhSzye/g/0vYw5mAkW+7lqG4J7QMz2dAnYlqpIiM6JCmIJ6rnmIE/LRpJ",
-	"qDraFMhSx1okDIikiIJUcwyjiBhwGKvr7MEKo6DSxzOKygNk+7stbWQW3WP0Dt1ju/XWvnFL4IV6mb/s",
-	"Ps7zLwtX/TJhlTlwK2PDZFu5uSWcmOFVnt3mYd82kzgGIcaU//W6XFsPEH6yd3aOrk4/nGhzIDWxrJnB",
-	"BemlQrJn7SzzjM2b4z4WvvKgy9NBaT5lGLKJR3G9sL9W8OGKV0mT22zS0Sf3nCT3FYSS6U8J/Qk3pFpg",
-	"40oYff8QPW+htGJUKppAAgCW3V8eIO90+cqouH47wiPq8aVD0DeH3BLKv0eo3PobDDHKtA+tMYbNRbqe",
-	"AFwVAtcGBNwzRxYWTyOUJdbKA6iyed6YaPwTu/7vELv+Jxr9daPR948rL5CpH0M1ugSFwdXk7xep9D7n",
-	"uL9kNGLBQmfdlWNNM+7H84nJg8kGDXqJFtFrA6hOrNW0gNChNtIjlnS+7JlG88brPmG8B0uvb6xWAwZf",
-	"6MEPMufuqOr/PD95eXpGOi9PyMnZ0cXP765OjsmL0zcn8GOX//wxiN58/DD9efuHHf/VxaTfbE372z/w",
-	"N9s/3x2F9e9OXwznZ1fv784vn3/4ZfxD/QN/8fojj159HF/83H//A+1yeNHJ2fHib6CK9QZ6s1ba+42D",
-	"ZpmJuWQ9B9MoSlKPjSb4FERdzNQ05lDl5vBqHiROzWc596LmVFimrtlpQKi7E7n1czwczbO9l8dHdz+8",
-	"91//Vj+uN5rbrZ3dvf2DzvOj45MXL1+d/vD6zduz83c/Xlxevf/Q7Nz8HMn8tL3KhCrFYj2r//Urrf7x",
-	"Sf9XvXpw/elz3WscfLn+tV496FR/0T993q1/+Y9StT9H85/K0/sgRSsNUkB8yo8YjTXxIAk7dTAcvJ9y",
-	"JGbcIJfos6RZeMcvj3x/tB7nADy1Ao1iA1iedl6skV7E6E2v7YzFJI+jvLCDQI0zkfKYn9DlYCbYEt7U",
-	"DqiRnpgqGQas1y5DIPcApi5v0aIMMw+iktrLCMreoSOsbCcU2xZYUxX03O1hS+xrUHDx9Ca5CUnaha2x",
-	"h0cyim+SdYmvqVi/T8V6oipeRa9Zcse1dX+YkSeOjes0Q9XcmV7AdzoXsMDJuaCYVMk/Myp3MrCiym1I",
-	"AvuXLO68CRqAr4y6irLCllf22pCkohcY8wh9n0lpOaTNVKmRK8iF0N/CXp56TQj+I9l8W8OVBqPyGYaJ",
-	"R77eWOaRd07mUzvQ/8Lj+IJWB58+7395WnX/3fry7PP2l8ylRvPLs+KR9Sp3VfP2arG9IXSJDZKGzrBS",
-	"9vvJgiNO8AI1LhVOju/Ds8194yQPG7Q8mxP01O2OqqXRNI56aDzoN4wE5sgAQ3jmJSCVYQxnECibzbCZ",
-	"s6yRHiTYOPZTOAA8/5jB0bPnE+GktQYverlgD97AxeyQ9IWmiZgl7+IWz1kMulxEAYvJLYtlKHhSyWeq",
-	"VE0+TzKujmU4WQ5XIz0bJoNBj8QMmU0SPEtTXRDIyhjfIypH1ox9QMgX9tS693Fv9VbbCoM1Pdnwlit2",
-	"p9I3ONbUyidfRHToPAkrvNaD0DzfGXbWtFo94nDM0ocLAcQNn7c7do/FStAK19qt6bjPYufhNc03eNja",
-	"cOnj61hyJUPeKH60gMrWCsvAs2DGpA+uH6GBpxOzwnnDpsGakiXIxmo2pJb17Ax4EG2M9NFpHN1jtLZh",
-	"dIZrb/iWUisnOYhleSoGaD2VKYmCAhj+ZlCmpyoC2lGVSbEE9HwBsF1EDIrczl97JkZ9/OJVqNUa1nkG",
-	"hZ8DV14SUqZRBLCjp+9sVNkIqlQ7QPAJF2RmKlmcWAQDCwlqBK7X5eDOsF648iCy9UQ0yhSkpaE7szE2",
-	"c/Jxw/B+qiSsXGGrUCzIhSgkPxyaxg9GEEN+4RBUUGy1v6C/euNBORA3bH4dBgsz0Aq6TaYBEY0i8geL",
-	"BfZYzWrsXyVjYyPn3EbhfLcebtFBeCKJWy62kMIzU19aW1eY4G1Ykg3YGyk16Xlo5BmbTv8TcWLyKDH6",
-	"F4tiYDVAksvlsFqQpqsUs9cM/4m2r8R4THnQJj0Qhj2bCId9vyG9Af3E4C/BH3tJeDYKbxjijghelhmf",
-	"O+t6eitjb0AQ4Ig2jDGh3TRybQLZ9pBadojL+mkpi1+eyInq2L1TORPVGpM5sbnX2umcqRhancrJ2V1Z",
-	"fgWVEtshkx7aBz3MQaGaAoqpYdow4AID4kZpfXzeU5Y/unyPrKZQusbWZFI20ABuBf02SVw7rLBtNp9q",
-	"2R6YKmAcRQVgxzd8ZKGC4ZgIa80La4UXTSL7/HNs5JZKxeJWO6bjOrmIOO+cLgQ4O8s+krU+14glLVyt",
-	"nJa/1oo52Sub77wbGlq96endC2eQMxbWmoGTZrD5DNwUt9UzSO9ePAPXTFtv/PDEVyfaRlnaQTGz4LFp",
-	"uLnOZxeupmsArrWYaFvehxKSPMDVZGBuXTjqvOG51sgzCJubDz+Tk7h6Cs7tC6eRMUDXmkOS+rP5+NPE",
-	"vdWDXxp9yxmva41bacXgax/Aih9WJ+GERSEvtZ4e++S536s214nj2NVLPRbrrV5Zieujr96DSxwefX1L",
-	"si82TJ8rrD8AgxwzRcNoQbwrlKajOPgZECuORUFx/eHqMnf93CO/T1k8JxMa0zFT6JxB6I/MPB33amka",
-	"iQkorDHcMJu+bSMQJl8DoRtW6sJ2vvbDnxat41KLJZ4Tpm/yIPGKWaBazOCtkVMY+iSiISc/XJ6f2VAa",
-	"+CNaO3t6EfsRG5NA+NMx49gCs8vliE6AaDBKAHmyakQVxuKoAVwkYxaEFPRvU2wpJ1GI0UIYVaKad7mp",
-	"/WWBqWCQZc5/hMZZugOe6Z85icUwpuMaMRhoFjiTPG3V688OSRFbzOty52Ln7fPTl+/P3196pAiolrlm",
-	"suqyj9u6K1KCoOeRAgy+HlXj2SEpafbndXmx05lHkta9HsnCNXvExanWL95+dtjlmb4zHslBm3ukADfk",
-	"keOTN6cfTi4yz7loth5517l6lf6qv9XS33p7cvXq/NidhP5p59khSRtKeSTTZMkjTiMU8w9sJuKRXFNW",
-	"r8sLWJTp+O0i6y8e2ImbJpzkaavRfHZIsq3x9dVte/Xk7Oj8GO/c0U8vW1tnChaVlTxtNQ+eHZLTs6uT",
-	"i7POG/J0B6jNafbt5Tty63u2n9W63LkJWn2afLHStt/Y8Dv/JsTsm2Fye6bRt/WElvb1rpEzNiM+4BKY",
-	"xEkaBEkaacLIckepjE0GwNQXFPYyrjQfZrFhlpbFreUCcWVGxgfSLHGBrMmtNbMaYVr1ILwjoUq4B4tl",
-	"ruAsFQ9kTYa+3KF48vuURhhTdx2KZZJpM/ehXJDm7Hzw1dXVO5JWcdgPledsl1gxmXx4+xq75h6y6czs",
-	"y4TXKypHl3pzWXlSem9E5aiXUm6mfuqJdEqrnJQPOaLNnd2Kp//Yaejhj8bUr5rLmdyL5NbCCrqV9PcB",
-	"/BKDfD2oiZewEC72cA49zNbAaWpS7AGts96fmgZdTN7/uimgXxHD6yuCdm2WrXx/pC1NDMsyHZ9gbgQk",
-	"mY3YnZe0qonNX9M4MsQm4iR5faJJmA9r5FxTZpe/ets58pKYAItNNikUELOJZtBPe9UqhvyreKU6CCPW",
-	"e6ZZ5S2Lw8HcOYw5MXEw2N8N6vuN/f2Wvxfs7hzQ5oBRWvd3dmhQb+zQ7f6gNWj0m/16f7/Z9IPGTrDr",
-	"N3b69UG9Tuv72Wy+RnMfykTsv1vbf0WS9/0wtdbPXb5XXabztEwY6bInHZZ7/2Tg5QmkNg/Ioh8NTOIQ",
-	"lksA8eozmy+oq0RsSP35dRTesuvW4MBv0r2gwXb7+/XtnSxB7DSaGYJo7GbTPf9/1f//p+82zQ5r7GrK",
-	"3mk0Sefy6PTUrdu1h0hOqH9vkC0XfWQVZAotxUtZw9I1ekxmXc3w1qrMT7PPw8DL+AYQuvfxY7nL9TSc",
-	"DupkEyb0pzNJwxYIeZBpjgrRyAQmW88/34XWTKcwGjFVvihTR3om8tlrp0uS5Kthkz9Ty3FIeuwulEri",
-	"rW4ers2g6nLUwQ9Jzxd8EIW+Mjc7DVMzrXT1HDCJxPRRzbZQPezynsFYNi+KxYz0Y0ahPbSWWZDjiYXM",
-	"aiaSQK4xLUqSZrHeWk8EcZ5gmJUUmjyjSaWPlBRazxYiGz0Bz4MPejTEkHseqid1d5vvoZLi8bG7WXoc",
-	"uYqFnDAf69OBw5W4zTg5BziEZq1OlLhhnITug0kfNsjf2NvdbT4ruiwyMAvla5GBakg6BYEiB146bawl",
-	"6aZUwr8lnYG9khf1lGgqO+xyaIkxiOmYYRA+Jiqeaj6u2cXdHDsFgvH3MQHa8fDwYG5PtkzIs1mpM97l",
-	"mCwQxvbMeSZarCAV+ZYtyOPZyzJyp+bXdV+aTtULRQusC9qv0CpHW8N8ThI2/5hVBeXDu9aXr0dhWVLY",
-	"6ZCLOAdXgHnX1zi1VX4/vGsNol0In7SaavHRZWSL+7hcKTfvtu3qIac4NOCIkJYOKQ62rhU5rxVVlTJN",
-	"3JyVVaLpPpKoiL90N1mSP4ZTMzIdlG1TP02g/Js0DvYyTKqxf7BbP2g08wb0bqs0+hhugju1zuf3dup7",
-	"u62dxs5anwfFb9kao2boEckmNLY9a43+4y6+VqUlU7IdM1rK/uW0v+w7NmfHESVTqcSYxdVWs+x9U8li",
-	"q7cvemmikK0VkMqjGyLdlx2/N4zeXLB7gBl2CpxrADDy+TNnYD5XMz54/M/jekV8wBXrs5g3XY0oByNe",
-	"pR3PEI8xZSuOyjQUorhMC3XGTjSjc5l0ks4sCnxYLx7gt4JWZZBPMyUIIGFD5QBqgtehtnJRlkVp3jrG",
-	"aTnZfM7YN05Ol+tYdaf6sxbuYgYw4pTQvkhrsNpJYVWzDh7XUJ9kbBssBqShtepWvcTA6XIf4fOd3zxT",
-	"4QGrY167U68byLi0O10KQ5fzGX+u+EKqa59xaJRV0SrAJKJ6DpNYGO+QuxSONzddwbOFR57TAnq6R6Y8",
-	"/H3KCB0LPkyzra1pkHQGxjoWbLIOWAra+qUxcDuFMJT6jxquWXNnx1mYQ00iZevFhTZ4Fety4Jd61YzX",
-	"j/HAg2/2alhXWqv18ELIAQUNWgzjFQs3l/fAZ1mZQzTNnZ2sUZwttPrP9q//q9btym73rl6vdrt3jRfd",
-	"7t3eC/3nwYtP8PuC3/6lf1n04LP//K9ut7bq9f+18OXfLX35ZjVeALsquKIhL9kZbDRBJdFrZ4wjIC3j",
-	"pyxTo07f3YJn7fTd7a51sOrNOjo9vtCfAw/gIdQUGw2eRoIn1iHeLwba3KyRDu9y/cLqmE4mLMi9VOq3",
-	"4Pe4gVfstdtb9Z5Vn+A385kaea6pus/mggeEdrl5zRNJIth/8jRRubearWdA7eXnM+/qdUiqdZChqGbW",
-	"y5JU49Xan757uqX//em7Z/+5qd8FZp2uVZwWGNj9cgfokdQVvbXd1PentkW6mbIMdFAZKBtbYWeXCtgB",
-	"wM2OqFzXDb7VaO5nXOH3o51Sl0jGW74Ette0w16pXyUmIzpB2liKEoOPhxLF6Bj/l1Ou0E+QeLkp8Ncu",
-	"Byd3WumbMCugWzQTC5wqo8j9w6kezqlgt1+XQkUn4OhGwDmuJM8Ao4exCfi1oWKjXAjGzMEkAhBUDCJb",
-	"1KOyeswFhuLrjKhNoIUSAtleK03Taeq37PUpsFFqEq31fqeF27L3J3kJ6eoIziQJuR9Ng6y131zrw2nT",
-	"xRWfdnCm1IiNJYtu9dmMM5XCeTOqsbnPzOxjuuTp4rijLdNvgTCX107ALQl0NwJ3G7UtjFE53aCUAuZ7",
-	"31IKGMoGwNic3alrfxrLskp8t6gC71m/qAJnkWGaP29/+CN4eaB++elUnR3/cHLSrP72oX/Gw+H9Syey",
-	"8y0TVaZicUBMi+hHwtheK7Cb0cyxe68b4NWsCslk7Coxm4Dqr6QFYKnrIQFr5a4s2pBBBnZ3HcCVZ1Q+",
-	"bgGiW1C9niBIehWkfN9YJZb3cxGnjU1zOC4YJH4iScAGdBopCHqHLAeC01wv8/4+odqvFX5N7r6WakkH",
-	"yWzIVpnekfcC0s2d2oRzJ0CqTqHKwkYMMNN/FzS+zEHJ56N4qHlncfO6PBd7WB+873yArcDFjGdVYDVi",
-	"8y4H7ctqXm7n839jqD4zwXuB9X1lRgKNgNgti7scfdnwpvGhi2aWJqGk/CUBG7Euwn6o7dxgHPJ1eE4C",
-	"Mtqo2/9kG/Ms2IAHMqnHx66DN4IdBhp77iwpMQQ5WoYP9xdD2KVFPl9p9GVFBe8yHUwK0ltrX9gUNTRg",
-	"iibzc8iUQYwrqef1p3HMuLqelHqc66CsWMUPPNbhbRYRfD07BBjK9YTFCz50ZbrnG2g6TqjtBrOp+N1U",
-	"nXUcJpKOATEPHZ3Oyul3wsgKCm+Xo8bL8yHhzi9sJMf7ncFxk101JvHgtMmO6z9e9XfPPsgme10ee1U0",
-	"ggWSC7bCpkqPqfJHDBtQl+6QhwDS8K7EDAYY6axyub25IeWO0svST2Gfy4T7jwkb2QwaGrj1FKDWfBpF",
-	"KGunErIrQMhOWBwKrdzB78QXUkFiD5nyiOG+Q/cwbZwUzkHCJ4p0id9E0KslH84WaSJTLsQqS1h3gXsX",
-	"adp8YB3t7R3eimnSsZLXYkGyQQAQv0YQUTMH7A0r29YImDF2Y3JWGuTpW8EDOocUyT3P4KcpOLhcjbwu",
-	"N/cpQbYbnoGCp0SORKy0ZNV3IZ65Xk8wJwI6PyQN4IsBnedkX2OZ6NtuLF+0HNEmBZl2q9LVWUij75JV",
-	"L8Di0IjxgMZm1aw4x3dCHCkMeDgcKfL+6shJPQrovOJV9KICljpXo2yeEV4q4QwZWbrZ0bknRiyEEQ2z",
-	"cwAxPVst2OUW0lsZ4BCD0Gc/VCMJfNANYxNpWtIZ/ETUR/NC8J8j+c0dyRpppNnmf9r5XHgmL60ZW171",
-	"gj0CBoQuKCCP2ZiG3ByiRWQFLwFHXihLCOng4GBvvTSUmEmmVvSzAtUis9OljWDqjcdo7ZBO3x1c2WKn",
-	"Fv09BTUeS5NJr5VR032pSqdqZGDln748uug8a5Me7H5PM07BfeZhV1CATaWAWzwLeSBmtsVDj2zZR8pq",
-	"KJewDRyUsb3Tz0FJJ3QesOwDP5hjH2tYYqu4RnYi5YM0YTuEcymMY3fpMExbinscvNzIltLEQwXR5tDf",
-	"i6QRRm8srma5NIIPPVDe/EM4DyIct8tJSXb/tB+FfpL8S4esesPmQ22+xCFXoLg/1VcNBnooeE3Ew63b",
-	"xjNTfyGw7huQBo3zBry6iO98lU3V7GVQ13sk5FJBOGPg1K1JQbiA7jMhJ32mZoxx4lOOkY+wkLdCh6wx",
-	"HM5/323+Lm/3W78F+3vDYPtudzr+Y7z/23h/5s9breZoWp/vTG7qO/Xbg99+G7I/fh/9NpsNc6jmjYOd",
-	"g0zMWL/813qzekD96ui3Kp9U/9i8AERlVtq4t/JL7RGtxERMMWi+2WfDkJt0aT0I3MxsuUxhS/E6mM8x",
-	"5dBYxtANtuDmpIe39CDebvO6AYxNtqEyf3evdYCnDR1qXpf3obGD1+8RzmgMnUkgGc7UEc+Eyem0zT5h",
-	"fnq7MdiMvxpNNDTdzRC323R7wugL5OsHBW8psCKTA5rNCXWdpcnxgldWbTr0klqvHJB7t3vXbOj/2q7q",
-	"/36u/+tY/7mj/9yBP/dONt972FzN+EzxT7bixzNr74HSpJeCB9AdXEZUjrAiakkjK6+C6Wjmd81ZgUwy",
-	"HbcW5LalDc6ANpKWT2JAEGcRWyhkI06mWtw2F0neAnjxosujUKkIkpRSzM0H+vnzbdQ869FX0FM28RVb",
-	"CaEEmnqLHO4u1axIkCk0DVvduAwxLEHVlze2q1w4AKx0c50HmK8O7ufsQBfT95KRFtubfSkVBNn+biWm",
-	"tc0kylT5Zta+qPAlcc1lhtXT91dHz6x5BJYOAlOArwjMJHDolQcy9/P6dilu56pMOydjzsjqZgvLnng2",
-	"jSq9obW/LJltubZvx+NlV+jTko25LE+c7xj2memIV7IJQG4Ld8Gal3YrUkvX2YmEYnNdWCHQHIRB+f4c",
-	"rLM/S6oC8KcNMv/zGAHw/IKVzXYJLTEF504bSBNlaoP6e62lcSzGoWSoHyetkSJGb6RHelMuJ8wPByEA",
-	"0A+s0iJpqIVYJ1GLQ5V0VUtbv2WbSTivMrCj6dchRWbCYskwGYiLa0wfvzbZChD6uNaWs6YMEYX+PAdG",
-	"4D5e2JpLn/IXjAVa6iy27oGdWyIE6Vpolg+IPxGjkEME2XwJf4ZM6mzdoQEvQO0CfOqECyzhVfabbKI8",
-	"qF1FeOsUcwB1RYm8w6COSK2I0ihpGWPirmuFU/UafGBxEPo5DNTmTknWjr77De2zaEGP7+uJkKEKbxlU",
-	"TKZzJaGUUwNxC0voJbUJYH+BrEtbI7KgZpJV3BeGyvZJyJJQ5sP6SGYezBJE/t5SmrDrsah5KpYxYf5J",
-	"nh+ZtVm15LiISeXbYnwCC0TgkN8TSS5fdarNnd1Dt2AsaWWPnSIQhiZXMhe/3vpwql62Ppy+f3txcPC8",
-	"89OPP/k38c3B7++vTt/Xv3sRvzz6sPf7D/s/D79fXqe3oH2K/qmXGW0O7QX+uqaT8Br5+RpVe7g6mY97",
-	"ZqXLeJ9eXs6Cy6SavtxbgLZ4EU1nEHKsDUMI6CcAwD2m6tCiqbsNS7T2FSalibk2W2IalzVaPeUmPwS1",
-	"O6g6SvOye77ginGVBfk2FyubVXYqdmfKmzByh+fPqv5fu6RzIZG4xSVmMMYEjxkL0O7Dxd+MdpImB2VB",
-	"ane1Dy0zhUSXAl62bG9tDUM1mvZrvhhvCV9pWbr1ikWRqH4UcRRs9SPR38Klqdf7B36fbe/TZuNgsH1A",
-	"Dw5aDf9gu3HQ363X/Xq9uTUQYqtP45q6U2vWqZq7VpK3XMCjDHy5LYhbWxKk52YdWVBuEnzMI+UEIi2e",
-	"2m0ZpQ4FKdbKasPb05IN6mi3a9vPasYPp9Wgntfl+K9ZHCrWM8jobfTyGogft40opNVjO6ZUAhm3GZ+j",
-	"BWJf+X//9//pOWVWiLtvbJQ+wwa+AnOaOu9O72mh39cU/8r29yPa3ZfT8ZjG88X5sIXEJ8zaTTNG4EfO",
-	"wM+pWR2WcTxOUnxjzSSO+6fF763//pAPr6UoU8lNN+K0mg7HY41+04fb/ezOX5WNv71mHQAopGVxL3eu",
-	"M9CWJzG7DcVUljTK/nPqAERsRmLLMg4hrwl9QRL0AvQV6e+zmPTnpGdyCr/HDMLuPVKUphxsmaULlORA",
-	"Y4Y7wIIepF3ZD419kTQRQQUQHoDkG7QW0O9ogxi5sX690gaHCvInIJl9mZx7r7nZkR7+Au8K80PooUZC",
-	"jNrpcca3NCqFN5XLqoQXsKr0CyMaoDAxEHxrRGGXDVhTjn4ToH8klqIBMM55gz4n7cU16bs4mUBh4MOo",
-	"tFvNYsmv48ZzshNNpn9JlbeVe0sStRYBHygaL8Kt0j9ZZc/ukEeoPmoRI+OQTxXzsD8lxv6hbBfzVx4v",
-	"tR/RdQojPE62BE8+7gqcIVxYF8WxucZaFEEcY63y4efT1fcMTS6k+1NLyytCbu6qykPDEYBFACMb5DKB",
-	"cLkrXkWvN6gsLuZAulwwhsXCPF02LJHXTAoK4pwN5kGSBW/TI1Qm95bIkA+jcrdeeY1SFus0/ZaIgqRz",
-	"zGHaWR6CLQiwgxzU1BBzoYjQDHLO1Lq6scOMMupRq6y0yY5scdxUsxjQLSF6a++HWKCeeg9yaXfrHtne",
-	"rdf1uYBA6cq4avFkbgCZZ+svAAqlJL4GCCkzk0Biaq6MdBEDNF8TSmzjjfAzNs4cUp42Q4L96nLX2VUj",
-	"JzSOQmdfkZDriRPMRmByHrlxPibq8Ir6wYNzV3A1SvbUW1wa9gEMk6NSUO0U1dl2j4Lv6lmNaQSaRWBd",
-	"YpSYNNe0HXeE3kDTJkoMEqWty1OE5qxOk7bFC+UzzyqvXhkmNnnay+JquS1RRZw2Hs4Vkjge+swXn3mk",
-	"DGM7C/4MrCKDrY3KGdZC4Zy7HNhxxutnGXSyohWvYlaj4lXsalS8Sqqul0y54lWKQ6x4lewYKznJm3Ep",
-	"2oEUuCjSgQODdi9wGwsM+t8ZAq1k4x6AheYLqZa4LZw07pCb5LxMC0ZgqoduhmLGQNnZLPGmXsa318Ys",
-	"+ivA2u4JcLom3pE9NYuUD1vmarFc3OI31Dv0ht2w+SF4hbJdna2GF0ri8o3ydgjLZufw+HS7lraaAzPS",
-	"LZC+h2yOmYrn1wBSv1i5eBczmC2ctQxj1YuTZWxJ2cJMG9sTKqWBwAdrB6wg853seVsPZmCB1m13MN2L",
-	"HAt1e5W5JGPVaNigMtoxjeGOsEH9phyXs1na9f8jZB9x0sOWmyRUZMigsiOa55sOonh1SA+QrSaLbcy1",
-	"2tsdO0+s3eG60E1vsxrfNboEmy+8j6PC/uinl2zLMYvCWxbPVyP1mo7pRGDx6oyCO3dxn0GqFBtP1DJj",
-	"3t6CmSj57rVl9LycQ0OjlfKwemJwmG+SAQ0jzaJnVsQYrh2bBEEWWLukgN/MhU0iNF7ARr2UJ8N6LYR4",
-	"pNMgVLimTyTphUHPFo+E6NIKzNboX80iV8NgQaPZve0HgRMPQh7K0TI8ABOrMYNChRjqy8h0kmRnAI4K",
-	"3hqqVUgAjc3cBVDNZ3ZvjUR6u8+hJMG0rCmVZq59ZoswH9GvscBYS4aXUD1YYIdkrwmuFmnaIWNlB7Yg",
-	"1oM3rWsfeYzrYADkWERqjS7ounGVbbeRybDCA7OoN1h2C3bq64kyG81cl/de6fvz/DE5pOZ9dm28lIHZ",
-	"LV2DjS6HhjF3IUohttZFnrppg90gedE9kWHy3P+v6LSbTuIrsLR1IWNKabyYR6P5WciHPZOOJq2xH2eY",
-	"zSHpJfyx1yaUNO/urKjwAZy9h2Kn1+5yyzzTlCL9XqQHTP8ai1uT6Ih8AwRGJLIY5mZkFa06mU9Duo3+",
-	"TNYmTu8ssIMS7WaxLeYwp0Gu+fcVi0zbHTkSkxIwtEVfTs9n+XdHdDJhHFKQTKpBzZjR16IPmAq44IUU",
-	"Uesf0Yvb5T1zs7FynbdFjN7AOyAPPIVltWl22DcKe7iV9I0ym2HflqLE2yuYw+xegQhM5oobn0nuYnI6",
-	"zl2x8Zzs2J0L+aWxWXnOKKxOnY7UXinek47UXglYxLJXFJMqS27F8S7d/NKkBa0NGb2ephzDpgRksVFq",
-	"5Bz7biSKnMFjMC/wKWQJ3TLSn0OxUBgTqe1h7jPTsTfpQoZO6XEoZciHhQSDhetup/ppMy7sCCeXDRfy",
-	"O8rD/OYlyyVPR5uTpkl+1jm/gdSxL9hQyKwNQLYhz14y24VGiSH35fqjZXAOMPnjal8PtjutUlg6Dycq",
-	"gMfD3l1U0/XZ4UvUy937TtCOL16S6ZwdXBsisMh8zKR7rmhMzbJWow5OdPsbTSylLke5B1LaqtXLZp1h",
-	"3qbDRcWrDFEh1S/TE8qwNXuxzN5bhQJXxsrWatt1PzeDGer1MoOE8pxFbDQbBN/XjFBOfZ+xoICVlsbv",
-	"kjse95SUGc7v358e3+5hhtrBDnZzKFMdmw+yhkVkawKvIWBZMg59Gc+Yo4tD8ko45DZh0gTW0rCByK3h",
-	"3AKylK9c654r92f6l2AF9SuybC0hWhfwzeG+y/i6UJt7Cl8hwBGqKgW2P4ypz9YI/W60l16SQLlXSAIz",
-	"RbSLYw679db+qpBDbqWzk1iygH8BXN7DPakP5Z0Lgd/uyTw3PxULt2NxArQzqYmAaJ0SNdKDhOeeZ9GK",
-	"gPQmLKZKxLYWFvtYg7cFvLBpvZjVbcWM18gFC8KY+SpFfhqIchBrm2QNGl7NXIdcazoJb9g8yFlz9VYh",
-	"aXaRfv8xVCPMYHZVtvVQ2Io65Od8Sv+CDn1A0EsO9FOIGsRMTWMOaZVOo0seJHU7WQkzG0nmX78dvP7x",
-	"IN5/+frn3+Or2W/v3x3vn75598upaL6hb+jlLFfpq8+5k1CM7/i1U/2FVv+oVw++2/r03fef617zy3+s",
-	"Tn3AyRYP/ydvkQ5s+7TLJGMh8TJjTqIciRlH8AL4nmT+NA7VHLsnwhpjoKwzVaMyZdttjwFpGZqcbGtf",
-	"bGFTuavSSVjNlAhQeKmmk+dUhn75268sGJsdvKkNnlApZyIOsNoGQN6hhCGUTu2H7RRZ6esPpF/WtA7f",
-	"ZTRm8fofpqQPTyRFNOkH4Hr+C18g8WggMIDJFcX6JbMkV+6xtm68gE0iMR8zTGrKDglDaB5kwHqGUXtG",
-	"5Hmmkg9o12CtmCYhstblXf6vf+l5Mq5CrEGs/etf5JLxAPPobxh02usl29QmlydHFydXPSLiLu/pZ0Uc",
-	"/gGPtgkunL0FcRVMxbFbI0CWlAh0eaFGIGB+GDCUPNSpVCCaVx5iXhYumD6k2OZF2S+TUHU5woWEXE/E",
-	"Hpsq/NwjT8FL0IaYPHbxumHzZzXS4c5L0f6Ht3Chb+hyAIqbjebmtQic0DNrCp26pV7LE22AmFb/oSQ9",
-	"yJXBpd76TQreM3kW6BvXq2GKA/SfGHSFxiy9tJV0D0PnXAASwkFrZ49MYtGP2JgEwp9qIqmlryFmoFkx",
-	"nsRzu1xi3YF+5ZhRrrDXZCyGMR1bGnlBw2gaM5uwGAulIhbo+b0vkUXGdkO3iad1IhfxB7EiSJ8GuJDo",
-	"juNJQT1gKraaB2ZhcKDFNvNAJhdMxfNqZ6Ag7JvAdHR5q96okU66oRYMQvMHZmf13hSJhXwyzTTwgXkF",
-	"zI+oiWgFU9w15hSUaTns3NPltoqP/D7Vez6hMR0zRIrUg51ydjdhPrQSE4EWPTDRet2M5i1TIxEA0XTI",
-	"GP5h0qvIhKoRiah/Iz3y6qRznOT5exjobtV3yNuTq1fnx5kUMb2A+pBqyd6rkfN3V6fnZ5f4SLPeMguM",
-	"P3tO7hAkZFCH54CTjAYBOTq/uDTt2cHL2+UiDgEBxIIgwPGrkRculpOiNwxc2PHcTMxM+SocM/mvf2FJ",
-	"w4sjsr29faBPnrboTcEeJBjjSMdhFIVGz8WOqEYAd3mvpOM02EYG/ykKfWb0C8NlOxPqj1i1WasbOyVV",
-	"dWazWY3CzwAiY56VW29Oj07OLk/gGa3XhQpxPN+dEqg6eEs5HTJYr86704pXuWWxRBbdqJmHxIRxOgkr",
-	"7cp2rV7broAGMAJhunXb2DJcFo2TMu3lAvQSAyArBmZRkXkkwSMw1dMNNWXIFvcESo6wlJlGUZcbONMa",
-	"+VlMiWTMZk/B+8ugpA8N4bg8OklihlcK0+sgRZuD803HLAB2iXkaQARXJipks8xRiEF2CzB2dO88kaTn",
-	"wLb2lsCzJhPyEMIFXBluG0bOaoYrJ4UYBizVpGvC02l8BVZTn25sdAq1asbLASzDKIrsjvoqmhvcJ81v",
-	"QYtChosoNOBpqpF3dJh4lrs8EKB/D6c0plwxLDBok3BgcsZAeidbkiSTAYyvKzq+xyoUTNHTw9W7LG4Z",
-	"mU6A/UC64E04AYwPTQsTPYwJ9MMdMaJFfuIyhzOTSL/ToNKuOOU1QLSWty3U1NNb0KVwPkCtrpgpHs2d",
-	"uRlwplDaaDEHkCpQHoGvprqjiTcbdYuul9V1iQ99KQ7koy3JkUwluNyaRLBa21a599qYV5RWXiHsL6KP",
-	"mx+B5KFCw5SNdDkkXifFWti+w7LxrM1lTNayKac+k3TOxUSsFUsMWTUWqxwnCoQMLlnXqikgPJQNKU7g",
-	"K66TV6y3IQXgi6VDx6oPUOYNfL1pb63YnTokPpWsKhlP0ALcjnELhq7/59q+LDPs5c2aCrbYqlH39Jew",
-	"451JUStOwUMDJeRDmItT49abxGwQ3vUg47YXBr2EX4WqRo6odM0bEjFtUZL+3PwF9fEoJmg0GdG+Nlqk",
-	"IL3/9//pAbx8l2v+gwKhd3nZA94AX9Svza5rG3J70GpUNFae5i5KEAqQGoaVGIaZtHNK0hQN1+xd98jT",
-	"Hr25bvaemUKDmDH9BzaFQYnBAB3X6QkFb0E4P+c1zei3HmrrYZCsC3bal1ao1MhVUl2fLDxNGzdqblna",
-	"GU6PMfqted44er6IBzEa+6OvSjtpW33IvzQ4Ikg34Zh5hotowjHVfVALmncd7+XUo18WzMh+Dr+Tmdl6",
-	"NRnrcJ+0SjI/nQw6W2mBpLEY3ALJ0rqS+v46002Bjx5twhlJsFHx7GFOxoAkRzmSnSFGhErZcVrAuYmI",
-	"yIzZ6RGaHBLTud+2IcFW1hYxBqegdVtnCl2eE4XrTkFvQzjkG84AIE0yOqLJTjW1SqgDAmi/5gEhnzLD",
-	"mBJg4xs2B0xqeB4Jr8vNecAqOcB7QwOWz0kvi2Xfw/aAMOtEJbXqpBikvV1QxzWQtyarmwG31/p32r7X",
-	"qAlP0FtDThVhd6AwSNKDD9Y2bylQtuCmF8ICJtYw8YhNmBiAdqZqrkWjdnyMNJLCpLNCw5NDZ25mA3MF",
-	"2mUjNz0FSk7s/WBUy2eCk7DtwaCiUX/4kDTrC+pK6uXDzfU+WHvgKwb9CbCawREOlmOzXreuRQOpmvc6",
-	"6WtmtPCEbbkhERvCeiE1JcM2QhGoJlsskJ2yNCPk12z2hOa9O9X6LkQpG+3mfnt7p1bfa/7iRPzM2U8F",
-	"GzxWbsBXMOC7bpP7bAezZcFmp7/Nl/QkZJoLm3hprpEn6kbZcp1KWmmTBRpJHZ2VT2mGrEEMAPf8JNOz",
-	"JdtspVFsiwLNod0uII0v4E/exAbK5ATB08XiXbvtpiGe8fno9x+B4+QIm3Yu+qC5fyt78xev8lPVFBtV",
-	"T4NVD2fuhXG2kLLLHkpOwNZzGvw4NdmrrXpj9QPvOTV+bBbgQ9urH3oh4n4YBAwTb5CJrX4KHMOZcAqc",
-	"IDeQ8usnzYXcGMSvnzShpGdT71/ixdcaCR0C4VlPlCa1vKMbzTlDl1+8yqS0sO7I9KhCNzvEu4zDKQ0U",
-	"1cilQpXNBkHaSQsrrQwggi6q4F0OUHn6RT4FO0OOxAzSdoY05KZ0pxdb+Oeehw+mhbAJonL6OegP3tXi",
-	"GTqYgRvJVi/28Bj2ki4UMBHweDoRCAeHyAYhqCQDGpswUpc7AOEWNHyMHjI9IANbDG4AB1A1hyyuHzy0",
-	"4EXGT5Y+DfVaEKEAZz5ADxq1KvWPFdwwyGqRXCqezU16LoL5hhxfjrXSgTSQUtYZDiNAS2LucvtV3PqX",
-	"SikX1aQOoZ2QBdoSyH4PdX2tBSWOxs67U+PR44LE2giUxMCuJmPJofOu6lW3ztDddmfZ7vxmUmPRDyNW",
-	"pZPJQsmQVAkanHjbUMR2AjHdWwqNx9LbizDuu/UvrmzJAVdtzPpNud2XbADZpIzmlIjGhiRlcyILeoQ5",
-	"hqjyKqtYSDDwjV6cRImTPf6GlIq/RFUw6QuPUBRc0Do2JZqSRI0SrcEIJJsai+l/Ug6mUTR/TA3i5IoO",
-	"Vz0E93zxKm+Mg3HV/cl9D9NQvEoU8hsbvXm9uNIYbtt6ifd88czd76VRw1c9gjcmcGErP3SR3GaBvtZ4",
-	"Jrnti1fB/NuVz7xPbrNcf77ymQ/JbRtpeBaq4c/T8Vr1g9VPnAl1ZNjgn64W4och6Wtm1cMNtUNkP3oc",
-	"bjRy6/MNm19rvvcFVcaIlVVDIZXJJG4yYfGY6plGUIThGy8f1LAbtdJLgyxJ9D0pzuYQzQslGcSMocJ4",
-	"CD/EYoaJhzUC39T6Fk0iGsCDTNTNANGAxghZdTY4RqXgXkbBTZwufRHMMy/ORHpI0nUWL0tIDxGi1uVX",
-	"EObmAt+Q0UodFdBLM2sgEgsBL70kRpN08Fkc5Ag9tTJ9EH9J9MHN4nKv2VwrfBCU2yyEt+Lu08FbqvxR",
-	"pSzINs9uOezZYRGmvOhUyQKEl4eiHhp/ergnxQFwzCpBOSIHhxgXMwIDfmytp/Fv7UophhRzm28W2R1Y",
-	"E1ZpPzvdjXwyFpBoY/VomVIErYBTxpQmZWSU3r9EN/p7emJa9dZaUvoFwC3rBxrN1Q9oywlEyl8g1i9s",
-	"AufDZLpXnlD0AqBS0d/Tn2N4WUD4WJ/jGumgayJFVM20TgqV5mEQxLV4Z10OtQ8x80HyZ8SyeS5tj5UV",
-	"ZkOm/lxJ9nB2n8Ic550aFjHPgEh+i3btv5mzPAuP7K63Q2P/LPXfW5j+I0S/RSH650rEl0zdXxwmARCw",
-	"UIoREGM5JrkLTgeRBIl8grBth6T3+Usvb2xm2kmGEjOWMLkViBfM0GzgP2MmQoSiRt6KW21+6oczKUCQ",
-	"1WDTElCshtwkpQ6magqIWTeQHGaTT0yspZM1kTEe02dm/EGXP23VD56B4WrB0tsEkzmsDZyoAG1sFlVi",
-	"0IduJj0mnkFT6Zr7Vsg2saY0VUlqMk3yKk3WJaZUgPUOz9rWOTilx7Sxbd0MVFs49yY30CAoU1rcLoTf",
-	"oAX+6SFBInanGC9IW8SjWh0hahTCLCjCUaZl38nZDBRN931F2VdtIutAEsm+49LQTdp+Lh2Yle9AzF8A",
-	"yR9iLnlN4kw4nYdtl+GUrtx3uhEcPo2ijQWdqcZdKxJTv9e+lXkhFu3dP36HB2ilmQ4WLlVnPIcPWm6T",
-	"E/7f2Ar4mhplUsCO1uzfQr28ZyzqW4/BbOrdWSdocyT4IDJNFb95dxB++MHuoMUhnq1RKJVA6NchUyua",
-	"hs2oJFS5ibYqHLO2LRGAsjQ85x6KVcykBQCuyLZT8bVG6yhgJk00kxsg4VOQYmOQ9qGSC2o/9edD7ocB",
-	"IqaH0ha9MuwfZoCTUe2DbpCAKmtLUYdCBJj8e6oQvm7KA9KfkykPhFXCrZafZPoA7l6XR2JIYuaLWLN5",
-	"gMeB8opQkZhRqEboU/8mm19E9EOBYNJ+EXtz2DWlkeCs3eW2KBhuBSVY0nnSjDMFOcdMKShdSgSOnqhN",
-	"t82gBD6RXW7wlK5NMYqBmwjEUqfcK0MWD9FxS/oehmOo8gROEgruGYihdHYZ+AVoP8odY+cQgijlAaNE",
-	"lNW1KFtaBkDVvRL//1Rfo7HeLi1sU6nHUVMB0LNCGKcA/LR9xnhi/dk+GWk6lSpfLCv3fcFlKHGYqPcZ",
-	"EPW8GgMvaOwWmnks1xqbe9X6TrWxU3jMaDG0wbYPdqqU7WstZme7uj9osmpdqzb+dtBiO0tydO6vkhRa",
-	"BBY0P5ukcz1k3JwYaPxkrhp4rXRd9nMT3FiTMSdwfYUG297+k7v7F+gUyV4BWutf7SPL0MPm3rIlykIM",
-	"feGX6ApGkKf83PhV0o7u0m3pztM6QdNE0dUIoCbn0LTIs5cUluUAbhrC6do8Q5TZhjGKaRRg4++0AQ46",
-	"+ajyIMd4nqT/Qot0KHp417k6elUjR9g9CYcrBgZKBbcEsAhmNA70TmD2ij4ycsJ8dYUNtPVFA+XS5Umf",
-	"bePhggZXWj/hItBqkoUPa9QJgn+Dn+uHaTBktlwO/FHQOjVU7WIistF3sOAequagGtKuMqbDmLpk69/C",
-	"7FtfBIxoqqQxk2kVUwLTreehv4YLgc1paKi3h8Us3QKzQ4UeRRAppNkeNM8wJzzBqqqRq3iebiuVJAfP",
-	"iwWmS3WVC6TKf5swohLi7RTd0aVS3aecBMJpKRkqUApdKa5/vLbLlngM0gu/fnZMfTicicjfryQ3Ov15",
-	"IJkaSlRiMRESO9wtT73+tCxX2fnNDAUoMjeWAyuFUfty3qB3pfCLMWc+Jfj65k316nb9ql5/kLxFKlom",
-	"bgumEOb2QDHdP2L33znGhHtvQKdSOQou4UeXoQmyZXlVzoWTosjZLAfYZtikgogMBp8cQEqpxEQmSRp4",
-	"LwD3JMUmGfxIU8OKRdcADuIGnw4JtbW+UcBiRHm1H6iR08Drcj0lzwIIQCnJLYvn2A8QLH6p6HxxMMqA",
-	"ihOMRZHzAVEz0eW+4Nbstwh80jaJtLEmeASMbwPXbYNwWr44Bf/wa4p8ADLnUbM1YQomptXlYzo3lyyS",
-	"SFkeJ9zw94wiBbRQ9RNglyBEmMrRtSvTcgCtAJ+KB5tGJe52Z3/T2nNwjlgcPYRpszRHjMs5jerYQjRt",
-	"GA5ZYzic/77b/F3e7rd+C/b3hsH23e50/Md4/7fx/syft1rN0bQ+35nc1Hfqtwe//TZkf/w++m02G/J7",
-	"SBvkAl9MROhB+gSsW0lBb8oXEk6QVJ0F9M9MnsGdZTyQubBD6981zwYZV/G7zXuk0aws/vnl558+fnh/",
-	"dXnx47vzs7dvXv9w+urli5Pjo+edg/293Z3Wdmd2N7/884p/rN8hARXNnOf/JrGT+9XjfN06mb+HN+VM",
-	"qAvTbeTfIUbzMrxlGe9L9jg8brhmaqvGSh0wz+cWYSN1rDRb2AIB+oDrv1wMoUKEZcgU1JsRfHFf600z",
-	"hFKacmXcMyMLlR46baJ7UBALqEVl/cWdDq0eNm2BcnH46jLjHqvfvhklCfzx5wNbk7fyfugRsMH9tr98",
-	"8sjD3Q2w+zn1YCZMuzls+M7iW4gxUUV+04ovwH1lM5lT/A9okN/+nLRvbjdzTZjbDc/0Xm63ml/S5vrt",
-	"bc803l/aDNw0J9WPOl+zL6y7L6yXvjAf0bAvrOvFLPaA396t151y7piNachDPqy0Dw4O9nZg/ZmS2ZTZ",
-	"eiPvb8j7JOzcQCXY2CeRbfS/QAYDM3AO2D9+iL9BrqtyN7Y08I+cYW0fxDQIVTVtgLDAcy9IAJ5dRI5G",
-	"ZwNksLowswC9h93pssCyJMGVvXJa/HW5Awsl00Y+Nig+jLWpji15sPKRBm2Eg1UW4MsiexnrnsouL2ky",
-	"aOFfscFgaJBfFyGb6hU5sZ1JcoKlBM7ObSrsKL5gYtqWrQYA1laymuBLSVea5RZNWbQaN78kXL2o6eHK",
-	"SdjOyE+kBZVx8DMz5k/ZeNBQWpeRmQ4zC0Zl8yz684Vri/VJQA8Wc7y3KK7vK7H+yIAMOvDImot2E/Jg",
-	"8afDDapR7bfDJUCoti8IdJh0mn+bBIVi5oMjkxZlPthsgEeBeTQDzIM6loytuc7YsMvS444NPZcQRLHA",
-	"1MWzq1ndmM7R3WeSJ7Dtpl2usu5SjU3P8TLIyXWPspb6EC408wt5yhv/Rgh1mDYelEXIhkIlTiz0Ppv4",
-	"r+X7Zs9hgUoVWHNUbTJ/xTN8w9nc+tLNNfFNJ3jWgE7BC1xnO/styKtBVpfmun+uDGIxLvihlChNg8/6",
-	"xZZTnzYXN/GjlebeL/KIpa0pKu1K6/UvzZ9+3Pmw93b77N3V7sUPzY8/P98+Oj55oZc+pEkXlI3AixL5",
-	"vAl2XdJq7FtQgR2fEpDjydL+U+jzOXdu/Af/Lot/5/TJzwTk9OVlmjBWclhVeOD0qVioCr8QMeHDkN+R",
-	"nr7v2tB7zyNXMWWD8Ib0nAyQnkeOaBDMk4vXFK+e8Fsx7/IeNKyfqtEfvSRRJQpvWJtIW7+CWROY2Uls",
-	"4wHbdkPzNWRxVi1OmxMIbvDzBk7ahmaCzXodQ4PJqxM8CmrAKNImP8ua+/S0wm/beEDqqu+ziYI2kHwO",
-	"0Cem2wn2Vsn3QulyaOuBYOUeYXf6aWipO2GAnAe6FcL49Wqkl9+krf/7v/8PeJTSfg+JOg9RvI6eq233",
-	"MqISWwIHjKtQze0iplFCalbEhiBpEFj0wRo5g15CUBFmEPuh+o/FPuOqyrgvAhaQ91cvqvttEjBInlEj",
-	"NsZQrB7NKW7EkCo2o7DgueyXkg5PsH4SiuMA5NrumBEyJORd3vupalqssED/1fPSmWBWDjxvmuxIXDDT",
-	"tqdNWvVt0zvCbaBjWi8taLgDanereaBpq5dWP7HAdBiSokbOtdCdhcaeswPv8mTk0tIFEjCiYsNAMnkl",
-	"CN+IzeoQIN78Qxsonumbs93lnePji5PLS7fpTZmF5xzOVdbdZQ7OMRP49Yhk+mlo4TMnckJ9JvX4sGe7",
-	"1PYejUDjlWgXjydqDrD9Yxpp/UkrkNiVKg1b67NPqO0qDQrp01Z9+xkukRRAc7kD0uUYzbRTaTvAlz2Y",
-	"g/4DLv36Kf2z/gnQ/XEIJvndF+MxBYTMLm/V61b7zbXRAr3SojY4Pa8LWbLsbhKJYCm+N7JjV/QnbaML",
-	"rQLTxtC7rXxfaK8i1TwyiOHjBfnlposI1ttCzp81ysG9p3cvLflzMLmT02LIGA6NZ5MODf8xYi85GvpR",
-	"c9QNDQGLDoExP0URYnP5n+Wwu7XQXQBr5By2zLLZDsX4aKt54DQAXGwwfHShSokvJBoNUx5mPBrWNX9I",
-	"GqkJUSOntrl6hua7HIgeYFSh+y1NWB506M+zMpghgn+NwuFIiy6MJhzqk2DPSpcXMzy2n+VocAEyuJ7X",
-	"oyKDLzBhyuB+UBZr+1Fv/6GFBHtMRfSCKvbG4ocuezK58SJxYruPV9+JKPTna7/F3g+6cGcSVl+z+Vq6",
-	"sHNv5tkzY/is97SJ4DjPny/raVx8QdLdOL10aQLy677C3P+nOcThe19Xlz8TqhOMQ2Xjq801QrIJSfwV",
-	"AdY3TDksxh8x/wYQAG2ndmsNQNDcuBUWGAWJKYAtLuTiNDwLju308rClafmGGKGUU63eJk3E7I2JMjOi",
-	"csTQOT7vctOZ0yTxmTR06AKuGaLNeAOem4Bz20weq0Cab9cIeLvwjV6Xp7notobKVaeN+g5aq00LDyVE",
-	"GJJktS4/of4IUBdDmXYC6c+TDHao6LN9+PE6mUTUh8ouSKdDvcM23Eleojm8z9qwd6Z5IoA7avnZY3eh",
-	"VNL1pfcZJJebukCIRSR6PDcvTcqgYOosjqfaOoFsrz5LP+N2B+qg2ZLkBZK0IRICXGi+S30X2KLL0xdo",
-	"sVQ36lovYIqGkeyhz19vfSxmskwrxeGmPdUekGAXzy+mPOsa+5jWPPSZL8amh4OB+SqHXA7i+XWsX5QU",
-	"eaGKvAH0d4qSvcRflKQ3RWxI/fl1FN6y69bgwG/SvaDBdvv79e0dcBB5FX1Oypx+ZhKXrzrV5s4uHCd3",
-	"KhuNHb9RORjs7wb1/cb+fsvfC3Z3DmhzwCit+zs7NKg3duh2f9AaNPrNfr2/32z6QWMn2PUbO/36oF6n",
-	"9f3KJljhSYtgOaLNnaWlZ182h/k+Bdr6OuASMYN3lwB4wIHUKltSiZgyC/B0m0IYztxublqXptg3Oc3D",
-	"FDPcvk18lmKqNKEnKPkAbiVmlXZdi5PCmxrrvAl5kH1RQ79oELIoMN3jII9QYgJOxQoB2/LSiaeZHgIh",
-	"hgIPiT8Sev7JE5humI7fFqSb7zbvTQIrixdSlsoMk//3Sxn483EI/lxtB7cy6cmaUzY2TCjL+j9T7WBJ",
-	"+cGLI7K3u9vEnurQ4xwdWW6Dd2zBx7HhMt6DXTc+dw1IYrdi0KS+9LQdnXQbRlQ6aK6RtJolQwEuByXI",
-	"Ajek5/ortQHugWMUm4555NXV1TsC/ePzneG9tH9X0h6+RmwraG0lOt5KrYF1eeKtpJKcQ5GfWVqZFAaC",
-	"NjCVbupNCl0FYFUS8URSZ0OpTpAtHFxbK7irzmazqh58dRpHxjFZLDLTr8zw7VPbgBI2DDbvP10+bB55",
-	"cBOCDbjXqauvJif7awiyMuzOK5fCMUvMLZQ3T6B+ZGobNxFR7G5SaTf2D3brB41mve5VQq2XNPZ26nu7",
-	"rZ3GTlr6lmTtECcNVDOFfkGV0GS8oPNKyFdOUhPowokawKz7bt4y2ZOCWKQcBb7qJQDw/+SvfQuiSF/R",
-	"jLRcNn0wlqtVypE/Nmt1u60uRWxmmQPhox2byKuI0RsWJD3SywXWCxEn5W8+5Ri4ARN1bnRPg2dsbWgL",
-	"9cYF8WMGsSIa2YbpT6TNh+5y89Z4cacD7FBQXoBHU3g67F9w2OWUu7Vx1voswZG0IS0b96qRC1DEpbVb",
-	"k2YH2vC12dxp3EFw8M9CWo51bfeTOuvy3gL6/W9gxR/abgogdcp7P02hYJ5QW5ulPytDAzXjGnR/rhzS",
-	"88YVXk/6NDeWPhg3LWu7aLc9U96d2BlXI8pvoPMZOTW+HwuNlLqEKKogANANmfnMVH/W7rcISzv/2Kn8",
-	"GzPrdVyeV0K8pXxuPiYfzn1zFceg5dNsMSkenJRv6h0x+j2el0pbc0HJJHQiMepn6mkzELZikLBQjGQv",
-	"THawxcYm4G2A4D3SnysGAS79h5dCQ2Dcxnw4jE2v2g43hZdoQDs9myFrGCNxsXMBM6/OsViT18iVSNv+",
-	"oZcNu+ZCQE2bqpp16jPyROba/tK0g6wzTIko9pCSbFOD0xxibZ6b/OAr0ww/wMwBa3QlFr3ht4DvBSu1",
-	"KKf4HNd5nXRi8+KlLe5z/eELfd6xybnB8yjrck4WNDm3yuSf1uE82+M6hSzDVTgkmV7Uaftod9AG3KK0",
-	"f7mpR/3Tu0fD8NP+0V2ORfTGAYnWIFbdruoQDaSe36aftz/8Ebw8UL/8dKrOjn84OWlWf/vQP+Ph8H5d",
-	"nVv3bOucNkM2VPtPO+RcNmmuItrqqtam2rZF0gEMP2lp0MwAyTa+bFTMTO+u8Tt6rRf3stykb2WxcaUp",
-	"rZKA2KIHCA9eS4teka2TauihrFcotZF7E/jqJmmgwjLifyzJby2JM9kaq94Yobm2/xJfsPUZ/vfLSqVm",
-	"ZgMTkikDfoBjSI2zVJ8xLghtNSF4qMn9Uage1Lr8ZzElkrEUPsvB4zw0iW1u91+AQjGCorzC9dxU0mxW",
-	"2wpPYW7Ew5mfsBkVrqlmGYbNGsPkKVjBKEpW6p49ercazX3IHfuHcW7KODdkm6vKR20h1z+c8uE1o3go",
-	"/+omKXZH12ewf0KDlMQ6tI3EupwLNLXmDDPn0r4kRAmRxlL6c3zn01a9tU6vEvhO26TDYGLJ8ell5/mb",
-	"k+Mcj0f+j7hAPo0iQIfC7qGCG9bNRcAwwRHsslAmaS/grQtjkmA2h5IYyHoyZpRDSethmsmcjruHvsAE",
-	"g94ZijYXMHpkP2rxjEJpGqIs6UnyOLLkvh4/5J+F/hMIAQ4KNNzherjW5MXrct0lfdbLG60v7C1yAZaz",
-	"VQPsqXpSFHr5TiObceev2RLEHKYSqwboyRaT2lP3jyT/O0hyx0uHSLhjGrB/8jv+HgI+bQSxuYzPGlHo",
-	"IqxCrCzkw61hqEbT/uL4mqYvxoOJCLmJNUxorEAscfIyVK+m/SQvhNi3tjHBqAdhwR4mkESM3pDY+L0N",
-	"LmUvF+brGUhLU+hP5CxU0FYBqyrQyKpWc3PARw/RdQgVSVi10Kq3al2OYyQyHBpUzb4I5jkX92GaUEzS",
-	"ZBXMb9EPUmi1Bq9sWJGdxtW6PA2sJd8L2CDkJmyIDi7IX7Wlco4ihVImVGwM6pThwLgSkKsaSmIqQogS",
-	"Xb7bIq/D51hKZIxMPXFIbYU81lz662GxQnCnvu2Z3xe0Z8WNuoSIaoCQcCvd23rAWHw3CNPUuCTCoRcS",
-	"m1XYConU4dn3+zvbu7sNv77bb+0199nOQbB/sDfo7zZ2d4Id/8APaH0QHPjB4CCoHzAatHb2G7v7Aevv",
-	"7TT2fesWRf6Teh1fAnVX30H0xNQk2AFW8oK3xIu83D16cnR82XEI5Om7anNn9xmWHel52oxVsxR62oek",
-	"TyXbbVmFtHN5VmsAhWQW5O3J+6PTF29++YO9/u6709Hld/Pm3u7lxU3zHdt5MziOB7dXP013w9nr1/6L",
-	"l0fxbSc86YxenTVvjs9H8+bpLnt5c/5ifHd2c/7Dd2+a833x40GneXXw8uUPYvfjDz9/v/6CXdrpbbRe",
-	"n/7CAPKvnytSTGPfZFcq9FA/VnpT4oQ2I76mk/Aas1emcWQq3mV7y3DWmi/GW8JXwqdq6xWLIlH9KOIo",
-	"2OpHor+Fn6zX+wd+n23v02bjYLB9QA8OWg3/YLtx0N+t1/16vbk1EGKrT+OaulMmWXo9/SF3gr+KuokF",
-	"EHltM61SMBUSJFSZPYpon+n10oO4hl3U+qLZqGuTpx2/3vpwql62Ppy+f3txcPC889OPP/k38c3B7++v",
-	"Tt/Xv3sRvzz6sPf7D/s/D79Pnl2wQZuu2wvGgj71bxbm04KQw9SXGcWCONP3J1SWCysRBX93J8uZUJfA",
-	"3NdWpy6N6D4fDL6ZiLzPwlu2UKVZEZaHsLOrKRRj8cm3FvitTXapkZmgF5T5mqEa2TTbQk1E2NZanLGA",
-	"UKXPbSg4OqW7POOVxru1yqHtW9AdoaLVRr05M50kQk562DKqBtEvU7sCf8suB9IfxmI6sdUZDgRYMahu",
-	"w+jocG9jOWqoSExjlkAYxAwBA0CnGVM+X+A3vzQLeS9vx6O1ccCpFG3sNKaQLnFZuiXYi4llvGf+Dvnw",
-	"Wgr9tR3HVt5uGMxhMDZzlrNXmXLEQ2w0NrAszSqusi3NNP9xE39TATXgFRYbUN4bHHA5nOwrMSNioBg3",
-	"VZAMz6ZWngOAk7Vgs24jn906GYd8qhgizuLfDuYstsh2QGfbKU8qY3fYyqAQXcscL4AwWcy+zq33OsVV",
-	"TB/FgTFJzs6vrl+cvz87tqgIfRYJPpRdrgRBjzXYdw6bDpgfSuxOsGGXoEPbVEeU9gkyGZ54+GrkFWC1",
-	"6tcE4Dz+/9i7vue2cSP8r2D0WsZRHCfxuQ8d13ZaTeyLc0ouvVY3Fi1CFhuaUEnIrOYm/3sHuwuAIEHr",
-	"l+XYKt8yCi1CWGCx2P32+zJQYsAuhTQinGfJrxttoUHqigupe+4oC/MJS0TOc6M+hLrc9JqMA6UvXI4P",
-	"6Y361eqzg243GKSzNOFE1Giu6yMchL6G77ELvRLoeIEVgiTE5jXXc4yjIN0ep4P0lt+KbH4EdBVqlVOF",
-	"AKJ+XE5sNlUzZ34WVXTVHR4yduya3wAgSrKuuharrx6k3zif4oBpgapRveoG3W5XLwb1LW/gA1sn4Hfx",
-	"COwNeC0hjewLIC0bjqj1aIt3nouYJr7ORlyyyLp8xKsxBO//5GUIDrZAcFxNXluCYy8f8duul0oYx/z6",
-	"kaiE2wP/iR34NWrgjc9+arZoTPz2S6q6DrQU06LQ5ECuGT0i8IrVNOA0K5ch+sqHAZJPxUgHBVxDmqFH",
-	"fW675tRJLABYKYpUXaqRjwyTTGU+sj3NZEUXL4QZY4VauSSOPEqlI57KtYEpEAeM9nvAPExTAev93P/y",
-	"/n3vpHf28+er/snHy7NgkH768vHz8dXZP07Ozk7VQ2U3Ab8F3ARFICHJIFIadnRPMyGcZqVGQt/k+E6e",
-	"cgyyUQvHSOQyqSj5XIRz4sHl6noGRFZwjyMUci5ztv/GcguZgTtdhsDVc7T/JniwLg8jZ1fNQTkDdpYp",
-	"fEpr1B2ds3xLFJ/vOg85YNgI940W4PCaGuAvD98bcx8DwXdzRPm6R9Xo6r2jj96xg61oW20ZjeKcCtvV",
-	"Kz7RKdpLuLO+I+VvtVvpNOonL9RYItz7siJLz0M5aSlFJC1jRE66Y1ckQS2CDk9yDjqkfuuog4lE5vy7",
-	"3mMyj9u31lsDF7FlUa0dtLcV266ZW+fJfMZWIYZ+oG5WHcavvxH9QuZNml87aBc9hR7DxGk+G4/jkTo2",
-	"kbzMa6IkHH2DBiWig6waqR5dPbS92n0EkZJGsNSsZINqJAazObpKn6nHeiau7tTfCBHg2X9HnEe1/SsE",
-	"S2IpE+6hojQCUmNBwgcq1vS83I3B22XjLBs/1G0x0m3N5eZTUXq9vIJSxmU2vwJ4YjkfcnCohlxdWFmJ",
-	"k7ApQjP8r/ba5FlBTnKnXT+O0GUDptYLqV172Xjt/tpjcl0P85m7CHMtM+yzMYWSrXkd8/I7gTegK2Rm",
-	"6hx18tmUZznHaw1NqLt11SwdriF0ukRY77l4lrZzjbqGjIvJ2Na0DxcwwA169dv4/UlmXS5rc8tPK7fs",
-	"0PpYZXMExESb8/gU/HoixLfFNBRhkjD9cABCPlp57s8k8QMAWSpavup2m+gYvuo3bpwEgsZvf3c4jdRf",
-	"laq4oKZdX9kkHGrCKhqfiKnHQ5GMzL86BGnbQ+x0JzAf6BPw95pk0P59fspFLsLc7dE0AIAxnMbf+Dxa",
-	"TciHrLCoffu4ZPXWNTzBxu2ScbQnMBtscd9B0FBfQqkjzMylomAihd0d8SS+A25pKdhwliXDQCPHifeo",
-	"L8M0CrOI6UGwfMpHxjEN0jyc53usL1GWThPkHFFXgLre5hNRpFhh2WPHmBHkCH0AfnGA0SEsgcYzP0Lx",
-	"HY11IL0eqjzo783Un/CIEThiCJVs9uIFzeALyCIOSW/DX8JBz/HV+Jb1azgJwBTrRNGQG+U8Yrm45ajh",
-	"g1Tkjidb4JhW8kRLe5eVfQvStC+X/3+1ag2MiIVr3j/lhd4TlkoA+W3im4nUta865/ZzOxUMd3cxyfno",
-	"6mL84dNP2eHfPvz2n+xz8e8vl6eHvfPLf/bE/nl4HvaLzjYt/TWWE0SxLwozyTQIGnMM8WBHyzndmhb9",
-	"oT4B9eM73UW3PITbnB6Pj5uEHcjCUvC2xpFWiWtf/kH/uoqj7+g8Ey49bvQsjXJ9oMQc0XQ3QhCMD1VH",
-	"c2obB1oopiNjWVrX2F5QhF4yMny1PT5WA6DR36nVtjnYC4cS+aQKQpgGXsF07WzQvLKzW9bFyfpstuHz",
-	"5s2+ZIUf1+57Cubc1E0FC27bzkkpZrJ0WDbAWp+EX9Fz4vYHppojw3cvbz3Lip6ldSS74UiAGGhTL7JF",
-	"ciDL5wM8oIZvMx+kgO4pR0u5FNOperRAIqHplKc8soQ7LM5t9qDcjAm976AgnIgblss4SQbpJERAKXWJ",
-	"aElYHOERG1GgSPIbNIPN/DsP5RnXveyL8dh1iKc4E3qqIdZMQfBlcwIbGvSjU9gcewIfDdJ7eG+vv7ry",
-	"PW/r36MfNDU0K05XQ/PtcDTaEtDs8lGiKWi2d3V+aZ19Y6moomOFTWWS51odPmApL0zZ6KjcHV2EsbT5",
-	"OmhFe4XNX2OQtk0HaWS0fLEBb49dkuw6EkZrpmiC8Ic5G6LY2ZBJ4jAXqWYcx4pVbMjG76tUndpfvsEJ",
-	"EngJx0tHaExcdkhh1cABTv+3koug8c/7Ek8E/0jQRFDYg/au1PSck+uIczaMo6HDhGLd38F97s/3U9A2",
-	"fq7p2QygBEvxvEC50Z1Gswh2mgn7Y2oisLlui1XbKPcWPUMp+e1UnW5dOugqeknvXt9nQWBkp+9YeHb7",
-	"O+TcR5CnraMGTAQOOGc6mJPg5teoaOrVvgoxdVTe4e3dagcORKiNOmbd3nn48g+9n76/BLRcc9/eRajV",
-	"ivTOZdGMY7+eV1wXz0QEgEIK6N0+9GjnVCD1soPJbF7ZDBseXAsehmqxP3+0qhiP9gdue5NkRZwk7Joz",
-	"ckE80u2J0PwoUlc07Vn6urU9XTOky384tA5ucwen577s4Zaqsmnb6avxj0hfQ+4hTDHkQ0eyBQcJnDj8",
-	"ha5TN4qaeqpoxG2f8sKImtogHCk2EHUCD14LOTG67ia8H6Q3WTgCfkyUQdIKMiVJOCCnTkXhdaMwfJqM",
-	"vq5S/5gEUhTOq8mWKJyTBs44vpkRmIZggY5cGcyCRW4fvj3odtdIMwi5tXQSznQDlgMtFRAqCG4hVTjM",
-	"cysgiCS6wp91Bau1POqD+unh4jxO9t//mv/1U2+S5aOTSfKpd/Hrn67f5P3f8qm4fidOnyrOw9qyzTrt",
-	"SpD9C58mysVWBQ+3l4SCSKnxKPmaxVKdD2xYjqyG+pxLIx0SAUiD6J0sWswE4A5j3jnAOuQAmBMq+JDC",
-	"TXj5QYNqDFupzbaxdRtb/58kD55HaN3nQHRmM95rekAYRXbXTOQd8Wki5rfKqyF7t3qaOEAiMZrdQlU3",
-	"40ko4zuOno6b/yF49Jdfzk2wsAf+hcZaqyVDfBWQ7ifWjwKGURuB41QcpBmPKJN6fNljH9Qn9bRtn6P2",
-	"8yQsa75AAyMTmabucFQ/QyNUI26A9ci+iEj266855xJZC48ve8BUqCbhJpS8AGakscg4ZFgAVW6pXa2q",
-	"KATTpZ/ktNjU34e8j/YHTQxFI2jIqGsLUJGZ77NsbzUooiV1MtVU5NfGynsMMPlZEhGRhv1O5L9tnvMo",
-	"jvDYkoJcF7aNa6vNolh6/vzv4R3XJQKnCyA0lw5NElmaMIsl/f37/wIAAP//",
+	"7P35dhu5sicKvwo+ntPL9t5JmqSoee11Fi3Jtsq25JJkuwa6lWAmSGYpCbASoChWtb/Vb3L/6xe5b9JP",
+	"chcigEzkwEmSq7zr1Lm3a8vJHDAEYo5f/F4LxHgiOONK1g5+r40YDVkCfx7RYMTqR4KrRMT6QshkkEQT",
+	"FQleO6h14xmdS+JzUZdKJMyveTV2R8eTmNUOavZqzavJYMTGVL9AzSf6N6mSiA9rX754tZMrOiy/+jRk",
+	"XEWDiEmiRoxIRRUjYgD/uGFzjwxEQvzTQf0dVcHIb5BTRYIR5UMmySxSI8JuWTJXo4gPiRpRRaQYs74I",
+	"5z1ubvMIJYlQVH+QRDyIpyELPUJ5SLhQZDZi3H6NRJJMpf6V3U2iRD8rEhIpScSMs0T/jC8Nezy3BL3a",
+	"d7z1Zvvq19e/Nvvft29/2Btv/RT0aiuW5K0IKK5DcVmuRoxwNtODeiLJhKqRR/pzEoUezloPWF8lfRaL",
+	"GZmNogAvSpbcRgEjkWyQLpkk4m6O65KwsbjFVe7xPhtGnOs1EwN4Dy6mmCoi6Vxfl4KMp1KRyVSRSJGI",
+	"k0EiuMKtiSQRnDUKi/D8tvWcTqL6DZvL583W/i5t9dv1nUGzWd8NtsL6PusM6tt0p78b7IX7rDlYsToX",
+	"VLG30ThS9fcijoJ59SrF+g6ZI5looIc8opJQPj8gfq92w+a9mq/3T9+baBqD5/Rj/q8+CWgcSz1Jf+b3",
+	"uGSB4KH09JO/ToWi8KySBP5hn5nySMkefxomdKDqEVOD+kipiV4B/QF4f92csXqr+axEMjCow1//1Wo2",
+	"D2f/2mmuuxwXbEwjvXnlBflkdppGHJaE0WCEMz0gfmLnKRIcPOFihgeBxjHMiQ5pxGEdlE/MMjx8ism/",
+	"Ou1D9a+t7VUzZCqZ17sDxZLy1C5xNEQJMqORIn02EAnTZ1s/5X635X5lIJIxVbWDWsTVVrvm2c9GXLEh",
+	"S+C7nz59qnenaqQ5UUAVK3/8tZjpD1PnJvL04uUR2W+1mh7Rf+3sbjef5ab/gtGEJSRhNB7/q1ejk+iG",
+	"zcOVTOET64+EuFnNG2Z4o+EPi487qTjtVWe7x1ccbvNB53Dvtu97uH+odydR/Q2b10/D6ilGoXOoDwlF",
+	"GTRJmGRc5cb2CLwmG84ZHbMFa07HedE0YUnAuKozHoiQhUvHGET/o92cRBMWR5ytPZhzLXaqR4MS6d7D",
+	"mUolxiypd9prD+YyEBMmq0cj4bfccCSbUM0lQi245IQGTBaH5BE2nqi5w7C5gNXJBhpSRSVT8iBhNCTp",
+	"v2ZJpFYv4wX7dcqkqiSxnOKhBbvmgRF3hegTSWIxXLqOnTc/tX/4fvvj7ruts/dXOxfftT/9+GLr6Pjk",
+	"5dLBffFqccRvYDFfMfWGLRBuWifRYl9JEoU1ryYmLAGuoGdUGzLVnUT6Ya+m13rMlNHngCHcsPk1B2qu",
+	"/WfC5ERwyRpaNfqP51EIK4Sf/iDpcAHPEwPlaEczKsktS/SiLRkMvu6eIzqPQ5ac3FoVNT8i+FErfPrX",
+	"4vfjSKruNIzUif09P4BfpyyZN1BqVHyfsztlhNCtuGGVO4I/2eUojSCBnx+2IxdaUa3++qvoNv02oSAB",
+	"JAsSpsoDgZc8bCAfJuGigRyBCrxwGabw5MO+/lFT2bzy6/gTfH3JEgCZztNBJMgIXogQ3qiHXf62eRWc",
+	"zvyogaQWySkfCPI6Cn3N/igJWRxpm6RaRO1uLRNRkX6pXqOaVzMrZN9uZhElLKwdqGTKljO/0wEYTOUh",
+	"v6M3Ri1AU4YIHgMHdmwgqaI4JqA/E0aTOGIJoVzOWELkSMxYSCLlkdlISEZ8bdf5wEN7PJKHhMWSkU6r",
+	"3SCX2jajMaEJy0uDQIzHVKLq6f8D9HLK5wWN4x92PVDBzFbEGoMr2P8pVyy5pfH5YAGDA+uB8aEaWbkV",
+	"mUfkoR5lyAZ0GitCyTjiU8XAFAWxa4ZOORmJaQLXqTkL2fj1T3YKwHyyGdjv5Gbwnwkb1A5q//E8s9Kf",
+	"46/yOczATghm94bNV2kqCczJTwnzhs0b5H1OSdB8BO7lAfOI/9wnSogD4tPnfdgVn/6P9su+72la6M97",
+	"3MfHPlycHtlBPtUveOZr0fkdvaWXMBSP+NpWYvCjRyQdsH/1ar0a3vd+rkaC6yXscX+axI33VI1OZEAn",
+	"zHnbK6FV2lsaT/XGkA8fTo/1So/J0716B/6/VvsZkA6KZ8rRPNamcI9zxkKtThAYccSHRYU2iOqOOlZx",
+	"8FIutdnBA5Vt8dYA/ZS2QVuiy7egNPycAlcxfPjQfcZ+Pqjku11uVU41Ypq0KCdzTf1ixg8JLrevTf8D",
+	"Go4j7q8abeFI2OGudx5QL9ZDvox4wBYe8XPN29yTnfovVDRmcIhjqvSkODiKFBkLqUin2WyQFxkH0G+I",
+	"qVRkp9njyAykR9odOP5gT281SaiJ0Fil/pSrKPYb5JPxqvh2APosZUwVRjHWHLnHcwyIxIIPWVLc9Xaz",
+	"vVNvteqtnatm8wD+/58WLKjUC1OrNIW1fK7rT2fmsEMEH/TQl69oNkywNcG+tFNPV9floR54GGBRCBez",
+	"yjm1t1bOCV5wnzkZm3qhCE95pDFxF8ju9oay27xtU+n9Rd+MqgmoHy9o+D0sxMHvtUBwpY2Qg99rdDKJ",
+	"I3QSPP9FoqfAjDrTePUfcjoeU/2nnmzCNFfhgshpMCKpnlPzasBq8RshyNmzj923p8fXFyfffzi5vKp5",
+	"tZApGsWydvDz77VBxGKjafWF1Ms+ZhJppgYf0IIThpB9JPMeWmXtkMSM3iIDnKral8/ua8yryb1flyp+",
+	"egdWGWuKqqmsHXSaTdiB9RjRSZKI5MJsFm5dmbzMIPQ8xjTWJMtC8CxTZy6RJLNE8GHNW+qYrxqMuf95",
+	"/uYKC3jZw7l7YSIvaGgubUh4faNmZ3QHrqkJS9Tcnef9CM645q+pytEceLT6zJrwg6maJqxAUNmjpPr2",
+	"exOM9/dp+1ZOm6Y+c7oKM/C+zUMGfrUNjxhYUAVqmwnrhos4QT/a/YgM3lI+XJoqRiIOCUUD7oCAF470",
+	"8k66Xg30ql4tYROROBdlagSacRYIEC6Sr/Spb0UUCG1IakEQyUDwQTScJgysFqq0tez4u3HkqGFFilB5",
+	"I8HShLgWLsu3Q8ZHgg/iKNhUUqDLLCyxTeuIsL+XKfnNyY/XFycfz9+cHOcoldpn4BUB5ZqU+tbZER6S",
+	"IGGaLNCBhqfkPpSxr2et6A3j5cGDSa21YPi5PPaz7ruT66vum5Oz3NBzj2nlmXK0tfRMUuarLZ9DEoyE",
+	"5tXmDmB3ifVOUgVPDKJEqvvP7nHpPjc3z/U1me3yrL8CjUwgcq0u8bm+Ef4RKTKmczKit8wjUmiLiSqw",
+	"pkCsh3o3nR1nd4rx0ITqv5Fjcmx8g2dCvRRTHm54XFLXYo7kzox2YawNvZCOD7JIfMcnb08/nlz8eH12",
+	"fnX98vzDWf78AJHZN2FEJn1bSoTgk0x3DP5l1Bw0W61WRadhpDCGEkdaAVbSviy6N0/uPCZtLl+7b4Rq",
+	"YBYbkooJApaZk1aPIJFFjCcJk7KSu744P/7x+uTs6Pz4pEge5g0ohY5wQPUT42TzcDWpJMPfoskhkYyH",
+	"+txOee5z99j21rZeCXA8cBoXrYv+dFiI3VUqP1cnF2fdt7kJSTFmmD0001QM2iHRevshUSyOkSWBwmuo",
+	"3Rn7fSayjdaCGiVCqbi0QUIgz8NEDUj1oaRPQ+NdLk7p6vz8+l337Eer0F3mN2vh27rvT418HDMySMQY",
+	"XXk0DPUeHRKVzLNckBa551Fto5AU4i1N0JdUTYp6nDHcsoAS9TTfdi9enVTTorXlrPtup0PeRC/uSWdb",
+	"esxTTm9pFNN+XDFsrYL2qUxljYmMoF+rOP4PZ92P3dO33Rdvy4Nf/KI0PQ0pk8pMf8m2hg60VeYkzdiM",
+	"nXsSppn5DRezCqXGRIusBCZ9xjgZ07Bq084/XB2dvzu5/nD25uz809niiQ9oFLOQhNME8/fsZ2xwSUxV",
+	"IFBzMAPTqg8LbkiWATQXU5KwCaPKecH9l+DxZEuXm7xEFkt2QDqtLfIU6FVoRR+J9JlHOq1t8jRjj0DS",
+	"+nJ7nzytOME9njIE5+RypmYiuUGZbB+SjCbBiEl9MAQPGHIAuB9MDMicQjLq8Qo6euaR7WaTPKUV/BV+",
+	"2yJPHfo+IBVE3eNrUbUzlCqKbpACSR2gv3whUVoyKdNIpJ4VNcJuELBJJsQq0ur0unVa2x7xI0gbUXMf",
+	"lVgIntoQE+re1DAlM6acK9k+vSJ0+TBlo5BGt+xZ99YHqykvRdKPwhAtog1UFWGTnDKGA1GGLJgEixkK",
+	"UD4r2M3L84sXp8fHBXMKXnuAO0Qxf0VvY+GtYJhYQ8sYV4/g1dpCPmIcO2XbNqbBjbQ2fqWucvnh5cvT",
+	"o9OTs6vry6Pz9ydlLR1jbs7UlE3EwknaHKl7jv9xDUBj7d3SOApJf4qmnBZ62bY+mrZdlc+57AWl+x98",
+	"FF5HUolkfgFJmOHGTpH0qTzhpOYURtwkxi4rqOf16eXV+YXWCt+dfyw6SNRB3jazxkDMlOFnEDokNi7X",
+	"bGVxOWDUepkENxmmYWYC2ujnIaHyxiRFYHTVxOX+dE/ERWnwuApm+MC+Z2Iah1qb1McLrJVvxAp8w+aY",
+	"ebUpPQXZUxk9XZoyCSuCnXSuKlfb0evu2asKW9Aca9BeJbGZOUTSufRInwV0KoGTOsKejBnls1EUs0My",
+	"ZOjb1PosagclTc4kh5qUJD3V+3oOWu2vxNTM7LMqFZj/t0M5Z0J1w3Gk1MakYwzCahlmOXifQdEMaqNa",
+	"jlYJtO7x8cXJ5SV4nbpv355/qiAma5VWvrjd3Go0G63WVmP/kBiqgh+gkAHVX6zXGaH0lrnanSeS0DgW",
+	"MxZeB1GYpNT4EPkO9Q8Lfdeg5efLTSrW5aJ7dXL99vTd6dWSBal+GxED0mo2s+KVnSYp2u5b97XdcYZQ",
+	"8FJ2UcSRUrGbC//E1sZEksRsUDXR7z+cX3WvT344Ojk5XjLVEZVky5Sn6Dfpj+RKb1pN/X+EkrHgaoRM",
+	"A7gFjWMSCKkkaW8fmvzQO0UmLIlESKSiiQJLCOVa25VrjSbmnPwbanq5eNg3r+yVWYWXXyA4sw61m21P",
+	"gOx7HOg+dTwHcWQ8z6k7jTzVahwukmPcPHvcIEBairXSvirXbC0obFvrLfb+Bxl5f752fCbUEUThNhVH",
+	"f+V4GzhK31FeziFZLyS2zDv85uTHyxLHXTPQZsOpms86gTbUegIx5Qr9N7AYgjNch0wQU07Q2k5oJFkW",
+	"4nuiP3p3rb/5jQYpNwlIflPK3n1CizdsQVRxsU2wKIBYSHoCV6NNpoa1lWnaeWKztgu1a+Cu/Jbig1DR",
+	"BvokVFzzIRSi5vxG3xQJYB1R+N8rHSPJJu0EB80egX5o7lhh7F6cX3WvFhi72pC1b3FEBrzd2K1Sk/ZY",
+	"jBlXaKmg2zxImEqzeYYCWSS+KrWBvxVOWJGboSf+y1SqRbP/psj/Mhryjal/HElp3P95NhgNOTXpoUVy",
+	"uTx9dda9+nBxcm1S60pE4yT/atqXMDITGYfyfDEgryI1mvbr76f9OApMUbSpTk1A8JZvuLSDegirbC2N",
+	"+FlADPP7ppNfOinN/kFE6I/AoQBty6JX6C9KvUiM1Ot4dOpSc4+ID+sPUBlgwpgBWppuus0kFEa9GZsy",
+	"s4dO/HLBq4kNYR/C1wm7o4EyFSv9uWLGJYn1c1wZ7I+To+PLLhGcvK+3t3eAPi5fd/XfaA0DacErqGQ7",
+	"HWumdy/PGi2ooLr/4n2dvHiTZoTmYrYNeDBeT/tP/mLRASwRu5+eVhEsszqK1UJK0fhPZycX62prJmqW",
+	"luODslsO3EqmwMMfqcOC7mZr2b4l7e0b089Se35jEfVX9jhittDfHsd11umraHvVTjey0ufmmUpeffd1",
+	"jHT9r0573ydUas1/AI9CWbmewt+uuEfKt7g0CtH5YLCpEMEnXBGiiJxFKhiB7V2l8hx1z85Oz15dn798",
+	"WXZQW70tVW8SFrDolqUC3No/Vok7xMiMTawMKDffR41HGBfuoyp/ncc+N+nwUVQ6S2hQlL4dkXOFvkVz",
+	"WW7sF4DymgW5quZX3LkwShWF++er2jeKgaGbNDafYGKBMRzWSl9tP0QgPSLBZJPDPUhdzDcRD8upfIcI",
+	"c1ad3vl47PNP4l2GHk1d9qb0OK5ykycMDCWtn1igsmUU+Onkxevz8zeXFepw8TUGVAKFHoMc40MSMpMw",
+	"w76pSpvqVfhGuNAHTqdqJJLot4013zCStB8v8U3KqZxAvU/Fph9dnByfnF2ddt9eH59edl+8XaIOFgE/",
+	"0/ce2sQCwjgMxbAYkYCTL/UF8wd5Y0yIpXqaWs7YG5bO8uSH96cXK3Re86JDUygFdtujTiXiYNGXjFU7",
+	"AKM5GPymJbNZ5FpzjBXjpCJK5BxJNg3Yul2dVLeHzGyRp7DapezM5N3p5eXp2at8BQpDKCE7GyrJXd3g",
+	"qB6Qy5Oji5MrvTNdc3TgjBwQgy6Jvz9kMkud/uDuXuj1d2ZW5fx398h50eHjEdmjugogxqNmgoTRYMAS",
+	"beag88OEqZCczYD/Qu4oI4SPHQ77KIzZ1tRFkqQ3lWnIyOHFjLniNYeGBUMO2LdU5lo95W9E+pp9vqfj",
+	"0SLjLCs9XbK9q92Pdu1MglMkSRSaulE1YmPN2iVjGdQ1ajrfYBHpt7Lj6QSxyAWwEDHvxqR2Rnr8NH6P",
+	"0CyR3ucBjSUrFTJhlEaYYG3Nq02cR36v5RIrF+EVY4KmjfVkGaRuStghmkGUz2dIGAMjtBEmViTE59M4",
+	"9hvkdNDjtI9BEQqeuIgP0/w4QNxysMjIhErJpFXsiOAFYK2fa639dqPZaDeaz9udmldrN5utg7C/d3Cw",
+	"W/vs1SLFxnIVnZzhHPW2jendKT6y1fZqesxYSojIT6bghyYJBQeS0Ser4LyZAVsz0lgv4aFeFh82yvfM",
+	"+qRKappZh+7HQ+LrT/r6EVwud9a50fSFiBnltVQHBYSdys2E3xFPP4TgPQ8RycxGmlDmHwAu9tbW1r4p",
+	"PeVEDAaSKc/UkvU4wu54RCVTHmBkXpBxFMeRLfwqAaBtNevNVn2rddVqZ2Bh68CAab6jaEjVygP/zt73",
+	"xSJ5rdh4fc8Xryb6Wu1km58DObJFB+lROAAlCXaTxZLheUAyRg90JHsc/SQsLNXbZ1B2UPdngCob5KVI",
+	"iEoA4B/OSO7k+t/UoUgDXWvgADphAxrH5wNAs1n23Pf69kumFFDG5wVOcRtj8DLOY7xPnC2APFwwK9H/",
+	"hQVKDzRzkq8/2tTpvM6ICz77xxo2C6JJZFSFpWNNb7Rp0XL1IyC1WGgAxtEosWB5P9cMCKfDlT5XjBDl",
+	"W1p4ZaR1GcbS2limKMUgiDh4jGXxtoANAsuLOIHRR6IaqbHdvGoVYj7rMatAcBlJq50tlgsJC0SiOb/t",
+	"ihIzmokBsIhnLq8BZWumJSjhQnmlfilhvoo3UpLFAyf8I4IbcF1yETJpTKU831gkVkyK4Xo0j9uZaV2L",
+	"KN7ZSj1dQKqNBo4LR/9iBOxhphzEVKprzWyvqfJN/Cq7plfPtzXoE5pl79jFhgmXSBB9GddDxg1AWjWo",
+	"uqnNtn5t69oJ4f/1IfuDH5CWgcvUMwEbJ21i0yBdEOUGtLnHs1K+DIElYRRKv/s0uNE0oF8D6lskeH67",
+	"2l65ScY44tF4OoZeGsWGGek8EWG0iji5m/KGSgGHjcDSbOoOn1SNXtK5JFJUY5/uXTX3Nz9RBaYC6IHo",
+	"r3FO2mLGcjrWonZDxfkNm0OeaIQPFxlLmMyvkylfcr6tym1DKij6sUiTzvFg24JFAEqwPV8SMTu0SiKJ",
+	"UmW5Qc4HoIeZDGzfpmCjJglpV8hV9B82QIHJjaZfkkJghgHiAMu1j/4ChUh/qLamLoF7wMI3bJ7XJ1rN",
+	"JtCs/WdRmyjsPYxm1VYvFiGfEPM2oPn1Lm0vTK0CQBeBxG3un5Mj+EQahxOqc1FCNLNJNl2eCzGrWJ6l",
+	"KwJDXbwibyO5ZD3ewJg5mzGZuWMKlG607koWnhHaBDtHrDXbooBYMWGvNqHDiKdsedmr32d3FhcKJpJ7",
+	"1+JVW6GEeKk00rw59YOvMK3X0LUlqA9YYFNpw30aFZp6mJuL7Ha73typtztXrdZBe+9ga7vR3G2vr8As",
+	"tGotW4Ia4EwvAUUjZ8weGOs2YQPsygZ2j5LER0cO4KMbx7PX41ZegsPADdE0CGp9BlOmFNmxfghjK2NZ",
+	"mrWxzPuJEmI9XrfMes6tvLlxlX27mdo4EAmLhvza0FN58XGO+bVHMC83RV1TRWT4iXXKoL8+jaygROnh",
+	"5VkkmV7mtNFewiYxDcDnst6yDRMasGvGwxUrN0nYbSSmWUaJEhMJnhFIK8npFta3yFmWPyCr1fTOvZQK",
+	"rxZVEPgZIHkaffwQOhfc7pp+Yds77Wda6SZRqDWcREE/DKOY3aerVTrM6RQgyUojdFXdNXgB4Nyb42Z8",
+	"CK0mQayJdHnxqGm1bhGUe6t5sLX5auZV8GqJgRloT6RN90DpQWHQoP4PaALl+HjjtbnNh1aSM5qE3aka",
+	"EZOT1uNpw0TkPzeczSCrNSMkE1sse6JMPfruN+FrWlcwbOZXmSRsEN1VbwRaJcGIJjRQLEm7f+HB9LT2",
+	"qu2lIY8kw+LlQ8ySsqIuW0x6c928unr73W57p2oxU+/OSp9O2cWylmOlZuKgGP+4ThiVq9WEi/SBC7w/",
+	"C6ZWHrX32D8MXXKqqqqqeJLaIH337sOXTJXOBmfePLHBGb8fx1zPKWR9QdralHINpe3S3PYlC/Oso0Be",
+	"4r1FPQ9YqXE82exxcxbSGTiHPP1mpvbkVLA1vVcX7DZisxWWB023DZ3FIslSkjlNEjHDEuaSLjkWCbu2",
+	"DujFRqfxpmR1+vq5nOOaQ4rRDZvkDrGxgMuSffEnX+rXo2vbJccpooSuZQbgkrGw0s+806kwAxIxEZLG",
+	"6734vb07R7hr9D/cdPwIAr9y9At8LnYhORFcL5/Eymwv7UtDh1XOlGZ9q1lKSb+HMyXrNWMORrrlXoHq",
+	"ltA+sJ8NHSymLyuyrkOSIYKiQo/p/NOyWYXKps2nrPTSxcIgUoo4zHTNKI6JQZqx2tEurDCKNn0847g6",
+	"2ra309FmadnXRu/Q17bT7OwZRwZeaFY53+7jif+ycNUvU1ZZQMoyVk++L5xbD4rpYtWpch42gTNZaBCv",
+	"zPif3+Pa3oBYlr2ze3R1+vFEGxCZUWYNEy6In4lV31pm5hmbhMcDrKLlYY9ng9J8yjBkE9ziemF/ruHD",
+	"Na+WZcrZDKbP7jlJ7yuJMdPsEpodbki1wMaVMBbCIbrxImkFr1Q0xRcAYLw/Pdre7fGVIXb9dsRa1OPL",
+	"hqBvjrgllH+PuLv1UBhilFlTW2M+m4t0PQG4Kp6uTQ64Z44sLJnGKEusXQi4Z/Oi+dH6OxD+3yEQ/ndo",
+	"++uGtu8fpF4gUz9FanQJCoOryd8v7On9XuD+ktGYhQvde1eO/c14kMwnJqkmH2bwUy3CPwCEnkSraSGh",
+	"Q23Wxyxto+mbrvXGTz9h3Iel1zfW6yGDL/jwQyEUVKvr/3tx8ur0jHRfnZCTs6OLH99fnRyTl6dvT+DH",
+	"Hv/xUxi//fRx+uPWd9vB64tJv92Z9re+42+3frw7ipr/PH05nJ9dfbg7v3zx8afxd82P/OWbTzx+/Wl8",
+	"8WP/w3e0x+FFJ2fHi7+BKtZbaPRaO9hr7berjNIl6zmYxnGax2w0wacg6hKmpgmHkjmHV/MwdYM+Kzgk",
+	"NafCmnfNTkNC3Z0orJ/jE2mf7b46Prr77kPw5pfmcbPV3ups7+zu7XdfHB2fvHz1+vS7N2/fnZ2///7i",
+	"8urDx3b35sdYFqft1SZUKZboWf3Pn2n9t8/6P836/vXn35tea//L9c/N+n63/pP+6fed5pf/rFT7CzT/",
+	"uTpXEPK9srAGRLSCmNFEEw+SsFNUw8FfKkdixg0Mij5LmoV3g+ow+ifrow7BtyvQKDbo51kbxwbxY0Zv",
+	"/ANnLCYTHeWFHQRqnKmUx2SHHgczwdYDZ3ZAg/hiqmQUMv+gCs7cA8y7okWLMsw8iEqqnxOU/qEjrGxb",
+	"FdtjWFMVNPD1sb/2NSi4eHrTRIc0h8MW7JtH0BNxHUf8xn1C/zsNyzcgqpKoa+Nv8Q/S1BA43qbps94/",
+	"gDDp8YgfEl/TsY+NnK1W4ZvYtMBRDKYJ+BUMyK6N9ZnPZGidJpkDA580UCJp9HiPnwkVBcyubbrcLNIv",
+	"PSS+cbP7YCvYTBcMj1NJfA6P+w1jgUR86B/Yrelx0OOkENz+zkI/BT8AomgQP41MZA8vIAySva/HfcsE",
+	"rsMpM89lKREOmGNOjY7gfQ3sn0yvMY0jNI/bknQEv7elL5q2phOvAHfqgdl1w+bQmRzaJMfkN5YI2SA+",
+	"ZzNrk2uCSMfS47nB5EmXWqXNlNPogztrkBOKp3iWREoxNMXyxlaaNoykW7PeyZr1l9a8mj6n6R3X1uVm",
+	"TkvqTAMSRm9bRqnWu4Ylp1l9lLtv9ptmO2pGrbLrCy6LdEmyz2UZ3WZg2QWcgnMBCwKdC4pJlf4zZ1Wm",
+	"61C2Kg3Xw34/izvVgpIbKGORoTpky5HNydU8BPNug4BJaZUAm9mVcbl8BKRBrvDdIkE61Tvj6T9Tpkfw",
+	"pxwV2eLILJRbTN1N41nN1rJ4liOlntoZ/S8UTS9pffD5970vT+vuvztfnv2+9SV3qdX+8qwsvrzaXd28",
+	"vV7uGwrtl8P0aMLy2O+nO4MA3AtMmkxRc/yAnu2anaQFDnB6bLLdU7ftsNbMpknsoyGt3zASmHwGwvGZ",
+	"l6K/RgmwHeDybIZd0vXBhsw1x5cQIa9IGJxlyzwRp11bs8IvhErxBi5mh6QvNPEkLH0Xz3h4j4s4ZAm5",
+	"ZYk+gmmJrCn/Noly6bi6lvPlpX2D+DbIDIMeiRmSZBp6dhmmnqjheSMqR1bKWRaPzJ8S/CekkCEJPiCj",
+	"AjbdRs9w8zUt2NqeNQNF8JYrdqeyNziuh5VPvozp0HkStmCtB0/gVufRnB9i9YijMcseLsXnN3zebuk9",
+	"FivFCV1rt6bjPkuch9f0dcDD1uGRPb6O26NiyEiE6w0Ybs0e3Siyu4BA1wqYwrPgLsgeXD92Ck+n5rvz",
+	"hk3DqBWrl4+ibkho69nz8CDa8tmj0yS+x2htl/ecRNjwLZXehPQMV2WQGX04k1epWg+NN8ygTCNkRKGk",
+	"KpcXDS0vBCR9EjEoM8pg7ZkYM+2LV6NWdVnnGRSsTo+BimQPGseQqXr63uZ7GCGYaSOIGOMiQ02lNg2M",
+	"2BpYHF8jzL0eB7eh9XZXp3dYj1+rSktbGlQ3G2PtqsdNkAkyBWTlCltlZUGWUikt6dB0azFCHgyzIejB",
+	"UKUtq7W53daDspPQQFmYG1rSmyITKRFTdZiZNNluwi/pWfgqCVUbecI3yrZxK1kXnYYnkriFngvJPDf1",
+	"pVWxpQneRhXJuv5IqYnvoUfFOFD0PxHhqYjvpH+x+CNWxSSFVCurRWni8nrc6HF4u9lMq8yJtKLDI76M",
+	"+DBGvM664PpLmTsDvZP401Shc9iYiTJD9DZL9ET2OPTR5uEB8UHq+jYXFm7EDCcM/IADFH/003yLOLph",
+	"iEokeFXdTIGp6CVcGUwHooPIkuHA6SHJUlFMZorlBpbv4tZ9XipLludyo8p472zugo8HW/+tndGdybvV",
+	"2dyc3VWlWFEpsVk68dHI8TENjWoqK2eHauuGC8xwMYr14zO5qhTy5XtkVZLKNbZ2n7KRQ/AT6rdJ4hqT",
+	"pW2zKZXL9sBgBOAoatCUYMNHFmoyjhmz1rwQSWDRJPLPv8A2j5n4LW+1Y/+uk46M8y4oXYDCtewjeRN6",
+	"jeDwwtUqWCJrrZiTjrb5zrux3tWbnt29cAYFq2StGTh5Q5vPwM1yXT2D7O7FM0iNuMo0PMfRcGjcH44L",
+	"KGMwIcMkAiMiUq6en+HqzHcXnSrvcn7cEoLU/FtQuohQqZk/ekRzA0C41IpEp3Iuk/W3LssQQN9zivqR",
+	"C6l4hJLn7Q7aOM87ewsStE3UvpwjyyRTKxYdp2ixXDmbVabpViC7rpkMu1Ep5dexKdQoYXIk4nBxQtyV",
+	"MDtgzKxMgyLp00gSUBSdpQ5DIGWgjbicJmRT3VbSyIqzuYi3dM3hLJ2y1XzBPflLPu96mdZjbfDEV5dn",
+	"rfVO3mOLt/aDNtN1Qq21mOjfuo+QSKsEVlOCuXXhqIvOr7VGnoPm3nz4uYqF1VNwbl84jZwTbK05pGm+",
+	"m48/S+tfPfilmTYFB9pa41baZvjaB7AWRPVJNGFxxKu57SOfPPd79fY6ORt29TKv6XqrV4WN8eir92Dt",
+	"5dHXtyLTcsNU+dL6A6LYMVM0ihdolxBPF3yIvk4EmWVxWF5/uLosHDn3yK9TlszJhCZ0zBQ6iBEzLDdP",
+	"JzpUmTJqAqZrDDfKF3fZCKvJzUTMp5Vmsp2v/fDnReu41JmRzAnTN3kQHWQW4R6rdRrkFIY+iWnEyXeX",
+	"52c2bQZ8op3tXb2I/ZiNSSiC6Zhx7J3d43JEJ8zkagBlUQ7uSYxIUoPUTMYsjCiY5galQU7iCDODYFSp",
+	"1d7jBjSEhaa+sTJ2iZh6S3fAM423J4kYJnTcIAY81SJuk6edZvPZISmDkno97lzsvntx+urD+YdLj5SR",
+	"WHPXTAZ9/nFblU0qoHc9Uuqfo0fVenZIKroEez1ebpHqkbTnv0fyfR484ja40C/eenbY47mGdR4p9ETx",
+	"SAmn0CPHJ29PP55c5J5zYfA98r579Tr7VX+ro7/17uTq9fmxOwn90/azQ5J1ovRIrjujR5wOauYf2IXM",
+	"I4Vu7l6Pl0Css/HbRdZf3LcTN927ydNOq/3skLw4P/7xWr/jbffi1Ym+umWvnpwdnR/jndv66WVr60zB",
+	"wrmTp532/rNDcnp2dXJx1n1Lnm4DtX04637snr7VI/PI+Yero/N3J9cfzt6cnX860/dsPWv0uHMT9Ag3",
+	"ueEVCXaHhAJHL74JwX5nWMiGSVKFaIxJfSBzMbWtxiPVIGdsRgIANDJFEjQM05KRlJEVjlIVmwyBqS+A",
+	"/WBcaT7MEsMsLYtbyzvqyoyce7Rd4R1dk1trZjXCEqpBdAf5fYZ7sEQWytEz8UDWZOjL4xknv05pjDaj",
+	"G8+okkybRS/kgpIm54Ovr67ek6xi036os65Jmqt9s6+xa+4hm87Nvkp4vaZydKk3l1X7WvwRlSM/o9xc",
+	"dfUT6RReO6l2ckTb2zs1T/+x3dLDH41pUDeXc0lo6a2lFXRxdu6DFCoGRbQIE7PFpE3i4xx8TFvDaUIm",
+	"D9A68//Qkqdyod7XLff4iuCfXxHtc7PKpPtDdGpiWFbV8ARzvyChfMTuvLTHXWL+miaxITaRpIVqE03C",
+	"fGjQr3r89bvukZeGJFliKkcAXoRNNIN+6tfrmLFUxyv1QRQz/5lmlbcsiQZz5zAWxMT+YG8nbO619vY6",
+	"wW64s71P2wNGaTPY3qZhs7VNt/qDzqDVb/eb/b12Owhb2+FO0NruNwfNJm3u5TP3W+09KAm1/+5s/RkF",
+	"XfcD41y/TuleqA3O0zJlpMuedFju/Qt/lheL2DxHC5s4sI5TKI0E4tVntlg8X4vZkAbz6zi6ZdedwX7Q",
+	"prthi+3095pb23mC2G61cwTR2smXdvz/6v//z//cNPu1taMpe7vVJt3Lo9NTF9XDHiI5ocG90TldbLJV",
+	"gGq0Ek1tDUvX6DG5dTXDWwu3J6s0i0Iv5xtAzP/HTyVZrqfhdFAnmzChP50rELIdFAa5ruqQqJD219Dz",
+	"L7avN9MpjUZMVSCq1BFTQGLKEHBJ0nxc7A5s6jYPic/uIqlkvuDBhZPqcdTBD4kfCD6Io0CZm51O67ke",
+	"/HoOmMhmGrDne68f9rhvmjOYFyViRvoJozf6TVpmYVI7wJyomUhzPIxpUVGsgGgseiIIEAnDrGU9TXKa",
+	"VPZIBQzLbCHu4RPwPASgR/sGhBHUk6a7zfdQSfH42N2sPI5cJUJOWIDoNcDhKtxmnJwDWFK70SRK3DBO",
+	"IvfBtIEr5JDt7uy0n5VdFjkQpuq1yAE5pS0GQZEDL5021tJ0eirh35LOwF4pinpKNJUd9jj00hokdMww",
+	"PychKplqPq7Zxd3cYF1q4+9TCsPn4eHB/MJ8SbBns+5nvMcxjyhKslobTCRRENy9ZQtyCXfzjNzB93Dd",
+	"lzeMLxUtsC5ov0KPPW0N8zlJ2fxjVhBWD+9aX74eRVWJqadDLpICmBEWoFzj1Fb5/fCuNYh2IbjiaqrF",
+	"R5eRLe7jcqXcvFuaxsVQMxEZVGUI9EP2k8WwQM5rRVWtShM3Z2WVaLqPJCqjM95NlsSbcWpGpoOybULD",
+	"BCLVpLW/m2NSrb39neZ+q100oHc6ldHHaBNUynU+v7vd3N3pbLe21/o8KH7L1hg1Q49INqGJbXZv9B93",
+	"8bUqLZmSBwmjlexfTvvLvlPOUQ2mUokxS+qddtX7ppIlVm9f9NJUIVsrIFWERUa6rzp+bxm9uWD3QEHu",
+	"ljjXAPrPFM+cwQdfzfjg8T+O65XRg1esz2LedDWiHIx4lbVKxWLZjK04KtNQiPIyLdQZu/GMztGKlUUa",
+	"gA/rxQPgd9CqDGR6sSYVvAoZEjd4HRorF2VZlOadY5xWk83vOfvGSfd0HavuVH/Uwl3MoP8INTnfhnUc",
+	"pEXU7SZ4XCN9kvWhAAWjpbXqTrPCwOnxAPvuOL95poINVse8drvZNICyWVvbDKS24DP+vRYIqa4DxqHD",
+	"Zk2rAJOY6jlMEmG8Q+5SON7cbAXPFh55TkttVzwy5dGvU0boWPChWxKM2g0cI6uvmEobxE3S1i9NgNsp",
+	"BKnWfzRwzdrb287CHGoSqVovDplCivU48Eu9asbrx3jowTf9BmZpNxo+Xog4YKTqL47xigWjLXrg86zM",
+	"IZr29nbeKM4Xkv7Xwc//s9HryV7vrtms93p3rZe93t3uS/3n/svP8PuC3/6hf1n04LP/+l+9XmPV6//X",
+	"wpf/c+nLN6th1eumd4RGvGJnsEMVlUSvnTGOgLQWpeB1OTl9fwuetdP3tztpOl7EydHp8YX+HHgADwE/",
+	"xGjwNBY8tQ7xfjHQ5maDdHmP6xfWx3QyYWHhpVK/Bb/HDfiyf3DwvOlb9Ql+M59pkBeaqvtsLnhIaI+b",
+	"1zyRJIb9J09Tlft5u/MMqL36fBZdvQ5JdfZzFNXOe1nSauPGwed/Pn2u//35n8/+a1O/C8w6W6skK3Ky",
+	"++UO0COZK/r5Vlvfn9kW2WbKKkhiZWDrbAWxXSpgBwBGX8jjXOYGf95q7+Vc4fejnUqXSM5bvgTU36ud",
+	"W6/kUv0qNRnRCXKA5XAJ+HgoUYyO8X855Qr9BKmXmwJ/7XFwcmeoHimzMrAK2kwscaqcIvc3p3o4p4Ld",
+	"flPZSCJNTTYCznEleaajSpSYgN8BVI1VC8GEOfiDAJGOQWSLcFhVTr7AUHyTE7UpjGBKIFtrpWk63YCX",
+	"vT4DMcxMorXe7/R+Xfb+NC8hWx3BmSQRD+JpmLf222t9OOvWvOLTDqakGrGxZPGtPptJDgmhaEa1NveZ",
+	"mX108UMyXOZstFX6LRDm24jf3Ku5IkIZjQTkJgGOlqks4zfg4QwtjI5IIFav9fIKm+Drxn/uidm8JsKq",
+	"hQKKqVTSswn/xhsACxFJg0F0SLZ2ms3qAGdrbzm+amernYNX3WmuDu7jjJbu+rI2HzB4rE9OdzYQXIqY",
+	"AU5OuQpkSTD2A2TV5xcmoFyrEbg4y8oCtu9RmoB7uMgd5ULRmHvRxMgAzvN71yAXcKK0gamEtgfcZxsL",
+	"Ku+2Sm6tbba93Wo2t9cJsJiK/sU+ZyVgdA0C53AgtDTHffL/A4FUjClyQPqJmEktoEJhcOyxazo0pk1u",
+	"wfyRwgTlI0646PFYDBsVRaDy4PlzLasa5nIjEOPnhjCe61X7D/2fe/oxtn4af5JnudVJopUWvF6p3Kav",
+	"jOmZE7CsnBRuSRsaYTsjQzNRgkb5BtWlwOfvW10KQ9mgXRBnd+o6mCayCorJrTPFe9avM8VZ5Ejix62P",
+	"v4Wv9tVPP5yqs+PvTk7a9V8+9s94NLx/NWl+vlUqukGLGIDW9Hidh9ZKaMl5JPSj+cQWraIhmYxd422T",
+	"VmMraQFUyfX6o2ijtirKmuuX4u46tJyZUfm4hVouDs56CrANkTr6rvHGWJ2Xi8T4+cMSViVytSeShGxA",
+	"p7GCZJ+IFYA+2+tVHN1HRflaaSfp3ddSLWm5n09VUabZ/r3aixRObaqxps0inNrdhe3pYKb/LojjuYNS",
+	"zMPz0OOQxwbv8ULMdX2A8vMBmVuXcM70VyM273GwOq3FCTdaT9K/Lxy5meC9AMm/MiPxrD3T4xjDgzeN",
+	"D13E5iz5LuMvKYicDY30Ix4SwKJch+ekij5WIGMVstvJdMEGPJBJPT4+t4X5NJ6KwllSYghytAoD+0+G",
+	"6c6KG7/S6KuKqd7n+jqWpLfWvkgcAYyi52a8D5kyqNgVECfBNEkYV9eTykgbGKCp4geRuug2X+G8nv8F",
+	"GMr1hCULPqQXFYJOCL/NCbU9MjcVv5uqs46jWNIxoIJjgMdZOf1OGFlJ4e1x1Hh5MRWm+xMbyfFed3Dc",
+	"ZletSTI4bbPj5vdX/Z2zj7LN3lTnnCgawwLJBVthS0TGVAUjhkA/lTvkofkM70rdf9AqJ69cbm3uQHJH",
+	"6eXpp7TPVcL9+5SNbNb+xoFkCGgco6ydSsgqAyE7YUkktHKHfXwDIRUkNJIpjxnuO7Rb1sZJ6RwswILQ",
+	"dGlhIKha+uFV0BA7nWrWXeLeZZo2H1hHe3uPt34x0MHyWixIsgqhjYkRRNTMweA/HFgjYMbYjfFTtcjT",
+	"d4KHdA6p4buewcZVcHC5Gnk9bu5Tgmy1PNPuihI5EonSklXfhT2b9HqCORHS+SFpAV8M6bwg+1rLRN9W",
+	"a/miFYg2LUS3W5WtzkIafZ+uegmSkMaMhzQxq2bFuQXPUGQchTwajhT5cHXkpFyGdF7zanpRoV8UV6N8",
+	"fiVequAMOVm62dG5Zx8MSJ8wzM4B/fdslXSP27ZFyuC1GYhm+6EGSaEbbxibGMhyC2iC+mhRCP59JL+5",
+	"I9kgrcwJ/Yedz4Vn8tKasdXVftgHbUDoAuCMhI1pxM0hWkRW8BJw5EWygpD29/d310u/Wwd2B1SL3E4/",
+	"Ju5OMV86nb47uKrFziz6ewpqPJamgsiEdWY0Cet0qkamddbTV0cX3WcHxIfd9zXjFDxgHgLqQGsICr1Z",
+	"ZhEPxcwGWXzy3D5SVTu+hG3goIztnX0OStmhu5plH/jBAvtYwxJbxTXyE6kepElXQIS70jh2lg7DtN67",
+	"x8ErjGwpTTxUEG3e3miRNMKotcVLr5ZG8KEHypu/CedBhON2cqyoapr24yhIix7okNVv2HyozZck4goU",
+	"96f6qunzFAneEMnw+W3rmak7w5hyBEEu47wBry72sLnKp6j7uc5SPom4VBDOGDj1ulIQLqAlTMRJn6kZ",
+	"YxxikBD5iEr5enTIWsPh/Ned9q/ydq/zS7i3Owy37nam49/Ge7+M92bBvNNpj6bN+fbkprndvN3/5Zch",
+	"++3X0S+z2bDQuam1v72fy5XRL/+52a7v06A++qXOJ/XfNi98U7mVNu6t4lJ7RCsxMVMMmsP02TDipkxE",
+	"DwI3M18mWNpSvA7mc0I5NM80dAPbG3Hi4y0+5BnZehbAp5UHgEiys9vZx9OGDjWvx/vQvM7r+4QzmkD3",
+	"RUgCNvgJM2Fy2U3GKs5Pbzcm2eCvRhONTM9n7E1kOtpi9AXqlMKStxRYkcl9z+fCu87S9HjBK+u2DGRJ",
+	"jWuhWVWvd9du6f9s1fV/X+j/HOs/t/Wf2/Dn7snmew+bqxmfKXrMVzp6Zu09UJr0UvCQ9GlwI2MqR5jn",
+	"sKRZr1fDNFzzu+asQCa5rsILcnqzJs6eaYmEbW3FgGDrGGwTl484GZQM20AxfQv0xBI9HkdKxZCcmeGd",
+	"P9DPX2wV7VmPvhoJ6fiKrYRQAk29RQ53l2pWJAaWGiOvbs4Mw5mBqi9vbOfsaADNcsx1HmKdDrif8wNd",
+	"TN9LRlpu4fylUhDke1hXwRm6nZcqO4uVFb40rrnMsHr64eromTWPwNJBQB7wFYGZBA696kDmXlHfroRL",
+	"X5Vh7GQKG1nd7mC5J8+nj2Y3FKA+C1Gb5dp+1uQpt0Kfl2zMZXXBUNewz1zX74pNAHJbuAvWvLRbkVm6",
+	"zk6kFEsiVQo0h9GC1J/9dfZnSTUU/rRBxVNV+tSilTVdQi7SJiFFU3DutLo3UaYD7GimpXEixpFkqB+n",
+	"7V9jRm+kR/wplxMWRIMIGgsNrNIiaaSFWDdViyOVdo7O2lvnm5c5rzJI7NnXITVwwhLJMAmSi2ssm7k2",
+	"2QoQ+rjWlrOmDBFHwbwAwuI+Xtqay4Dyl4yFWuostu6BnVsiBOmaZtxECebcANJZzCjkTkIWc8qfoYIk",
+	"X29tQFtQuwCfOuECoQts57cbNlEe1Oxja5EMawV1RYm8w6AtSa2I0jhti2nirmuFU/UafGRJGAUFWPj2",
+	"dkXWjr77Le2zCtEKkdLriZCRim6xIV82VxJJOTWo/7CEXlqTBfYXyLqs/Tv0BQRzzn1hpGz/qzwJ5T6s",
+	"j2TuwTxBFO+tpAm7HouQqbF8E/NPivzIrM2qJcdFTCt+F+OyWAAWh/yeSHL5ultvb+8cuoWy2PUh7QCG",
+	"8FuFrMXkzfOPp+pV5+Pph3cX+/svuj98/0Nwk9zs//rh6vRD858vk1dHH3d//W7vx+G/ltcnL0ha1D/5",
+	"udEWUK7gr2s6ia6Rn69RrYyrk/u4Z1a6ivfp5eUsvExRRKq9BWiLl1HEBhHHmljsvPFEEmTxh7aTjYtC",
+	"rrWvKC3JLrQSFtOkCnX6lJv8ENTuoNoyq0fxA8EV48rPlzvgxdpmFe2K3ZmyTozc4fmzqv/XLmVfSCRu",
+	"UZ0ZjDHBE8ZCtPtw8TejnQXpqBikdlf70DJTSHSpzB4dRmo07UPeqAiUlqXPX7M4FvVPIonD5/1Y9J/j",
+	"0jSb/f2gz7b2aLu1P9jap/v7nVawv9Xa7+80m0Gz2X4+EOJ5nyYNdafWrM83d60kb7mAR5muMbYQeG1J",
+	"kJ2bdWRBtUnwqYgQFoqsaHSnY5Q6FKSIEaANb09LNsAP2GpsPWsYP5xWg3zPtk2dJZFivmkWc4BeXgNt",
+	"5rZVhXIi7MeZSSDjNuNztEDsK//v//4/vlNeij2PjI3SZ5hCLzCnqfv+9J4W+n1N8a9sfz+i3X1pWsVW",
+	"Jjy5NQh9NjRYrimJ4DJLojSZGGhE0wRZs2FzZxQyriI119z3Ngoxw6XHTevkXM/lBumank2Q3mY3FFIp",
+	"GuQSPTP6y4F+jMfACiqVUz2K60hfgca4edUy/a2sQ0zHY5rMF2cHl9LAMIc5y5+BHzkDr69m/FUdLe5b",
+	"GtVaM6Xl/sVRu+u/P+LDaymqKAcH7tRU43isC2SrCYFC97Pbf1ZN1taa1WCgnldFAd25zsB2mCTsNhLT",
+	"tAI+043lH1MNJhIzElucdwhZXugZk6AloedMf58lpD8nvsmw/BfmU/bukbA15WDZLV2gNCMc8/0BHHof",
+	"qYHQoTg0h1vZwD+qw/AApCKh7YReWBvSKYz16xW4OVRQPAHp7Kuk/gfN24/08Bf4mlgQQRc2zTKhSJwr",
+	"ltzSuBLkWi7DiljAqrIvjGiIotUAsa4Rk142YE05+k2AAZXazQbGvuAb+71m2Y0mfRctGSgMPDq1g067",
+	"DPzgODWdXE1T91CB9WG1gCVpa4vgbxRNFqEX6p+s6mt3yCNUH7WYkXHEp4p5ZAS51pAJAeANmM3zeIUO",
+	"iLFWGuFxuiV48nFX4AzhwrpYvu011qIM5ZtoBRg/n62+Z2hyId2fWlpeEYB0V1UeGo4ALAIY2aCQF4XL",
+	"XfNqer1BgXORZ7LlgjEsFubZsiFQimZSUBbtbDAP05oAmyyicpnIxHRdrHJyVlds5RGvs2+JOExbCx6m",
+	"Op8PoSeEWUMOapAkuFBEaAY5Z2pdS8FhRjllsVNV6GVHtkaxKsSy7f0QGdVT9yGzeKfpYW2qSAiEjVdG",
+	"mcsncwPgVFuNsqBz1CXgZNlaUVOBZqSLGKAxn1LiAd4IP2N7+CHlWbdM2K8ed11/DXJCkzhy9hUJuZm6",
+	"BG08quCfHBcjxA6vaO4/OJMHV6NiT73FhXIfwUw7qmytkGH72xam8F09qzGNQbMIrYOQEpP0a1Qij7AY",
+	"faOmj6gYpEpbj2c4/XmdJmvQHMlnnlVevarOCOSpn0dXdBv/i4SYBsmlshonXpH74jOPVHVayLcAAFaR",
+	"67CAyhlWhuGcexzYcc5SsQw6XdGaVzOrUfNqdjVqXi1T1yumXPNq5SHWvFp+jLWC5M2ZRXYgJS6KdOCA",
+	"Yd4L4szCQ/93BsKs2LgHIGIGQqolThwnqT3iJlUx1wwcmOqhm6+ZM1C2N0tDalbx7bWR6/4MyM57wlyv",
+	"iXpnT80i5cMW/doyercUEPUOvWE3bH4IPjKXhUEFB2h4kSQu36huirNsdg6Pz7ZraRdAMCPdcvF7yOaE",
+	"qWR+Da1KFisX7xMGs4WzlmOsenHyjC0t4phpY3tCpTSNUMDaASvIfCd/3tYDm1mgddsdzPaiwELdZrYu",
+	"yVg1GjaoinZM5+B7waZ0Ib3RtDpG1kUoN63AfRIpMmRQ5xLPi12pUbw6pAf4hpPFNuZa/Y+PnSe+eDXT",
+	"TXrTdsubVTybcMIaX/iQxJWID0u25ZjF0S1L5qvx2rnpQS2wlHdGwbm9uBE1VYqNJ2qZMW9vwbycYs/T",
+	"KnpezqGh3VZ1kkFqcJhvkgGNYs2iZ1bEGK6dmHRJFlq7pITiz4VNqTRewFazkifDei1EVqHTMFK4pk8k",
+	"4KzYUpoIXVqh2Rr9q1nkehT6ayOobAJRP4h4JEfL0BFM5MoMChViqLYj00maqwJoWnhrpFbhIrQ2cxdA",
+	"baPZvTXKCuw+R5KE06rWhJq59pktSX1Ev8aqNr8p1YMFdkh22+BqkSSmtoGh2W4YfCQtesBjjnEdRIQC",
+	"i8is0QW9l67yTZdy+WZ4YBZ1iMxvwXZzPVFmY7vr8t4rfX+RP6aH1LzPro2XMTC7pWuw0eVAOeYuxKpl",
+	"MybN+UfTcQOMnDB90T1xcorcfz2knOU1xZgGtD5ETjaJr8DS1gXQqaTxclaR5mcRH/omOU9aYz/JMZtD",
+	"4qf80T8glLTv7qyoCKBFh49ixz/occs8swQr/V6kB0yGG4tbk/aJfAMERizynSzMyGpadTKfhuQj/Zm8",
+	"TZzdWWIHFdrNYlvMYU4DkQc2v2Kxab4mR2JSAYm56MvZ+az+7ohODLqYbxIvGsaMvhZ9QJjABS8lzFr/",
+	"iF7cHvfNzcbKdd4WM3oD74Cs+Ayc2yYdOrfaeImPeMrp9WFCA3bNeKh/OyCmwCffyN9DDA8pBHfeaDPm",
+	"rsMpy7VU6XEL2G2sdDfBABuTOq/hbHZt8l79A5v7X16RFLU38/ZxNsP2iNiqtKI9oqE2+6msGYq9ginr",
+	"7hWYVe6KG4BK72JyOi5csQGr/OY4F4p77/xkd6d4KXeTu1XFEZt9cC4jiFDCaDDKvcVZb5sF6iwD/rv4",
+	"rLVlsgW0V7In7ZVsAe2VkMUsf0UxqfLHvLyMSw9dZeqM1kKNPUUzTm0TU/IIPQ1yjl2vUgXaoIKYFwQU",
+	"ctVuGenPoWQtSohkv04ZD5jpl5/2AMVgwDiSMuLDUprLQnKwU/28mfRzlAJX/JWyjKqTTcxLlkv8rjbj",
+	"8UaZD4psIO3tCzYU7mvD4G0oK5dBYS4yBg25L9fbrWBx2oI8rtb7YHvfKuOV83CiMXg87N1l80ifHb5E",
+	"rd+57wTt+JIl+fb5wR1A5BuZj5m076okmTncaTVBotnfaGqh9jjqG6AdWXNm2axzMsX0l6p5tSEaAvpl",
+	"ekI5tmYvVtnZq7AIq1jZWk0z7+feMUO9XmYIUl7wRBiNElvfaEYop0HAWFhC7Mvipukdj3tKqhwWHz6c",
+	"Ht/uYp7k/jb2UqpS2dsP8kKI2FamXkOgeCk6rmMDQdIQpuqleEaZzkWUEIU1nFtYoOqV69xz5f5Ivx6s",
+	"IMK5ukuUEq0LO+hw32V8XajNPbSvEWYLVZUS20c9a3XIfaO99NI03t1S8p0p5V4c69lpdvZWhXoKK52f",
+	"xJIF/BNAGx/uwX4o71wIP3hP5rn5qVi4HYvT8J1JTQRESZVoEB/S7n3PYmYB6U1YQpVIbEX2JKYRRy8X",
+	"eL+zqkWr24oZb5ALFkYJC1SGP4ag0+UWEjbVHzS8HFI0nUQ3bB4WrOhmp5S6vUi//xSpEebRuyrbeliA",
+	"ZR3y92JhyYL+uEDQSw70U4jWJExNEw7prE6baR6m1WN5CTMbSRZcvxu8+X4/2Xv15sdfk6vZLx/eH++d",
+	"vn3/06lov6Vv6eWsUG+uz7mT1o7v+Llb/4nWf2vW9//5/PM///V702t/+c/VKSc42fLh/+wt0oFxtpk7",
+	"wfHuYy6oHIkZRwgN+J5kwTSJ1Bx7F8MaY4CyO1WjKmXbbU4F6TCanGxjfQT+r93V6SSq5wpVKLxU08kL",
+	"KqOg+u1XFhLQDt5UqE+olDORhFjzBS1WoJAmkk4Fku3TXOvrD2Rf1rQO32U0Ycn6H6akD0+kpVzZB+B6",
+	"8QtfIOFrIDBwzBXFKjqzJFfusbbu05BNYjEfM0wmyw8JQ5ceZB57hlF7RuR5JmUfaNcg/pgWXbLR4z3+",
+	"j3/oeTKuIqyEbfzjH+SS8RCrOW4Y9Ln10206IJcnRxcnVz7UFfj6WZFEv8GjBwQXzt6C6B6m7t2tVCFL",
+	"ClV6vFSpErIgChlKHurUyxDNKw8xHw4XTB9SbLKm7JdJpHocQWsiridij00dfvbJU/ASHEAuBPbQvGHz",
+	"Zw3S5c5L0f6Ht3Chb+hxgCucjebmtQjf4Zs1PUkSkUi9lifaACEQ+dNE6EOOEi7181+k4L7xnGFMQq+G",
+	"KVHRf2KwG914xgy5hkCcXiMuAI9jv7O9SyaJ6MdsTEIRTDWRNLLXEDPQvBhP4+g9LrH6Rb9yzChX2Ok5",
+	"EcOEji2NvKRRPE2YTRRNhFIxC/X8PlTIImO7odvE0zqRizuFiCWkT0NcSHSD8hTWAZA9O+19szA40Kvz",
+	"8+t33bMfry9Ovv9wcnl1iQVNF0wl83p3oCDcnoLF9Hin2WqQbrahFpJE8wdmZ/XBlCpGfDLNtc+DeYUs",
+	"iKmJJIZT3DXmlDVqOezc0+O2lpT8OtV7PqEJHTPEK9WDnXJ2N2EBNPIUoRY9MNFm04zmHVMjEQLRdMkY",
+	"/mHS2siEqhGJaXAjPfL6pHuc1ld4mGDQaW6TdydXr8+Pc6l5egH1IdWS3W+Q8/dXp+dnl/hIu9kxC4w/",
+	"e07OFiTCUIfngJOMhiE5Or+4JMjDwbve4yKJAIfGQnHA8WuQly6imKI3DEIHydxMzEz5Khoz+Y9/YCnJ",
+	"yyOytbW1r0+etuhN2SgkduNIx1EcR0bPxX7kRgD3uN9ubjXrzVZ9q3XVajsZnAaFLI4CZvQLw2W7ExqM",
+	"WL3daBo7JVN1ZrNZg8LPAGVknpXP354enZxdnsAzWq+LFKLJvj8lUO3xjnI6ZLBe3fenNa92yxKs96q1",
+	"GuYhMWGcTqLaQW2r0Wxs1UADGIEwfX7bem64LBonVdrLBeglBsZYDMyiIvNIg3ZgqmcbaorhLfoOFL5h",
+	"QT2N4x43oLoN8qOYEsmYzVqD91cBmh9WOPvT5HF4pTAdNzLMQzjfdIzFaiY/BojgykTjbHY/CjHIKgLG",
+	"ju6dJ5L4DniwvwQkOJ2Qh0BC4MpwmyBz1jBcOS2AMZC9Jk0Wns7iWrCa+nRjm3GomDReDmAZRlFkdzRQ",
+	"8dygj2l+C1oUMlzEQgJPU4O8p8PUs9zjpo/LcEoTyhXDwo4DEg1Mrh5I73RL0iQ+AJN2Rce/sPoHUyP1",
+	"cPUui1tGphNgP5CmeRNNAGlG08JED2MC3ehHDBrhpC5zODOp9DsNawc1p6wJiNbytoWaenYLuhTOB6jV",
+	"lTP047kzNwMRFkkbpecAlQbKI/DVTHc0cX6jbtH1suku8aEv5YF8sqVQkqkUHV6TCGIGWKwF/wDzubKK",
+	"NwSfRgx88yOQPFTGmHIdiJQ5RXLYRMay8bzNZUzWqilnPpNszuUEuBVLDNlMFjEfJwqEDC5Z16op4YxU",
+	"DSlJQVSu01estyEl+JWlQ8dqG1DmTRMFiQNX7E4dkoBKVpeMp5gVbr/WBUPX/3NtX5Yb9vJWiSVbbNWo",
+	"ff0l7DdrUgPLU/DQQIn4EObi1Bb6k4QNojsfMp2h4ZXlV5FqkCMqXfOGxExblKQ/N38BSgOKCRpPRrSv",
+	"jRYpiP///j8+NDnocc1/UCD4l5c+8Ab4on5tfl0PIKcKrUZFE+Vp7qIEoQDsYliJYZhpM8U0PdRwTf/a",
+	"J099enPd9p+ZAo+EMf0HtiZCicEAo9npyAhvQVBJ5zXt+BcftfUoTNcFziAYZiBUGuQqxXhIF55mbZM1",
+	"t6zsy6rHGP/SPm8dvVjEgxhNgtFXpZ2sARbE1A2aDdJNNGae4SKacEwkGWpwi67j3YJ69NOCGdnP4Xdy",
+	"M1uvFmYd7pNVpxank8MIrCxMNRaDW5haWc/T3Ftnuhn81qNNOCcJNipaPizIGJDkKEfyM8SIUCU7zgpn",
+	"NxERuTE7HbrTQzI24FamGQ5iBVjcIpwCdBfMptDjBVG47hT0NkRD/pAZuCqsAVUwM5owMYkZqhmmIZxp",
+	"eZfqiwDjnTGtCLqGH/Z42hiskAYLbWNKgn/d2drhbThdwBHKqcQmCdqUxKHKC50yNMuL+JSZKaVo4jds",
+	"DkDw8Dyesx43xx+LMQFkEe11Pid+voGEj72IYdqpBm61ZzHIGiqhSm/bh2LxAAPhps0NmbX3QK3oiYGg",
+	"OFWE3YF+JIkPH2xs3sejasVNA5IFPLtlwi+b8GxAys20egsB71AKjaVwyeXQmZvZwAIOQNXITSOPCgZ1",
+	"P+zi6pngJGxPPiic1R8+JO0FPU/bzerhFhqOrD3wFYP+DADp4PcHQ7ndbFpPqsExLjrZsKkpjBaesH1u",
+	"JEKQWKerpmTYRshq02SLddhTliXA/JxPFtGiZrve3IGgbOugvXewtd1o7rZ/cgKc5vC7XVVri/wVNYxv",
+	"ZyHrncGykHW+beCy2LrTVOpLdhKi+iSasDiCvAYTHi50DUdVMF8VVssKuvLoPplft/Y5S8Q2wBQQjZjk",
+	"GiXlOxy1yr2INGnlWu+0voD7fBOTL5cCBU+Xa8TttpsulMbFpd9/BH6iI+wQvuiD5v7n+Zu/eLUf6qam",
+	"rX4arno4dy+Ms4OUXfVQegKev6Dh91OTJN1ptlY/8IFT47ZnIT60tfqhlyLpR2HIMM8Imdjqp8APnose",
+	"wQly40Y/f9ZcyA25/PxZE0p2NvX+pUELrYDRIRCedbxpUiv69dF6NXT5xatNKus3j0xjOIwqQHjP+Ney",
+	"uFiDXCrUUFnahNf2jdO6D8JWo8XR44BPqV8UUDCr5EjMIEtpSCNuKsT8xGKu+x4+mNVbpzDm2ec8woXq",
+	"afEMbQPBa2aLZH08hn7a+gUmAg5eJ+DigH/ZmAuVZEATEzXrcQeV3yL1j9EhqAdksMLB6+GgGBfg/PWD",
+	"hxYxzLgFs6ehLBACMhC7ALxPo0Vm7sCS1wlZLZJLzbOpWC9EON+Q48uxVjqQBjLKOsNhhGg4zV1uv4pb",
+	"/1Sr5KKa1CGSFbFQGz7576Fpo7Wg1K/afX9qHJhckETbvJIYrON0LAVI7FUNItcZuttjcBJTfRgmicg6",
+	"stfGoh/FrE4nk4WSIS1GNc0ZbBcf237HtEwqdfvLbi/3TthpfnFlSwEtbmPWb6o6v+Tj5SZDtqBEtDYk",
+	"KZsCWtIjzDFElVdZxUKCP8PoxWlQPN3jb0ip+FNUBZOt8Qi15yWtY1OiqchLqdAajECymcCY7SjlYBrH",
+	"88fUIE6u6HDVQ3DPF6/21vhTV92f3vcwDQUB/2yw6s3igna47fkrvOeLZ+7+II0avuoRvDFFpVv5oYv0",
+	"Nosnt8Yz6W1fvBqmG6985kN6m+X685XPfExv20jDs4ggf5yO12nur37iTKgjwwb/cLUQPww5bjOrHm6o",
+	"HSL70eNwg6/Pf79h82vN976gyhizqqI7pDKZhokmLBlTPdMYak4C49QEqASjVnpZTClNNkgxADgELyNJ",
+	"BgljqDAewg+JmGGeZYPAN7W+RdMADvAgE2Q0eEegMUISoY0FUim4l1NwU6dLX4Tz3ItzgS2StnrGywBP",
+	"qoRo9PgVRPW5wDfktFJHBfSyRCIIPIPjTS+J0SQdGCAHoERPrUofxF9SfXCzMOQbNtcKH8QgN4tYrrj7",
+	"dPCOqmBUq4opzvNbDnt2WO4NUHaq5FH5qyNvDw23PdyT4uCE5pWgApGDQ4yLGYEBP7bW0/q3dqWUI6iF",
+	"zTeL7A6sDau0l5/uRj4Zi3u1sXq0TCmC/tsZY8pyUHJK75+iG/01PTGdZmctKf0SMM71A6326ge05QQi",
+	"5U8Q6xc2X/VhMt2rzp96CYi86O/pzzGaLiBars9xg3TRNZEB9+b6lUVK8zCIWVtYvR6HUo+EBSD5c2LZ",
+	"PJf1pMsLsyFTf6wkezi7z9C0i04NW6ptsEq/Rbv238xZnkfhdtfbobG/l/qvLUz/FqLfohD9YyXiK6bu",
+	"Lw7TAAhYKOUIiLEc0+QFp21PCng/QXTAQ+L//sUvGpu5Hq6RxAQtzOUF4gUzNB/4z5mJEKFokHfiVpuf",
+	"+uFcxhNkNdi0BBSrETc5uIOpmgIw2w3kwtlcGxNr6eZNZIzH9JkZf9jjTzvN/WdguFpM/gOCKR7WBk5V",
+	"gAPs0FZh0Edu4QDm2UEn94b7VkhNsaY0VWkmNk3TSE2SKaZUgPUOz9p+VTilx7SxbZkQFJc496Y30DCs",
+	"Ulrc1p/foAX++SFBInanGC9JW4Q9Wx0hapXCLCjCUabl38nZDBRN931l2VdvI+tAEsm/49LQTdbzMRuY",
+	"le9AzF+gYQTEXIqaxJlw2n3b1t4ZXbnvdCM4fBrHGws6U3y8ViSmea99q/JCLNq7v/0OD9BKc41SXKrO",
+	"eQ4ftNwmBf6/sRXwNTXKtF4frdm/hHp5z1jUtx6D2dS7s07Q5kjwQWw6mX7z7iD88IPdQYtDPM9HkVQC",
+	"EYaHTK3o1DejklDlJtqqaMwObEUEVOHhOfdQrGImLeCNxbZrT6A1WkcBM2miudwACZ+CFBvT0AEK16DU",
+	"VX8+4gE0ezO1Uljjy7Bpn8HnRrUPWrACeLGtvB0KEWLy76lClMQpD0l/TqY8FFYJt1p+mukD8I49Hosh",
+	"SVggEs3mAQ0IqkkiRRBETkKXvHx+EdEPhYJJ+0VsAWPXlMaCs4MetzXQcCsowZLO0w64GZY+ZkpBpVYq",
+	"cPREbbptDozyiexxAx91bWpvDLpGKJY65V4bsniIjlvRbDQaQ945cJJIcM8gKmWzy6FNQM9f7hg7hxBE",
+	"qQ4YpaKsqUXZ0qoHqu5V5/CH+hqN9XZpUaoqPY6aCoCeFaJWheCn7TPGU+vPtmPJ0qlU9WJZuR8ILiOJ",
+	"w0S9z2D1F9UYeEFrp9QzZrnW2N6tN7frre3SY0aLoS22tb9dp2xPazHbW/W9QZvVm1q1CbbCDttekqNz",
+	"f5Wk1JezpPnZJJ3rIePmxEB/MXPVoIll67JXmODGmow5gesrNNhr+u/c3T9Bp0j3CkCB/2wfWY4eNveW",
+	"LVEWEnYbsdkSXcEI8oyfG78KtKswCBhU2spbw9uhHMf06nQ1AqjJOTSdGO0lhWU5ABOHqM02zxBltmGM",
+	"YhqH2G0/67OETj6qPMgxnqfpv30RzrHo4X336uh1gxxhky4crhgY5BjcEoBemNEk1DuB2Sv6yMgJC9QV",
+	"dq3XFw1yTY+nze2Nhwv6qGn9hItQq0kWLa3VJIgxD36u76bhkNnqQPBHQb/iyBZaue4qo+8gvgAUCULx",
+	"p11lTIcxZdjWv4XZt4EIGdFUSRMmsyqmFA1ez0N/DRcCeyDRSG8Pw5Rw3AKzQ6VWWBAppPlWR88wJzyF",
+	"5mqQq2SebSuVpIACjfW0S3WVC6TKf5swohLi3RTd0ZVSPaCchMLpXBopUApdKa5/tPDGGXhdduHn3x1T",
+	"Hw5nKvL3aumNThsoSKaGEpVETITERorLU68/L8tVdn4zQwGKLIxl30ph1L6cN+hdKf1izJnPaRsH86Zm",
+	"fat51Ww+SN4iFS0TtyVTCHN7oJjub7H77xxjwr03GFuZHAWX8KPL0BTIs7oq58JJUeRsVsCnM2xSQUQG",
+	"g08O/qZUYiLTJA28F3CK0mKTHFymqWHFGnPAQnGDT4eE2tLmOGQJgtraDzTIaej1uJ6SZ/ESoJTkliVz",
+	"bDsJFr9UdL44GGUw1AnGosj5gKiZ6PFAcGv2W8BBaXuR2lgTPALGt0Ent0E4LV8cfAP4NQN6AJnzqNma",
+	"MAUT0+rxMZ2bSxY4pSqPE274a0aRQlqq+gmxGRUCahXo2pVpBTxaQIvFg03jCne7s79Z8Tk4RyxsIKLS",
+	"pW38jcs5i+rYQjRtGA5Zazic/7rT/lXe7nV+Cfd2h+HW3c50/Nt475fx3iyYdzrt0bQ5357cNLebt/u/",
+	"/DJkv/06+mU2G/J7SBvkAl9MROhB+gSsW0VBb8YXUk6QVp2F9I9Mnkk7OshC2KHz75png4yr/N32PdJo",
+	"Vhb//PTjD58+fri6vPj+/fnZu7dvvjt9/erlyfHRi+7+3u7OdmerO7ubX/5xxT/W75BiqObO83+T2Mn9",
+	"6nG+bp3MX8ObcibUhWmu8u8Qo3kV3bKc9yV/HB43XDO1VWOVDpgXc4uwkTlW2h3s+ADt5vVfLmRSKcIy",
+	"ZArqzQi+uK/1phkiR025Mu6ZkUWGj5xu5D4UxAJIU1Ube6cRsIc9aqBcHL66zLjH6rdvRkkCf/z5wNbk",
+	"rbwfWiJscP+p6ZqePvJwdwPsfkE9mAnT1RDcXuBvSVCV+kUrvoBuls9kzvA/RIjvtV3CD9qFXt8HLc+0",
+	"+D7otIFPgsoOPUPhzct7zpseuPpR52v2hU33hc3KFxYjGvaFTb2Ypbb0B1s7zaZTzp2wMY14xIe1g/39",
+	"/d1tWH+mZD5lttkq+huKPgk7N1AJNvZJwO6vksHADJwD9rcf4i+Q66rcja0M/CNnWNsHMQ0jVc/6PSzw",
+	"3AsSgmcXgbLR2QAZrC6qLiANYhPEPI4uSWF0r5xOkj3uwELJrG+RDYoPE22qYwcirHyk4QGi3yoL8GWR",
+	"vYx1T2WPV/SytOhl2McyMkC3i4Bc9Yqc2EYsBcFSgd7n9q52FF8wMW1nYIN3aytZTfClognPcoumKlqN",
+	"m18Rrl7UW3PlJGwD7ifSgso4cKE586dqPGgorcvITEOdBaOyeRb9+cK1xfokoAcLse4viusHSqw/MiCD",
+	"Ljyy5qLdRDxc/Olog2pU++1oCe6rbYMCjUydHvMmQaGc+eDIpEWZDzYb4FFQLc0AixiWFWNrrzM2bCr1",
+	"uGNDzyUEUSwOd/nsalY3pnN095nkCezuaperqplWa9NzvAxhc92jrKU+hAvN/CKe8ca/EEIdpo2HVRGy",
+	"oVCpEwu9zyb+a/m+2XNYoEoF1hxVm8xf8wzfcDa3uXRzTXzTCZ61oCH1AtfZ9l4H8mqQ1WW57r/XBokY",
+	"l/xQSlSmwef9YsupT5uLm/jRKnPvF3nEsk4ctYNa581P7R++3/64+27r7P3VzsV37U8/vtg6Oj55qZc+",
+	"omnTl43Ai1L5vAl2XdpZ7VtQgR2fEpDjydJ2W+jzOXdu/Bv/Lo9/hwmN6RanPhV9eZkmjJUcVhUeOG05",
+	"FqrCL0VC+DDid8TX910bevc9cpVQNohuiO9kgPgeOaJhOE8vXlO8esJvxbzHfXan4NJvfpqoEkc37IBI",
+	"W7+CWROY2UlsnwXbZUTzNWRxVi3OejEIbvDzBk7ahmaC7WYTQ4Ppq1M8CmrAKLKeRst6Gfla4bddSyB1",
+	"NQjYREHXSz4H6BPT3AVbyRRbv/Q4dDFBbHaPsDv9NHQQnjBAzgPdCmH8/Abxi5v0/P/+7//jW6hhbG+R",
+	"qvMQxevqudruNiMqsQNyyLiK1NwuYhYlpGZFbAiShqFFH2yQM2idBBVhpkEBVP+xJGBc1RkPRMhC8uHq",
+	"ZX3vgIQMkmfUiI0xFKtHc4obMaSKzSgseCH7paKhFayfhOI4wPS2O2aEDIl4j/s/1E1HGRbqv3wvmwlm",
+	"5cDzpqeQxAUzXYoOSKe5ZVpluP2CTKepBf2FQO3utPc1bflZ9RMLTUMlKRrkXAvdWWTsOTvwHk9HLi1d",
+	"IAEjCDgMJJdXgvCN2JsP8fDNP7SB4pk2QVs93j0+vji5vHR7/FRZeM7hXGXdXRbgHHOBX49Ipp+GjkVz",
+	"Iic0YFKPbxjdMk6ktvdoDBqvRLt4PFFz6FIwprHWn7QCiU24srC1PvuE2ibaoJA+7TS3nuESSQE0Vzgg",
+	"PY7RTDuVAwf40oc56D/g0s+fsz+bn6GZAQ7BJL8HYjymgJDZ451m02q/ha5hoFda1AanxXcpS5bdTWIR",
+	"Lgf4Bnbsiv60S3apM2LWB3unU2yD7dWkmscGIH28IL/cNE3BelvI+bNGObj39O5lJX8OJnd6WgwZw6Hx",
+	"bNJhHuo8PRr6UXPULbq6ZtERMOanKEJsLv+zAna3FroLYI2cw5ZbNtuQGR/ttPedfoeLDYZPLlQpCYRE",
+	"o2HKo5xHw7rmD0krMyEa5NT2ks/RfI8D0QOMKjT7pSnLo5NJmZXBDBH8axQNR1p0YTThUJ8Ee1Z6vJzh",
+	"sfWsQIMLkMH1vB4VGXyBCVMF94OyWNuPevsPLSTYYyqiF1SxtxY/dNmT6Y0XqRPbfbz+XsRRMF/7LfZ+",
+	"0IW7k6j+hs3X0oWde3PPnhnDZ72nTQTHef58WQvn8gvSZs7ZpUsTkF/3Feb+P8whDt/7urr8mVDdcBwp",
+	"G19trxGSTUnizwiwvmXKYTHBiAU3gABoG9NbawCC5satsMAoSE0B7OghF6fhWXBsp3WJLU0r9v+IpJxq",
+	"9TbtmWZvTJWZEZUjhs7xeY+bRqQmic+koUPTc80QbcYb8NwUnNtm8lgF0ny7QcDbhW/0ejzLRbc1VK46",
+	"bdR30FptWngkIcKQJqv1+AkNRoC6GMms8Ul/nmawQ0Uf2BrpdTKJaQCVXZBOh3qH7S+UvkRz+IAdwN6Z",
+	"XpEA7qjlp8/uIqmk60vvM0guN3WBEItI9XhuXpqWQcHUWZJMtXUC2V59ln3GbYbURbMlzQskWf8nBLjQ",
+	"fJcGLrBFj2cv0GKpadQ1P2SKRrH00eevtz4RM1mlleJwsxZyD0iwS+YXU553jX3Kah76LBBj08PBwHxV",
+	"Qy6Hyfw60S9Ki7xQRd4A+jtDyV7iL0rTm2I2pMH8Oo5u2XVnsB+06W7YYjv9vebWNjiIvJo+J1VOPzOJ",
+	"y9fdent7B46TO5WNxo7fqO0P9nbC5l5rb68T7IY72/u0PWCUNoPtbRo2W9t0qz/oDFr9dr/Z32u3g7C1",
+	"He4Ere1+c9Bs0uZebROs8LQjshzR9vbS0rMvm8N8nwJtfR1wiYTBuysAPOBAapUtrUTMmAV4uk0hDGdu",
+	"8zqtS1NsE53lYYoZbt8mPksxVZrQU5R8ALcSs9pBU4uT0pta67wJeZB9UUu/aBCxODTN8iCPUGICTs0K",
+	"Advh04mnmR4CEYYCD0kwEnr+6ROYbpiN3xakm++2700CK4sXMpbKDJP/90sZ+ONxCP5YbQe3Mu3fVVA2",
+	"Nkwoy/s/M+1gSfnByyOyu7PTxhby0NIdHVluP3vsOMixvzTeg103fu8ZkMRezaBJffG1HZ02V0ZUOmiu",
+	"kXbWJUMBLgclyAI3pOf6K7UB7oFjFHuseeT11dV7Au3yi43wvax/V9oNv0Fs52ttJTreSq2B9XjqraSS",
+	"nEORn1lamRYGgjYwlW7qTQZdBWBVEvFEMmdDpU6QLxxcWyu4q89ms7oefH2axMYxWS4y06/M8e1T228T",
+	"Ngw2779cPmweeXATgg2416mrr6Yn+2sIsirsziuXwjFLzC2UN0+gfmRqGzcRUexuUjto7e3vNPdb7WbT",
+	"q0VaL2ntbjd3dzrbre2s9C3N2iFOGqhmCv2SKqHJeEHnlYivnKQm0IUTNYBZ9928ZbInA7HIOAp81UsB",
+	"4P/OX/sWRJG+ohlptWz6aCxXq5Qjf2w3mnZbXYrYzDIHwkc7NpVXMaM3LExbwlcLrJciScvfAsoxcAMm",
+	"6tzongbP2NrQFuqNCxIkDGJFNLb94Z9Imw/d4+atyeJOB9ihoLoAj2bwdNi/4LDHKXdr46z1WYEjaUNa",
+	"Nu7VIBegiEtrt6bNDrTha7O5s7iD4OCfhbQc69rup3XW1b0F9Pvfwoo/tN0UQOpU936aQsE8obY2S39W",
+	"RgZqxjXo/lg5pOeNK7ye9GlvLH0wblrVdtFue668O7UzrkaU30DnM3JqfD8WGilzCVFUQQCgGzLzman+",
+	"bNxvEZZ2/rFT+Tdm1uu4PK+EeEf53HxMPpz7FiqOQcun+WJSPDgZ39Q7YvR7PC+1A80FTdNcq35mnjYD",
+	"YSsGKQvFSPbCZAdbbGwC3gYI3iP9uWIQ4NJ/eBk0BMZtzIejxPSq7XJTeIkGtNOiGrKGMRKXOBcw8+oc",
+	"izV5g1yJrO0fetmway4E1LSpqlmnPiNPZKHtL806yDrDlIhiDynJaWPjNIdYm+cmP/jK9P4PMXPAGl2p",
+	"RW/4LeB7wUotyik+x3VeJ53YvHhpR/9CO/xSW3vs6W7wPKqaupMFPd2tMvmHNXTPt/TOIMtwFQ5JqXE1",
+	"9o92B23ALSrbtZt61D+8ezQMP+sf3eNYRG8ckGgNYtXtqg7RQOrFbfpx6+Nv4at99dMPp+rs+LuTk3b9",
+	"l4/9Mx4N79fVuXPPts5ZM2RDtX+3Qy5kkxYqoq2uam2qLVskHcLw05YG7RyQbOvLRsXM9O4av6PXenEv",
+	"y036VpYbV5rSKgmILXqA8OC1tOgV+Tqplh7KeoVSG7k3ga9ukgYqLCP+25L81pI4062x6o0Rmmv7L/EF",
+	"z3+H//2yUqmZ2cCEZMqAH+AYMuMs02eMC0JbTQgeanJ/FKoHjR7/UUyJZCyDz3LwOA9NYpvb/RegUIyg",
+	"qK5wPTeVNJvVtsJTmBvxcOYnbEaFa6pZhmGzxjB5ClYwjtOVumeP3uet9h7kjv3NODdlnBuyzVXlo7aQ",
+	"629O+fCaUTyUf3aTFLuj6zPYP6BBSmod2kZiPc4FmlpzhplzWV8SooTIYin9Ob7zaafZWadXCXznwKTD",
+	"YGLJ8ell98Xbk+MCj0f+j7hAAY1jQIfC7qGCG9bNRcgwwRHsskimaS/grYsSkmI2R5IYyHoyZpRDSeth",
+	"lsmcjdtHX2CKQe8MRZsLGD2yH7V4RpE0DVGW9CR5HFlyX48f8s9S/wmEAAcFGu5wPVxr8uJ1ue6SPuvV",
+	"jdYX9ha5AMvZqgH2VD0pC71ip5HNuPPXbAliDlOFVQP0ZItJ7an7W5L/FSS546VDJNwxDdnf+R1/DQGf",
+	"NYLYXMYvM6Kep3WKy9EoKU8rkhBxb8IMRmUguBQxg1xWdMFGnAyiW0bGEZ8qJgExmUyYmMRooXMrqKFb",
+	"2hyMKi0Fx5TTISvjE3i2GUAaOmuQS8ZDtMSmEm7sJ2ImkaslWI2FEojfQNYKOsxtIovjfktLYASkhcr/",
+	"j72rbUokScJ/pYL7cHcxqICC4MTGnevbMDrqDOM4s8uGNN0F9NFWsd2FLLcx//2iMrP6hS5EUHdmPL5M",
+	"TCjS1fWSmZX55PNw0mkYOJmGmDhF3zdF67awkEWqAb/dS0u7Fdk4GjtBMKUfQmm/Y7y+RAxJfKPcv2ya",
+	"hHPUFjRlOkDST2Wo+xZn3U/5NOldmoIOHFF59gEwjY0/OcCwmZa2iNGvejGZ30vYL7GRmgpJscDAJrvO",
+	"XXL1lOgBQh7bEffcdxGmR/kcMfxmoUqcAc84x2OU6KPf/T1iHr/jgX4Di0hZV3b/nfIomyb3+QC+v6JF",
+	"agA3ZxKclOul0vIpMjFEyPrDIorysrNGIEtLjCeGM2dI77aB3s4QzN4jGpdx79U0bSJNyUzT+3YObVPl",
+	"1Wq5VKoWioVxGFC3ebS3tQVHhF5g05W3W2SmwN79Tf+zYm15+5fb6+i8sMr6LPLiAR6Ltb9+Cf4azgsU",
+	"DsSQLLdxlUs57ywlINb3NgDo4ov+Vt9Xg3F3vvvW24oLbyR9QUCBkRMquFMKduKrN+NuDOpk5lv3EB3c",
+	"AUxPB51mwJ0hC6loTaTSnRmMTof4qImlh0UTX4EmErZEYoZ0Y2PmHfBPX2PdD9qJseVwp7Sz2RY4Rhb5",
+	"fQo3tIWZqU+/TrqBWII0RXCq/kMHdFLhK8vG8yagmLZIUDHx8zze8wVhfrA6Bc0nps89lQXBK6Kv+C3k",
+	"Quj6hDNhrCG1czIl26K2w079n7EPmDLE+sWhLwWaUGZ6V17n2/urpe0i/X6OtjouVAvgUB7yuS6sTesB",
+	"Y+d8z09w7TE8QU8kKk2Z9sakWtl1u9XtWq3slmrdnd1KnVcbXr2x2+vWyrWqV3UbrueUel7D9XoNr9Tg",
+	"jrdTrZdrdY93d6vlumtqmmiMkpLhCezujUuAPlBDoRlgYdbHWUrA99c2jw4OW/upDfKPy41KtfZP7BnW",
+	"72naTWgq9Gu/Zl0n4rUdE0Dut843y7BDMhPy7ujqoHl89st/+emrV81B69W0sltrfRhWLnn1rHcY9u4+",
+	"fh7X/MnpqXt8chDe7ftH+4M355Xh4cVgWmnW+Mnw4vj2j/PhxdtXZ5VpXb5v7Fc+Nk5O3sra9dsvPz18",
+	"wlrm9Zaar9++Ifrr1z8LkRyHLrVGKCwvPxU2Oa4g04hvnJF/g9DTbACBlhVCB+kq6Tpq6w0PArlxLcPA",
+	"2+oGsruFjyyVug23y7frTqXc6G03nEZjp+w2tsuNbq1UckulylZPyq2uE26qPxR1Oj0sdJg5wc+SK8Lu",
+	"xdnALrkxUHsj81VmjQKny/V86UHcwCr6d9ws1A01WYWnW5+a6mTnU/Pq3YdG4+f9z+8/u8Nw2Pj96mPz",
+	"qvTqODw5+LT7+9v6l/5P8d/OWaBl5+2Yc6/ruMO5zTDg5BC3OnGwm51E+3xlrLCSgffSKyTnUrXAuD84",
+	"tmqR677o9b4bOJ3L9RV5XkizAFMHF/10pJAH0sXPmlN0ptYQ8plR5lqfFm7sTmOlzCQHgBIWnHvMUfrc",
+	"+lJgRbktMrftOGMAyWmIHYGOwkDWBCcZKF+wDuo9bgJ0hRpP4f9RW8DW74dyPDKtlSn+zjwizmDgsFq+",
+	"h1wSvmKhE/KYfyjkyPYDMc2tI6Zzit4tmsiV7v9PpsGEr5K/ziaAgGSKbb0SkOyN09q79H9f9G8iqZ9W",
+	"TSW6t8skGACZ4pm0d7EwFkhmXC4vcamkWVx0paTXXNd4vys0DNgKQ+wbrczsez8X/Bs5YbKnuCAKA45n",
+	"UwfPHnDBG6b4tApfrZRkbbtT+n+KMB4ytmnG+D1LFjNl7lCHKJc1zBwv4B+bb74uTOk5IUVO/hQHxiN2",
+	"fvHx5vji6vzQ5KK6PJCiH7WFkgzLzXC/S5lpj7t+hNJCS0r8vTaKeNIq8kftGXj4NtkbIFrXX+NB5TcE",
+	"GSVsMRQeNWmk7HosDNgWWWVAfc91QycasEBGPIqlA7V5jh8TcuDjh8txnZ5oHq1/tlMqFdtiLAJOLMvx",
+	"dd3FQZhr+CZ7Z3YCuRfYIaggED+mO8U4CmrlvmiLW34rw+kecE3pXU7lfYj6cTux8UjPXPxaBMfSd3go",
+	"t7Eu7wOaWbGSvhbrr26LIecjHDBtUD2qcqlYKpXMZtDfUoUfJFUDfue7sN4AtpYq1myD7PYcF7Wa5sCL",
+	"FxKgic9LCaRWZFUxgeXo/SsNK71/8RnUCWYrz4k6gVVMoFay6gDgmLf/Ih2AtcP/zhx+jtf/0b6fOiXn",
+	"Jn5bKUn8TF8IpkWhQ5FMM1pEIAXNCbgaSs2YpTPqFJE50o9MrTeh19M/T1retSeWUI+UE6Ev1Ugmikmm",
+	"NJnopqGhpIsX9gghvEybJI4kiCkXT1irYozuKjI670VmoYkssuZ56+r4uHnQPDr/eNM6uLg8KrbF+6uL",
+	"j/s3R58Pjo4O9YfSZgLeBcwERSAOaRhTGta9hwkAvFmKBcA2OTbPk45BHtV/6cpIBTMyfO+cKZHYm1ox",
+	"6QZTC1GkIlapJsSA8cAzFAFAtLdXqRafrEUz1qKdzUFlBpzZpvBT2qPZ0WW2b4qfe7fwlAOGg3DfaKGX",
+	"zdR5//X0ja330Qd9jV2UjfpBjy5P/PCXt9tiH/mz8j14fkSotNkrPgEckkt4Zn972t4as2K2zQoCidS0",
+	"9lCFxB9D9vBBcoZGg5CMdCHZkYSTLBZ4EHEQEbevDgBKUCHWfuotS2Yx+8nqrQBqfGZFzBe43kZz0rLc",
+	"Jk9mW2wdYpgP5JfVhPGrH0TruswV7HyB62Km0LIwvojGvZ7vareJzKPWJQocdxgZRJllkfLR1VOv1/oc",
+	"QaRk4Cy5VUqCamT1THJ0MyQRltWL4+pC/okQAR794XLu5c6vlCzwlQq4hUc6Vn/sSVIt0rGm5eHZGHy9",
+	"bTLbxo5TXwxTX3G72SQQtx8ufxhyFU5voLcgnQ/Zqeshz26sMEUoPC9Ci8nbk2uTZQdlkjvr/ZNRqZ7T",
+	"EGPth1l521jXfduy5KYeZlvuiRMx8wHLGlMouV7ezPLyO4k3oBukVSzsFaLxiIcRx2sNTWj26OpZqq+g",
+	"Uv6AsN5y8Uwd5xzvHC0uJmPXS/t0AQPcoJe/jd+fZDblsnVu+fvKLWc4+eI2lRABMd7jSfgmvDuQcriY",
+	"Q8oJAmY+XAQVPiMb+5r0+QAgS0XLcqk0j0vp2jzx0UkgYG2xU7vQSO1VqRkTNO/UzxwSDjVhHY0P5Mhi",
+	"oUgD7tcCQdo2ETtdKMY/MB7wt5zeX+U+O5VFLsLcZXofnJE/5FNvORU+WoVF3Cv7qVVfm4bvkHUltTjG",
+	"EsQHbHHTYHFOfQl1CjEzJ+SESQGn2+OBfwfCEEqyzjgMOkWDHKd+upZyhOeEHjODYNGIu7FhaovImUab",
+	"rKVQU9aw2+1RV4C+3qaaizbZPmYEOUIfQBwEYHQIS6DxTPdQOc9gHUhsjyoP5ntD/SfcYwSO6EAlm21s",
+	"0AxuQBaxQ2JZ9hIOWo7r2LasXsMJAKaYV3mA3CjnHovkLUcBPtQRyViyBYZpKUv0YOuytG35Jg1rgk/M",
+	"mUh4gJCczu8PlKl95QUzfjSvEAtvTAYRd2/e9U7fN8L6yemX38OPk/9cXR7Wm2eXvzRl5cw5c1qTwnOu",
+	"9LWvBohiXxRm0tIgaCyzEE/mWs7o1rToD40HNB9/0S11D4dwx97j2zXVJcHbCi5tJq7d+pP+d+N7X9F4",
+	"BlxZzOiR8CLjUHyOaLq+lATjQ8nwiDq0gdORmchYpfY1thdMHCuTKD46cR/LAdDo7/RuezzYC4fi2XSG",
+	"HJgGPoPperFB89LG7qEmTuVncx0+P77zl1bh2/X+HsJyPtZMFRfctjOeUo5VylnOgbV+F3bFzEm2P1AY",
+	"givbvXxtWZa0LGtD8jIMCbD6PdaKPCOzX0LGByTeMVl21BaA7klHS5GSo5H+6ARZAEcjLriXsOUxP0qy",
+	"B+lmTOh9B/n/QPZZpPwgaIuBg4BS6hIxeu44wj3mUqBI2lk0g/PJ857KMq562Ze9XtYgHuJMxKRHOtYU",
+	"oNb2ePY5GvRfzj+3bwl8DEjv6a29+eqZ76nlv8d8MK6hJcqyOTTfC45G1+xxL9mVGP6457s6byXGfm6p",
+	"aEaEEpvKFI8Uw5NVZIJP4rLRXro7euL4KsnXQStaGZu/eqBLL9rCi4X4sQFvk1061OQGag9G5oEg/E7E",
+	"OqhU2mGKBEikMHIhWLHyY6WQ+ypVh8mbP8KDFK1qISkX6hMRLfJPzhHwoN8tZSJo/NOWQo9gHwkuERT2",
+	"oL1LxD3nZDr8iHV8r5NhQknM38595s/2Krg2dqGI8RigBA/ieYFyY3Ya403womUsLkQcgU1NW6w+RpG1",
+	"6OkoxW9H2ruVyNEtpl9LrSDIqdB3LPTd9g657EeQZLWgB0wEDjhnJphTYOZXqGia3b6MqoSXPuHru9UL",
+	"cIhQG80s6/P5w60/zXn6ugVoufl9e+8cIzVoTi7zxhz79azK+OgTEQAKKaDdCvRoR1QgtbKDqXA6cxge",
+	"6bgWfBiqxfb80bJKesYeZNubFJv4QcC6nJEJ4p5pT4TmRymyiqc/pK1b2dLNh3TZncPawD3ewJm5T1u4",
+	"B1XZzNqZq/G3SF9D7sERGPLFNK5PbSCBE4dvmDr1IgpqNXtZdaCWbxTJkyAcKTYQdQIf7Eo1oM9FSXjf",
+	"Fv3QcYEfEzUMjfxbSs8VlCWEnFjNKAyfJqNlqtTfJoHkOdPZZIvnTEnAruf3xwSmIVhghtQYZiFBbtdr",
+	"O0vRD5s0g1TPlk7CmZ6D5cCVKhIqCMnDZ+AwP1oBQQbeDb7WDezW9Kh38t4ji/M4qBx/in5+3xyEkXsw",
+	"CN4333161a1GrS/RSHZ35eH3ivNI1nKddXopQfYHPgq0iZ1VK36+JBRESnNdyXXoK+0fWCcdWXWMnxOe",
+	"CYkApEH0TglaLA7AM4x5ZwDrUG1gTpjBh0yyCS87aFCP4Vlqs+vYeh1b/58kD36M0BpUSxyWZLxXtIAw",
+	"ivBuPpG3x0eBnN5qq4bs3frTxAHiSXd8C1XdkAeOSpRF4t8QPPrqw1kcLGyCfaGx5mrJEF8VSbQb60dF",
+	"hlEbgeN0HGQYjyiTun/ZBA0TS+a7xUEHHLgBEi43aGBkMjTUHRnJbidWmZN9YD1KHkQk+/nHnHGFrIX7",
+	"l01gKtST0HcUnwAzUk+GHDIsgCpPqF0TSXAIplOvlGmxyT8PeR+TFxrEFI2g4KKvLUBFFn9fwvaWgyIm",
+	"pE5xNRX5tbHy7gNMfhx4RKSRfCfy386fc8/30G0pSaYL28bNqo09X1n+/I1zx02JINMF4MSXDkMSmZqw",
+	"BEv629f/BQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -54,6 +54,9 @@ func (s *Server) ListApiKeys(
 		return nil, err
 	}
 	now, params := s.Now(), request.Params
+	if params.Sessions != nil && who.key.Session == apikey.SessionLink {
+		return nil, &apikey.DeniedError{Reason: "sessions: somebody who came by an owner link sees keys only; leave it out"}
+	}
 	if text := or(params.NameContains, ""); !utf8.ValidString(text) || strings.Contains(text, "\x00") {
 		return nil, apikey.Invalid("name_contains", "must be valid UTF-8 without NUL, as names are")
 	}
@@ -75,6 +78,7 @@ func (s *Server) ListApiKeys(
 		Reason:         apikey.Reason(or(params.RevocationReason, "")),
 		Rotating:       params.Rotating,
 		Foreign:        params.Foreign,
+		Sessions:       or(params.Sessions, false),
 		Limit:          size,
 	}
 	pagination := gen.Pagination{ItemsPerPage: size}

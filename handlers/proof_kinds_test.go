@@ -222,12 +222,15 @@ func prepareProofs(k *kit) {
 	k.ask(k.admin, expired.Secret).want(200)
 	k.patch(k.admin, ownerPath("suspended"), fields{"enabled": false}).want(200)
 	k.importOne(fields{"name": "foreign"})
+	prepareSessions(k)
 	prepareWebhooks(k)
+	prepareNotices(k)
 }
 
 // concludeProofs asks for what else answers can have.
 func concludeProofs(k *kit) {
 	concludeWebhooks(k)
+	concludeLinks(k)
 	all := fields{"max_keys": 1, "allowed_cidrs": []string{"127.0.0.0/8"}, "rate_limit": fields{"limit": 9, "window_seconds": 60}, "quota": fields{"limit": 9, "period": "day"}}
 	k.patch(k.admin, ownerPath("full"), all).want(200)
 	k.ask(k.admin, k.mustCreate(k.admin, fields{"name": "one", "owner": "full"}).Secret).want(200)

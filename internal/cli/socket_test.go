@@ -41,7 +41,9 @@ func serveAtSocket(t *testing.T, dir string, env []string, args ...string) *proc
 	p, err := launch(dir, env, append([]string{"serve", "--listen", "unix:" + path}, args...)...)
 	must(t, err)
 	t.Cleanup(p.kill)
-	must(t, p.wait(func() bool { return strings.Contains(p.output.String(), "msg=serving url=unix:"+path+" docs=unix:"+path+":/docs") }))
+	must(t, p.wait(func() bool {
+		return strings.Contains(p.output.String(), "msg=serving url=unix:"+path+" docs=unix:"+path+":/docs")
+	}))
 	return p
 }
 
@@ -249,4 +251,3 @@ func freeAddress(t *testing.T) string {
 	defer func() { must(t, listener.Close()) }()
 	return listener.Addr().String()
 }
-

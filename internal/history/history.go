@@ -81,6 +81,9 @@ type walk struct {
 }
 
 func (w *walk) add(e store.Event) {
+	if _, notice := e.Changes.Get(apikey.NoticeField); notice {
+		return // nothing changed
+	}
 	switch {
 	case e.Action == store.ActionCreate: // its event is a moment later than the key
 		w.created = true

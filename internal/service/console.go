@@ -72,14 +72,14 @@ func readAtMost(path string, size int64) (text []byte, mode fs.FileMode, err err
 // withConsole serves the console next to the API, unless it is off. Its pages are not operations:
 // metrics and traces show the API calls that they make.
 func (f consoleFlags) withConsole(
-	api http.Handler, key []byte, policy apikey.Policy, restored *restoreWatch, log *slog.Logger,
+	api http.Handler, e entrance, s sessions, policy apikey.Policy, restored *restoreWatch, log *slog.Logger,
 ) (http.Handler, error) {
 	if !f.Console {
 		return api, nil
 	}
 	pages, err := console.New(console.Config{
-		API: api, Log: log, Now: time.Now, Key: key, MaxKeyLifetime: policy.MaxLifetime,
-		Warnings: restored.warnings,
+		API: api, Log: log, Now: time.Now, Key: e.key, MaxKeyLifetime: policy.MaxLifetime,
+		Warnings: restored.warnings, Sessions: s, Links: e.links, SignIn: e.signIn,
 	})
 	if err != nil {
 		return nil, err

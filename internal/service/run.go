@@ -50,7 +50,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if c.signatures, err = c.scanningKeys(ctx, log); err != nil {
 		return err
 	}
-	sessions, err := c.consoleKey(log)
+	entrance, err := c.entrance(log)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.http.Handler, err = c.withConsole(s.http.Handler, sessions, c.Policy, restored, s.log); err != nil {
+	if s.http.Handler, err = c.withConsole(s.http.Handler, entrance, s.sessions, c.Policy, restored, s.log); err != nil {
 		return err
 	}
 	s.http.Handler = drained(c.belowBasePath(s.http.Handler))
@@ -161,14 +161,16 @@ func (c *Config) newServer(
 	if err != nil {
 		return server{}, err
 	}
-	handler, err := handlers.New(handlers.Config{
+	config := handlers.Config{
 		Store: traced, Verifier: verifier, Policy: c.Policy, Log: log, Now: time.Now,
 		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
 		TrustedProxies: c.trustedProxies(), TrustSocket: c.trustsSocket(), AuthFailures: c.authFailures(), Notices: restored.notices,
 		CORSOrigins: c.corsOrigins(), PassPreflights: c.ForwardAuthPreflight == passPreflight,
 		ScanningKeys:    c.signatures,
 		CheckWebhookURL: guard.CheckURL,
-	})
+		PublicURL:       c.publicURL(),
+	}
+	handler, err := handlers.New(config)
 	if err != nil {
 		return server{}, err
 	}
@@ -176,6 +178,8 @@ func (c *Config) newServer(
 	h.ErrorLog, h.ConnState = c.serverLog(log), m.ConnState()
 	return server{
 		http: h, verifier: verifier, metrics: m, restored: restored, hooks: hooks, log: log,
+		sessions: sessions{handlers.NewSessions(config)},
+		notices:  &notices{store: db, rules: c.rules(), out: log},
 		retention: retention{
 			store: db, events: c.AuditRetention, hours: c.UsageHours, days: c.UsageDays,
 			every: retentionInterval, now: time.Now, out: log,

@@ -175,6 +175,9 @@ func (m *mutation) insertKey(k apikey.Key) error {
 
 // updateKey writes a key that read has locked.
 func (m *mutation) updateKey(k apikey.Key) error {
+	if k.Session != "" {
+		return m.updateSession(k)
+	}
 	m.changed = k.ID
 	delete(m.actors, k.ID)
 	m.rooms.changed(k.Owner)
