@@ -10,6 +10,7 @@ type Key struct {
 	SecretHash Hash
 	CreatedAt  time.Time
 	RevokedAt  time.Time // zero unless revoked
+	RotatedAt  time.Time // zero until the first rotation
 	LastUsedAt time.Time // zero until the first use
 
 	LastUsedFrom string // the address of that use; empty if unknown
@@ -24,8 +25,6 @@ type Key struct {
 	OldSecretUntil time.Time
 
 	Session Session // how the session began that it belongs to; empty for all other keys
-
-	SecretSince time.Time // when the secret was made; zero until the first rotation, see SecretMade
 
 	Foreign ForeignUse // which secret is foreign; HasForeign interprets it
 }
@@ -57,10 +56,10 @@ func (k *Key) IsExpired(now time.Time) bool { return !now.Before(k.ExpiresAt) }
 
 // SecretMade returns when the current secret was made.
 func (k *Key) SecretMade() time.Time {
-	if k.SecretSince.IsZero() {
+	if k.RotatedAt.IsZero() {
 		return k.CreatedAt
 	}
-	return k.SecretSince
+	return k.RotatedAt
 }
 
 const (

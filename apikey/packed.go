@@ -14,7 +14,7 @@ import (
 func (k *Key) AppendPacked(b []byte) []byte {
 	b = append(b, k.ID[:]...)
 	b = appendPackedHash(appendPackedHash(b, k.SecretHash), k.OldSecretHash)
-	for _, t := range [...]time.Time{k.CreatedAt, k.RevokedAt, k.LastUsedAt, k.OldSecretUntil, k.SecretSince} {
+	for _, t := range [...]time.Time{k.CreatedAt, k.RevokedAt, k.RotatedAt, k.LastUsedAt, k.OldSecretUntil} {
 		b = appendPackedTime(b, t)
 	}
 	for _, text := range [...]string{k.LastUsedFrom, k.Prefix, string(k.RevocationReason), string(k.Session)} {
@@ -34,7 +34,7 @@ func (k *Key) Unpack(packed string, metadata bool) {
 	p := packed[copy(k.ID[:], packed):]
 	k.SecretHash, p = cutHash(p)
 	k.OldSecretHash, p = cutHash(p)
-	for _, t := range [...]*time.Time{&k.CreatedAt, &k.RevokedAt, &k.LastUsedAt, &k.OldSecretUntil, &k.SecretSince} {
+	for _, t := range [...]*time.Time{&k.CreatedAt, &k.RevokedAt, &k.RotatedAt, &k.LastUsedAt, &k.OldSecretUntil} {
 		*t, p = cutTime(p)
 	}
 	k.LastUsedFrom, p = cutText(p)

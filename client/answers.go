@@ -11,6 +11,9 @@ import (
 
 func (k *Key) complete() bool { return k.ID != "" }
 
+// setETag implements tagged.
+func (k *Key) setETag(etag string) { k.ETag = etag }
+
 // createdAnswer is a key and its secret, in one object as in the contract.
 type createdAnswer struct {
 	Key

@@ -48,6 +48,7 @@ type Key struct {
 	Name        string            `json:"name"` // unique among its owner's keys that are not revoked
 	Owner       string            `json:"owner"`
 	Prefix      string            `json:"prefix"` // the start of its secret, to recognise the key
+	ETag        string            `json:"-"`      // its state, for [Client.IfMatch]; empty in lists and verifications
 	Scopes      []string          `json:"scopes"`
 	Metadata    map[string]string `json:"metadata"`
 	RateLimit   RateLimit         `json:"rate_limit,omitzero"` // zero if there is none
@@ -56,6 +57,7 @@ type Key struct {
 	CreatedAt   time.Time         `json:"created_at"`
 	ExpiresAt   time.Time         `json:"expires_at"`
 	RevokedAt   time.Time         `json:"revoked_at,omitzero"`    // zero unless the key is revoked
+	RotatedAt   time.Time         `json:"rotated_at,omitzero"`    // the last rotation; zero if there was none
 	GraceEndsAt time.Time         `json:"grace_ends_at,omitzero"` // end of the previous secret; zero if it no longer works
 	LastUsedAt  time.Time         `json:"last_used_at,omitzero"`  // zero if never used; at most 10 seconds late
 

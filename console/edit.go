@@ -30,8 +30,9 @@ func editKey(v *visit) error {
 		}
 		done := notice{key.Name, "is unchanged."}
 		if change != (client.Change{}) {
-			changed, err := v.api.Update(v.ctx(), key.ID, change)
+			changed, err := v.api.IfMatch(f.ETag).Update(v.ctx(), key.ID, change)
 			if err != nil {
+				f.ETag = key.ETag // the reader has been told, and may send the form again
 				return v.showRefused(f, err)
 			}
 			done = notice{changed.Name, "was changed."}

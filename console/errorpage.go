@@ -105,6 +105,8 @@ func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 	switch {
 	case refusal.Status == http.StatusForbidden:
 		t.Title = "Your key may not do this"
+	case refusal.Code == client.CodeKeyChanged:
+		t.Title, t.Message = "Somebody changed this key meanwhile", "Nothing was saved yet. Send the form again to make the changes that you made here; everything else stays as it is now."
 	case refusal.Code == client.CodeOwnerNotFound:
 		t.Title, t.Message = "There is no such owner", "It has no keys, and nothing was set for it. The address may be mistyped."
 	case refusal.Status == http.StatusNotFound:

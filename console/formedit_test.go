@@ -50,6 +50,7 @@ func TestFormEditAsAdmin(t *testing.T) {
 		Scopes: &[]string{"datasets:write"}, Metadata: &map[string]string{"plan": "free"}})
 	k.must(err)
 	b.fill("#name", "production 2")
+	b.refused(412) // and sending it again changes the name only
 	b.click(sendForm)
 	b.noticed(id, "production 2 was changed.")
 	now := k.get("", id)
@@ -88,6 +89,8 @@ func TestFormEditAsAdmin(t *testing.T) {
 	}
 	_, err = api.Update(t.Context(), id, client.Change{Metadata: &map[string]string{"plan": "enterprise"}})
 	k.must(err)
+	b.refused(412)
+	b.want("main", "Somebody changed this key meanwhile")
 	b.click(sendForm)
 	b.noticed(id, "production 3 was changed.")
 	if now = k.get("", id); now.Name != "production 3" || now.Metadata["plan"] != "enterprise" {

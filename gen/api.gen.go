@@ -702,6 +702,11 @@ type ApiKeyResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
 
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *apikey.Timestamp `json:"rotated_at,omitempty"`
+
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 	// `keys:…` is refused; all others belong to your API.
@@ -931,6 +936,11 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
+
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *apikey.Timestamp `json:"rotated_at,omitempty"`
 
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
@@ -1349,7 +1359,8 @@ type ErrorResponse struct {
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
 	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
-	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409);
+	// KEY_CHANGED (412); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -2483,6 +2494,9 @@ type WebhookWithSecretResponseDisabledReason string
 // EventId defines model for EventId.
 type EventId = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -2546,6 +2560,11 @@ type Forbidden = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type HistoryRemoved = ErrorResponse
+
+// KeyChanged Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type KeyChanged = ErrorResponse
 
 // NotAdmitted Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -2676,6 +2695,10 @@ type RevokeApiKeyParams struct {
 
 	// Reason Why the key is revoked; `unspecified` if absent
 	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -2688,6 +2711,10 @@ type GetApiKeyParams struct {
 type UpdateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
@@ -2709,6 +2736,10 @@ type GetApiKeyReviewParams struct {
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
@@ -3232,6 +3263,23 @@ func (w *ServerInterfaceWrapper) RevokeApiKey(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RevokeApiKey(ctx, keyName, params)
 	return err
@@ -3280,6 +3328,23 @@ func (w *ServerInterfaceWrapper) UpdateApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3362,6 +3427,23 @@ func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4067,6 +4149,16 @@ type HistoryRemovedJSONResponse struct {
 	Headers HistoryRemovedResponseHeaders
 }
 
+type KeyChangedResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type KeyChangedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers KeyChangedResponseHeaders
+}
+
 type NotAdmittedResponseHeaders struct {
 	CacheControl    *string
 	RateLimit       *string
@@ -4349,6 +4441,7 @@ type CreateApiKeyResponseObject interface {
 
 type CreateApiKey201ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	Location     *string
 	XRequestId   *string
 }
@@ -4367,6 +4460,9 @@ func (response CreateApiKey201JSONResponse) VisitCreateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.Location != nil {
 		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
@@ -4506,6 +4602,7 @@ type RevokeApiKeyResponseObject interface {
 
 type RevokeApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4523,6 +4620,9 @@ func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4618,6 +4718,26 @@ func (response RevokeApiKey404JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	return err
 }
 
+type RevokeApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response RevokeApiKey412JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeApiKeydefaultJSONResponse struct {
 	Body       ErrorResponse
 	Headers    ErrorResponseHeaders
@@ -4659,6 +4779,7 @@ type GetApiKeyResponseObject interface {
 
 type GetApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4676,6 +4797,9 @@ func (response GetApiKey200JSONResponse) VisitGetApiKeyResponse(w http.ResponseW
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4813,6 +4937,7 @@ type UpdateApiKeyResponseObject interface {
 
 type UpdateApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4830,6 +4955,9 @@ func (response UpdateApiKey200JSONResponse) VisitUpdateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4941,6 +5069,26 @@ func (response UpdateApiKey409JSONResponse) VisitUpdateApiKeyResponse(w http.Res
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response UpdateApiKey412JSONResponse) VisitUpdateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5313,6 +5461,7 @@ type RotateApiKeyResponseObject interface {
 
 type RotateApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -5330,6 +5479,9 @@ func (response RotateApiKey200JSONResponse) VisitRotateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -5441,6 +5593,26 @@ func (response RotateApiKey409JSONResponse) VisitRotateApiKeyResponse(w http.Res
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response RotateApiKey412JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10026,485 +10198,492 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdtvIsib4Kjncp5ftvUGKpChZotZeZ2RZtlW2JZck23WhW0gSSRIlMJOFBEWx6nhWv8n86xeZN+kn",
-	"mZURkUACBG+SXOWq4zPTtWUQl7xExj2++L3SU6OxkkImutL+vTIUPBAx/HnEe0NRPVIyiVVkLgRC9+Jw",
-	"nIRKVtqVw2jKZ5r5UlV1omLhV7yKuOWjcSQq7Yq9WvEqujcUI25ekMzG5jedxKEcVD5/9ipvVI/j+4qv",
-	"vxwKJsWUXYvZI83GPBl6rDtjYVBjh2wcq9sZS4Y8YbEYqRuhWTIUrCsGoZShHDDVh0c0G010wsaThIUJ",
-	"C2VH9mMlE/NzMgw1U1LUOjI38K2bxhYfh9VrMdNb9cb+U97oNqu7/Xq9+rS3HVT3Ratf3eG73ae9vWBf",
-	"1PsrZnjOE/EmHIVJ9Z2Kwt6sfKaRuUPjuISZs8fCvhnzkGvG5azN/E7lWsw6FZ+Fmpl7Y57Qc+Yx/1ef",
-	"9XgUaRZK5k/9jtSip2SgPfPkrxOVcHg20Qz+YZ+ZyDDRHfk4iHk/qYYi6VeHSTI2K2A+AO+vElFUG/Un",
-	"hdWiQR38+u9GvX4w/fdufd3lOBcjHpq9ml+Qj7SvPJSwJIL3hjjTNvNjO08V4+CZVFOPcRkwHkUwJz7g",
-	"oYR1SHxGy3D/Kcb/bjUPkn9v76yaoUjiWfWwn4h4fmoXOBqWKDblYcK6oq9iwTiLzVPudxvuV/oqHvGk",
-	"0q6EMtluVjz72VAmYiBi+O7Hjx+rh5NkKGQS9ngi5j/+Sk3Nh7lzE3t8/uKI7TcadY+Zv3af7tSf5Kb/",
-	"TPBYxCwWPBr9u1Ph4/BazIJOZcUqfBTdoVLXq8/3FG+kM36fw83gbHfkisNNH3QO99PmXQ/3D9XDcVh9",
-	"LWbVk6B8imHgHOoDxpFpjmOhhUxyY3sAXpMN55SPxII15yOR4zNjEfeETKpC9lQggqVj7IX/o1kfh2MR",
-	"hVKsPZizqSw7C2Y0yvx09+FMdKJGIq62mmsP5qKnxkKXj0bDb7nhaDHmhksERvjoMe8JXRySx8RonMwc",
-	"hi0VrE420IAnXItEt2PBA5b+axqHyeplPBe/ToROSknsJDAnuR/CGQk1sEZzFMz4tYhvwp54pFmkBkvX",
-	"sfX6p+YP3+98ePp2+/Td5e75d82PPz7bPnp+/GLp4D57lSiU17CYL0XyWiwQbtdiBqI70SwMKl5FjUUM",
-	"XMHMqDIQyeE4NA97FbPWI5GQAgIM4VrMriRQc+U/YqHHSmpR66pg9o+tMIAVwk+/13ywgOepfiKk3VI2",
-	"5ZrdiNgs2pLB4OvuOKKzKBDx8Y3VqfIjgh+ZwF+L349CnRxOgjA5tr/nB/DrRMSzGkqNku9LcZuQELpR",
-	"16J0R/AnuxxzI4jh5/vtyLlKeFL+9ZfhTfptxkECaNGLRTI/EHjJ/QbyfhwsGsjRkMvB4mWYwJP3+/oH",
-	"Q2Wz0q/jT/D1JUsAZDpLBxEjI3imAnijGfb8t+lVcDrzowaSWiSnfCDIqzDwDfvjLBBReCPyKkkmop5u",
-	"LxNRoXmpWaOKV6EVsm+nWYSxCCrtJJ6I5czvRCYivuHRWX/B8QbdWchBMrRcO6RH9IHhOYHo80mUMM5G",
-	"oZwkgvVVjEJHk84o2VBNYrjOiRKyCZuf7ITg6GUzst/Jccj/iEW/0q78YyszqrbwV70FM7ATgtm9FrNV",
-	"cjqGOfnptlyLWY29y4lIc4rgXtkTHvO3fJYo1WY+3+qCreDz/9F80fU9xjXrzjrSx8fen58c2UE+Ni94",
-	"4hvB8R2/4RcwFI/5xlIQ8KPHNO+Lf3cqnQre926WDJU0S9iR/iSOau94MjzWPT4WztteKqPQ3fBoYjaG",
-	"vX9/8tys9Ig93qu24P9rNJ+YQZJw4pKFgcemw7A37EgpRGCEKYMRh3JQVOd6YdVRRkrILj2jm5EdKCyL",
-	"twboZ24bjB22fAvmhp9TX0qGDx+6y9jP+qVc51BahSsZCkNaXLKZoX41lQcMl9s3hm+bB6NQ+qtGWzgS",
-	"drjrnQfUCs2QL0LZEwuP+JmMZrmTnVrvSTgScIgjnphJSWEOdcJGSiesVa/X2LOMA5g3RFwnbLfekcgM",
-	"tMeaLTj+YE1u11lgiJBsMn8ikzDya+xjmAzVJGG+HYA5S5IJHkehWUUzihG/FrojcwyIRUoORFzc9Wa9",
-	"uVttNKqN3ct6vQ3//08LFlSbhamUGoJGOlXNpzNj0CGC92boy1c0GyZYWmBd2amnq+vyUA/sa1gUY3KX",
-	"zqm5vXJO8IK7zIksyoUCLOWRZOAtkFzNDSUXvW1T2fXZ3IyCGYTvMx58DwvR/r3SUzIxKnj79wofj6MQ",
-	"TeStXzTayTTqTN8zf+jJaMTNn2aysTBcRSqmJ70hS6V8xasAq8VvBGY8J6cfDt+cPL86P/7+/fHFZcWr",
-	"BCLhYaQr7Z9/r/RDEZGe0VXaLPtIaKSZCnzACE4YQvaRzHdmVZUDFgl+gwxwklQ+f3JfQ69md35dqvaY",
-	"HVhlqiQ8mehKu1Wvww6sx4iO41jF57RZuHXz5EWDMPMY8ciQrAg8BkpDNpdQs2ms5KDiLfWjlg2G7t/K",
-	"31xi/y17OHcvTOQZD+jShoTXJSUzoztwzIxFbCzdbJ53IzhxOw5joa94kqM58Od0hTVg+5NkEosCQWWP",
-	"svLb70ww3rfT9rWcNkN9dLoKM/C+zkMGXqUNj1hPjXC5HGqbKuuECiVDL9LdiAzeMn+4DFUMVRQwzuDz",
-	"bQY+KNbJu6g6FdCrOpVYjFXsXNSpQ4zGWSBAuMi+0Ke+FlGgjCFpBEGoe0r2w8EkFmC18ETciNjx9uLI",
-	"UcMKE8b1tQZLE6I6uCxfDxkfKdmPwt6mkgIdRsEc2wQPT6iZ/X2ekl8f/3h1fvzh7PXx8xylcvsMvKLH",
-	"pSGlrmA9cNkEB6wXC0MW6D7CU3IXytg3s074tZDzgweT2mjB8PP82E8P3x5fXR6+Pj7NDT33mFGeuURb",
-	"y8wkZb7G8jlgvaEyvJruAHYXW98cT+CJfhjr5O6ze1i6z83NS5142RZ71l+BRiYQuVGX5MzcCP8IEzbi",
-	"MzbkN8JjWhmLiSdgTYFYD8xuOjsubhMhAxGACfWVHJPn5Bk7VckLNZHBhscldazlSO6UtAuyNsxCOh64",
-	"IvE9P35z8uH4/Mer07PLqxdn70/z5weIzL4J4xHp21IiBI9cumPwL1Jz0Gy1WhWfBGGCEYQoNApwou3L",
-	"wjvz5NZD0ubytftKqAZmsSGpUAhsnjkZ9chslvlyLLQu5a7Pzp7/eHV8enT2/LhIHvQGlEJHOKDqMTnZ",
-	"PFxNrtngt3B8wLSQgTm3E5n73B22vbFjVgIcD5JHReuiOxkUIlelys/l8fnp4ZvchLQaiWQYygGbGioG",
-	"7ZAZvf2AJSKKkCWBwkvU7oz9LhPZQWshGcYqSaK5DVIKeR6mKUzDZMg46/KAvMvFKV2enV29PTz90Sp0",
-	"F/nNWvi2w3cnJB9HgvVjNUJXHg8Cs0cHLIlnWSZEg93xqDZRSCr1hsfoSyonRTPOCG5ZQIlmmm8Oz18e",
-	"l9OiteWs+263xV6Hz+5IZ9tmzBPJb3gY8W5UMmyjgna5TmUNl3oqYvJrFcf//vTww+HJm8Nnb+YHv/hF",
-	"GF8wwh0ok+tMf8m2hveNVeakjNh8lTsSJs38WqppiVKDA0glMOsKIdmIB2Wbdvb+8ujs7fHV+9PXp2cf",
-	"TxdPvM/DSAQsmMRmnkn6GaMQG/1GTZKeQs2BBmZUH9G7Zln+y0xNWCzGgifOC+6+BA8nWw7lDPdPRFq0",
-	"WauxzR4DvSqj6CORPvFYq7HDHmfsEUjaXG7us8clJ7gjU4bgnFwpkqmKr1Em24e04HFvKLQ5GEr2BHIA",
-	"uB9MDMgbQjLqyBI6euKxnXqdPeYl/BV+22aPHfpusxKi7si1qNoZShlF11iBpNroL19IlJZM5mkkTJ4U",
-	"NcLDXk+MMyFWklRm1q3V2PGYH0LSRDLzUYlVMpqlISbUvTkxJRpTzpVsn16Rt3E/ZaOQRLbsWffWe6sp",
-	"L1TcDYMALaINVBVlU3wyhgNRhiyYBIsZKFA+S9jNi7PzZyfPnxfMKXhtG3eIY/aG2cbCW8EwsYYWGVcP",
-	"4NXaRj5Cjp152zbivWttbfxSXeXi/YsXJ0cnx6eXVxdHZ++O57V0jLk5U0tsGhJO0mYI3XH8D2sAkrV3",
-	"w6MwYN0JmnJG6GXb+mDadlk247IXzN1/76PwKtSJimfnkIIYbOwUSZ/KE05qTmHETWPssoR6Xp1cXJ6d",
-	"G63w7dmHooMkaedtM2sMRCIhfgahQ2bjcvVGFpcDRm2WSUnKrwwyE9BGPw8Y19eUFIHRVYrL/emeiPO5",
-	"weMq0PCBfU/VJAqMNmmOF1grX4kVeKqSw2AUJsnGBEVqfTknsuewK9jEqB+gUxhuWMaWDp8/Pz++uADf",
-	"weGbN2cfS8xDa1uUvrhZ367Va43Gdm3/wFw2XBZ+gGRsVGI0aDFD5MEQXYf/Mbz5kWY8itRUBFe9MIhT",
-	"BeI+XBpyuBd6IEFXy6fMl6zL+eHl8dWbk7cnl0sWpPxtTPVZo17PEvB366xogW3f1QLDGULS/ryhGYXG",
-	"AnUyVh/Z/P5Qs0j0yyb6/fuzy8Or4x+Ojo+fL5nqkGu2TSn25k3mI7nygUbd/B/jbKRkMkTFEBQ6HkWs",
-	"p3SiWXPngHLcbhM2FnGoAqYTHiegzyJ3arrcqVbHzIG/oLzORTW+epE9zyq8/ALBmXWonbY9BrLvSKD7",
-	"1H3Yi0LyH6ZOEfbYCGNcJEdFffKwrty0nGSlljxfd7KgOGett9j776Wq//k6zqlKjiCWsqk4+jtHTcDd",
-	"9ZbL+UyA9QIby3x8r49/vJjjuGuGS2xQzPBZJ1yCof6emsgErXBYDCUFrkMmiLlkaDPFPNQiC9Q8Mh+9",
-	"vTLf/EpDTZuElb4qZe8uAaJrsSA2VO4+fn28OAxUSF0Bh5FNiYW11WnycGxzbwv1N+B0+pqiPFCVA/ok",
-	"64pIyQEU0+Ws/6+KBLAWIvjvFVSPs0k7IR7aI9AP6Q6n/qJ0ImeXh2XquK3jsW9xRAa8nfzI2pD2SI2E",
-	"TNBSQednLxZJmpMxUMgi8VWQpWFU9q+FE5ZE2M3Ef5noZNHsvyryvwgHcmPqH4VakxM3zwbDgeSU5Fck",
-	"l4uTl6eHl+/Pj68oQWqOaJwUTkP7GkZG8U0oMVZ99jJMhpNu9d2kG4U9KuykCrsYBO/8DRd2UPdhlY2l",
-	"cRsiAvv7ppNfOinD/kFEmI/AoQBti0IEzHxRm0USrFrFo1PVhnuEclC9h8oAE8Y8vrnpptvMAkXqzYgn",
-	"veEDTPxiwauZDUQewNeZuOW9hOoOurNEkGOJx4Z/yMRDu+b46PnFIVOSvas2d3aBPi5eHZq/0RoG0oJX",
-	"cC12W9ZMP7w4rTWgDubui/dlspspWQTNxWwb8GC8mnQf/c18vFjoczc9rSTkYXUUq4XMxVQ/nh6fr6ut",
-	"UewjLSkGZXc+/KZFAn7aMDko6G62Iulr0t6+Mv0stec3FlF/Z48j5nx88zius05fRNsrd7qxlT43j+ox",
-	"zd1XEdL1v1vNfZ9xbTT/PjxqpDtM4Zsr7oGi5hekEJ31+5sKEXzCFSEJ09Mw6Q3B9i5TeY4OT09PTl9e",
-	"nb14Me+gtnpbqt7EoifCG5EKcGv/WCXuACMzNj2uxyV9HzUeRS7cB1X+Wg99btLho6h0lpCQYL4ekXOJ",
-	"vkW6rDf2C0CRxIKMQ/oVdy4IU0Xh7lmH9o2qT3STRlhjDA+T4bBWEmLzPgLpAQkmmxzuQepivg5lMJ+Q",
-	"dYBQTeVJeg/HPv8k3kX0SNW1m9LjqMxNHgswlIx+YsGWllHgx+Nnr87OXl+UqMPF1xA0AAo9AZmiBywQ",
-	"lPYgvqp6ifJV+Eq40HvJJ8lQxeFvG2u+Qah5N1rim9QTPYaqjZJNPzo/fn58enly+Obq+cnF4bM3S9RB",
-	"N2kg994Dm1jAhIShEItRMTj5Ul+wvJc3hkIs5dM0csbesHSWxz+8OzlfofPSiw6o3AXstgedSijBop8z",
-	"Vu0ASHMgDJols1nkWnOMFXJSsUTlHEk2mdO6XZ2EpfvMbJGnsNyl7Mzk7cnFxcnpy3wdgUBAGDsbrtlt",
-	"lbAg2+zi+Oj8+NLszCEdHTgjbUYIefj7fSaz1OkP7u6FXn9nZmXOf3ePnBcdPByRPairAGI8yVSxIOz3",
-	"RWzMHHR+UJgKyZkG/DdyR5EQfu5w2AdhzLYyKtQsvWmehkgOL2bMJa85IBYMOWBfU7Fi+ZS/EulL+3xH",
-	"x6PFN1lWQLhke1e7H+3aUYJTqFkYUPVfMhQjw9q1EKSKpYraV1gK+LXseDpBLFUAPDfMu6HUztCMn0fv",
-	"EGAjNPvc55EWc+UoGKVRFKyteJWx88jvlVxi5SLMVUzQtLGeLIPUTQk7QDOIy9kUCaNPQhuhLlXMfDmJ",
-	"Ir/GTvodybsYFOHgiQvlIM2PA9wkB1GKjbnWQlvFjilZgEf6udLYb9bqtWatvtVsVbxKs15vtIPuXrv9",
-	"tPLJq4SJGOlVdHKKczTbNuK3J/jIdtOrmDFjQRji91DZBo9jDg4k0ifLIIkFQWaRNDZLeGCWxYeN8j1a",
-	"n1RJTTPr0P14wHzzSd88gsvlzjo3mq5SkeCykuqggJNSupnwO3AKFkDwXgaIR2UjTSjz24Dtu729vU8F",
-	"hJKpfl+LxKOKoI5E8BSPJfFE9jAyr9gojKLQlu/MwVht16v1RnW7cdloZpBP64A5Gb6T8IAnKw/8W3vf",
-	"Z4vHtGLjzT2fvYrqGrVTbH4O9NCmjqdHoQ1KEuymiLTA84BkjB7oUHck+klEMFc1nQGSQfUWwQ3W2AsV",
-	"sySeAZyxOSO5k+t/VYciDXStgebmhA14FJ31AZNk2XPfm9svRJIAZXxa4BS3MQYv4zzkfZJiAXDdglmp",
-	"7i+il5iBZk7y9UebOp3XGXHBZ/9Qwxa9cBySqrB0rOmNNi1ar34EpJYICCQZjRILefZzhaAUHa70qWSE",
-	"KN/S8hmS1vNghNbGChOwSQgHwkHVmxdvC9ggsLxQMhh9qMrx9pr1y0Yh5rMes+opqUNttbPFciEWPRUb",
-	"zo8pVZpFgmdiACziqctrQNmaGgnKpEo8ptVIdFUw60jKycrXYoaJFlHfCf+o3jW4LqUKhCZTKc83FokV",
-	"SjFcj+ZxOzOtaxHFO1tppgt4o2HfceGYX0jAHmTKQcR1cmWY7RVPfIpfZdfM6vm2knjMs+wdu9gw4TkS",
-	"RF/G1UBIgrkqB4amClvr17aunQD+XxeyP2SbNQj00MwEbBxMvAqVrLFDEOVmniBFs4KsDEcjFhwKeLu8",
-	"d21owLwG1LdQyfx2Nb15oP9RKMPRZAT9AIqg/+k8ESeyjDilm/KGSoGEjcACW+4On5WNXvOZZlqVI1ju",
-	"Xdb3Nz9RBaYCGHDor3FO2mLGcjIyonZDxfm1mEGeaIgPFxlLEM+u4olccr6tym1DKij6sdSOz/Bg27Iz",
-	"KHe3fStiNT2wSiILU2W5xs76oIdRBrZvU7BRk4S0K+Qq5g8boMDkRswAYQmW1/cRzVWvffQXKETmQ5U1",
-	"dQncAxG8FrO8PtGo14Fm7T+L2kRh72E0q7Z6sQj5iMilPZ5f77nthamVwKAiHLTN/XNyBB9pcjihOhfG",
-	"zDCbeNPlOVfTkuVZuiIw1MUr8ibUS9bjNYxZiqnQmTumQOmkdZey8IzQxoh+v9ZsiwJixYS9ypgPQpmy",
-	"5WWvfpfdWVwomEjuXYtXbYUS4qXSyPDm1A++wrReQ9fWoD5ggU2pDZdyaOuYpZuL7HanWt+tNluXjUa7",
-	"udfe3qnVnzbXV2AWWrWWLU2HYZSh8qOikTNm22TdxqJvxDLZPYlmPjpyAOWaHM9eR1p5CQ4DN0RTY6j1",
-	"ETLIXGTH+iHIVsayNGtj0ftZotR6vG6Z9ZxbebpxlX27mdrYV7EIB/KK6Gl+8XGO+bVHSCY3Rd1QRUj8",
-	"xDpl0F+fRlZQonTw8jTUwiyz1VFYLMYR74HPZb1lG8S8J66EDFas3DgWN6GaZBkliRpr8IxAWklOt7C+",
-	"RSmy/AFdrqa37qRUeJWwhMBPAY+R9PEDwJ+/eUo9j3Z2m0+M0s3CwGg4cWI0PquY3aUzTzrMyQSApeZG",
-	"6Kq6a/ACQCun40Y+hEadIWJAurx41IxatwiQu1Fvb2++mnkVvFxiYAbaI23TPVB6cBg0qP99Hpv/8fHG",
-	"K7rN94zYnfI4OJwkQ0Y5aR1pU5eI/1xLMYWs1oyQKLY474mievSnX4WvaV3BsJlfZRyLfnhbvhFolfSG",
-	"POa9RMRpByM8mJ7RXo29NJChFli8fIBZUlbUZYvJr6/ql5dvvnva3C1bzNS7s9KnM+9iWcuxUqE4KMY/",
-	"rmLB9Wo14Tx94Bzvz4KppUftHfZAQpdcUlZVVTxJTZC+e3fhS+u5XqzHxdh0Wq+hGl3QbZ+zYMo6atoF",
-	"3lvUpoBhkXvH5mgTxaUzcI5S+s1MucgpOmv6iM7FTSimK/R7njJEdMmqOEv8lTyO1RQLhec0tpGKxZV1",
-	"8y427chnkVXDm+dy7mEJiTzXYpw7KmRnzsvPxZ98YV6PDmSX0U8QUXEtZRuXTASl3tzdVomyHaux0jxa",
-	"78Xv7N05wl2jU9qm40fA7JWjX+DZsAspmZJm+TTWP3tpDw8+KHNZ1Kvb9bnE7zu4LLK+HHQw0i33ClS3",
-	"hPaheG9DNwZ1cMTCvwOWoSei2oxJ85N54wVVOpu1WOoLixSh96koyDS6MIoY4blYHeQprDAKEHM8o6g8",
-	"prW32zLG37xHi9+iR2u33tojdwFeqJe5uO7i7/68cNUvUlZZQBUi2yLsL8I1xqSs8oQ0DyJDjHK9ICqY",
-	"8T+/I41WDxEje+fh0eXJh2Ojpmemj1X/pWJ+Jrx8a//QMzbVTfawVlUGHZkNyvApYsgUQpJmYX+u4MMV",
-	"r5Llo9k8oU/uOUnvmxNj1BYP2qJtSLXAxhNFevgBOstCbRU7nfC0ih9AxP70mPZhR64MZJu3Iy6dGV82",
-	"BHNzKC2h/DWi29YPQMSos/aXZKTSRb6eAFwVtTaKPdwzQxYWTyKUJdb6Ynw8jmZFJb/xLdz83yHc/C2A",
-	"/GUDyHcPBS+QqR/DZHgBCoOryd8tuOj9XuD+WvBIBAudaJeOlStkL56NKXUl78z3Uy3CbwMOTmzUtIDx",
-	"gTGeI5G2HPSpvzV5w8dC+rD05sZqNRDwBR9+KARcKlXzf8+OX56cssOXx+z49Oj8x3eXx8/Zi5M3x/Bj",
-	"R/74MYjefPww+XH7u53eq/Nxt9madLe/k2+2f7w9Cuv/OnkxmJ1evr89u3j24afRd/UP8sXrjzJ69XF0",
-	"/mP3/Xe8I+FFx6fPF38DVaw30BSz0t5r7DfLjNIl69mfRFGaLUya4GMQdbFIJrGEwjSHV8sgdTY+Kbj9",
-	"DKfCynLDTgPG3Z0orJ/jeWiePn35/Oj2u/e917/Un9cbze3Wzu7Tvf3DZ0fPj1+8fHXy3es3b0/P3n1/",
-	"fnH5/kPz8PrHSBen7VXGPElEbGb1P3/m1d8+mf/Uq/tXn36ve439z1c/16v7h9WfzE+/79Y//0ep2l+g",
-	"+U/lGXmQVZUFDyBu1IsEjw3xIAk7pSsSvJJ6qKaSwEbMWTIs/LBXHqz+aD3BAXhQFRrFhBSdtbyrMT8S",
-	"/NpvO2OhfG+UF3YQqHGmUh5TCjoSzARbdZvZATXmq0miw0D47TLoZw+Q5YoWLcowehCVVD8nKP0DR1jZ",
-	"FhS2H6uhKmh26mMn3itQcPH0pukEaaaELYunR9ATcRWF8tp9wvw7DX7XIHYRJ1fkb/HbaQIGHG8jXJHv",
-	"IlBIR4bygPmGjiFNgflWq/ApAqxwFP1JDH4FAiS1ETX6TIaJSSkTGF7kvUTFtY7syFOVhD1h1zZdbhGa",
-	"lx4wn5zZPtgKNp8Eg9BcM1/C436NLJBQDvy23ZqOBD1OKyXt7yLwU4gBIIoa81P/f/bwAsJg2fs60rdM",
-	"4CqYCHouSzxwIBNzanQI76thr1l+hckSAT1uC78RKNwWmBjamoy9AqioB2bXtZhBD2NoKRux30SsdI35",
-	"UkytTW4IIh1LR+YGkyddbpU2KloxB3daY8ccT/E0DpNEoCmWN7bS5Fwk3YrFQ6pYr2TFq5hzmt5xZV1u",
-	"dFpSZxqQMHrbMkq13jUs7MyqkNx9s9+k7aiQWmXXF1wW6ZJkn8vypmlg2QWcgnMBy+6cC4nQSfrPnFWZ",
-	"rsO8VUlcD3ujLO7qCUpuLyGLDNUhW/RLJ9fwEMxu7fWE1lYJsPlTGZfLxxlq7BLfrWKkU7MznvkzZXoM",
-	"f8pRkS1BzAKmxQTZNGpUbyyLGjlS6rGd0X+haHrBq/1Pv+99flx1/936/OT37c+5S43m5yfz4sur3Fbp",
-	"7dX5HovQqjZIjyYsj/1+ujPYJH2BSZMpao4f0LMdhuO0jABOj01pe+y2aDWa2SSOfDSkzRuGClO8QDg+",
-	"8VKM1TAGtgNcXkyxo7Q52JAf5vgSQuQVsYCzbJknYloba1b5hYAk3iDV9IB1lSGeWKTvkhkP70gFbftv",
-	"RGyOYFqISkXWlI6WjuvQcr68tK8x34ZyYdBDNUWSTAO8LsM0EyWeN+R6aKWcZfHI/DnDf0KiFpLgPfIW",
-	"YNNtjAo339CCraBZMxwDb7kUt0n2Bsf1sPLJFxEfOE/CFqz1IDS4d4ad90OsHnE4EtnDc1HwDZ+3W3qH",
-	"xUrRONfarcmoK2Ln4TV9HfCwdXhkj6/j9igZMhLhegOGW7NHN4qfLiDQtcKS8Cy4C7IH149QwtOp+e68",
-	"YdNgZcnq5WOVGxLaevY8PIi2fPboJI7uMFrbETsnETZ8S6k3IT3DZXlapA9n8ipV66FJAQ2KmsYi1iNP",
-	"ctnH0B5AQWolU/15RtlbeyZkpn32KtyqLus8g4LVQfIvSangUQT5oCfvbFYFCcFMG0FcFhd/aaKNaUBi",
-	"q2/RckmYex0JbkPr7S5PorAev0aZlrY0XYU2xtpVD5uG0ssUkJUrbJWVBblAc8k/B9TZgoQ8GGYD0IOh",
-	"FlovaCDfuFcOEBooCzMw5/SmkCIlapIcZCZNtpvwS3oWvkja0kae8I1yWtx60UWn4ZFmbjnlQjLPTX1p",
-	"7encBG/CkpRYf5gkY99Djwo5UMw/EUepiKJkfrEoH1bFZIWEJqtFGeLyOpL0OLydNtMqcyqtm/CYr0M5",
-	"iBAVs6qk+VLmzkDvJP40SdA5TGaiznCzaYke6Y6EnsMyaDMfpK5vM06xgzrkEWHgBxyg+KOf5ltE4bVA",
-	"7B8ly6pTCkzFLOHKYDoQHUSWiAOnhyRLRaHMFMsNLN/Frfu0VJYsz5hGlfHOOdMFHw+2SVs7bzqTd6tz",
-	"pqW4LUtk4lpjY2nmo5HjY7IXN1Q2n4NprBupMMOFFOuHZ3JlidrL98iqJKVrbO2+xEYOwU9o3qaZa0zO",
-	"bZtNXFy2B1SJj6OoAPT/ho8s1GQcM2ateWG9/qJJ5J9/hi3xMvE7v9WO/btO0i/Ou6B0AdbVso/kTeg1",
-	"gsMLV6tgiay1Yk462uY778Z6V296dvfCGRSskrVm4OQNbT4DN5d09QyyuxfPIDXiStPwHEfDAbk/HBdQ",
-	"xmACgUkEJCJSrp6f4er8chcDKu9yfthE/dT8W1AgiICkmT96yHMDQFDSkkSn+Vwm629dliGAvucUWyMX",
-	"UvEYZ1vNFto4W629BWnQFLWfm2gstEhWLDpO0SKmSjEtTYYtwU9dMxl2o4LFL2NTJMNY6KGKgsUJcZeK",
-	"doDMrEyDYunTSBJQepwl4UMgpW+MuJwmZFPdVtLIirO5iLcc0uGcO2Wr+YJ78pd83vUyrcfa4IkvLs8a",
-	"6528hxZvzXttpuuEWmsx0b91FyGR5uKvpgS6deGoi86vtUaeA8DefPi5uoDVU3BuXziNnBNsrTmkab6b",
-	"jz9L6189+KWZNgUH2lrjTozN8KUPYKUXVsfhWEShLOe2D3zy3O9Vm+vkbNjVy7ym661eGQLFg6/evbWX",
-	"B1/fkkzLDVPl59YfcLuei4SH0QLtEuLpSg7Q14lQriIK5tcfri4LR8489utExDM25jEfiQQdxIjMlZun",
-	"Ex0qTRmlgOkaww3zJVQ2wkq5mYistNJMtvO1H/60aB2XOjPiGRPmJg+ig8LiyGO1To2dwNDHEQ8l++7i",
-	"7NSmzYBPtLXz1CxiNxIjFqjeZCQk9hnuSD3kY0G5GkBZXIJ7EiOSnPCQ2UgEIQfTnLAQ9DgKMTMIRpVa",
-	"7R1J0BwioCrC0tglItct3QGPmhSPYzWI+ajGCKLU4lqzx616/ckBm4f+9DrSuXj49tnJy/dn7y88No93",
-	"mrtGGfT5x23tMysBuPXYXJcaM6rGkwNW0ovX68j5RqQeS/ujeyzfTcFjbhsJ8+LtJwcdmWsL57FC5xGP",
-	"zaEBeuz58ZuTD8fnuedcsHmPvTu8fJX9ar7VMt96e3z56uy5Ownz086TA5b1e/RYrgeix5w+ZfQP7PXl",
-	"sULna68j56Cis/HbRTZf3H9ywJ6dPf/xytz/5vD85TF73Gps26vHp0dnz+HOxo4Z9rJ1dIZrAdLZ41bT",
-	"fOHk9PL4/PTwDXu8A5T1/vTww+HJGzMKj529vzw6e3t89f709enZx1Nzz/aTWkc6N7GR4JLywEuS6Q4Y",
-	"B+5dfBPC506xaA0TogqRF0pzYDM1YbEYC4ge1NipmLIeQARRQQQPgrQ8JGVahWNTxhIDYOALgDSETAzP",
-	"FTExRsvO1vKEuvIh5wptlnhC1+TMhjENsVyqH95CLh9xChHrQoF3JgrYmsx7eezi+NcJj9A+dGMXZVJo",
-	"s0iFXlC+5Hzw1eXlO5ZVZ9oPtdY1P3N1bvY1ds09ZMm52ZcJqldcDy/M5opyv4o/5HroZ5Sbq1d+pJ1S",
-	"ZietTg95c2e34pk/dhpm+MMR71Xpci7hLL11bgVd5Jq7YG+qfhF/geKzmKDJfJyDjylqOE3I2gFaF/4f",
-	"Wt40X5T3ZUs7viCc5hfEz9ysCunuoJeGGJZVMDzCPC9IHh+KWy/tGhfTX5M4ImJTcVqUNjYkLAeEJ9WR",
-	"r94eHnlp+FHEVCUCgB1ibBj0Y79axeykKl6p9sNI+E8Mq7wRcdifOYexICb2+3u7QX2vsbfX6j0Ndnf2",
-	"ebMvOK/3dnZ4UG/s8O1uv9VvdJvdenev2ewFjZ1gt9fY6db79Tqv7+Wz9BvNPSj/tP9ubf8ZxVt3g7dc",
-	"vybpTjgIztM6ZaTLnnRY7t2LfJYXhticRgtE2LdOUiiDBOI1Z7ZYKF+JxID3ZldReCOuWv39XpM/DRpi",
-	"t7tX397JE8ROo5kjiMZuvozj/6r+P5/+tWmma2PXUPZOo8kOL45OTlycDHuI9Jj37ox36aJ9rYIo46X4",
-	"ZGtYtaTH5NaVhrcWEk5WVRYGXs4PgCj6D582slxPw+mgTjYWynw6VwxkexL0c33KISkh7Vhh5l9sCE/T",
-	"mRuNmiQ9VaaOULEIlRzgkqS5t9hvl2o0D5gvbkOd6HxxgwvQ1JGogx8wv6dkPwp7Cd3s9C7PdbU3c8Ck",
-	"NWppnu9mftCRPrU7oBfFasq6seDX5k1GZmECO4AFJVOV5nOQaVFSmID4JmYiCLkIw6xkXUJymlT2yLwG",
-	"XEbvhCT4CLwMPdCjfYI1BPWk7m7zHVRSPD52N0uPo0xipceih3gwwOFKXGSSnQH8ULNWZ4m6FpKF7oNp",
-	"S1TIF3u6u9t8Mu+eyMEala9FDhopbdoHihx45IyxlqbOcw3/1nwK9kpR1HNmqOygI6E7VT/mI4G5ODFL",
-	"4onh44Zd3M4IPdIYfx9TYDsPDw/mEubLfz2bYT+VHYk5Q2Gc1dVg0kgCgdwbsSBv8GmekTtYHq6r8lrI",
-	"paIF1gXtV+haZ6xhOWMpm3/IasHy4V2Zy1fDsCwJ9WQgVVyAB8Jikyuc2iofH961BtEuhCtcTbX46DKy",
-	"xX1crpTTuzW1Aob6iJBwiiGoD5lOFq8COa8VVZUyTZzOyirRdBdJNI93eDteElvGqZFMB2WbwsAMotKs",
-	"sf80x6Qae/u79f1Gs2hA77ZKI43hJjiP63z+6U796W5rp7Gz1udB8Vu2xqgZekyLMY9t+3jSf9zFN6q0",
-	"Folux4KXsn896S77znw+am+iEzUScbXVLHvfRIvY6u2LXpoqZGsFn4pAw0j3ZcfvjeDX5+IOuMKHc5yr",
-	"Dx1dimeOELdXMz54/I/jevN4vCvWZzFvuhxyCUZ8kjUfxcLYjK04KtNAqfllWqgzHkZTPkMrVhdpAD5s",
-	"Fg+g1EGrIhDyYv0peBUybGvwOtRWLsqyiMxbxzgtJ5vfc/aNk9rpOlbdqf5ohLuaQkcPTvndxDraacF0",
-	"sw4e19CcZOzgr/qsYbTqVr3EwOnIHnaycX7zqFoNVodeu1OvE0Rr1ig2g30t+Ix/r/SUTq56QkLPyopR",
-	"AcYRN3MYx4q8Q+5SON7cbAVPFx55yecamXhsIsNfJ4LxkZIDt/wXtZu0ST/W5EFVDWIkGeuXx8DtEoR9",
-	"Nn/UcM2aOzvOwhwYEilbLwlZQYnoSOCXZtXI6ydk4ME3/RpmZNdqPl4IJaCOQrd/vGLhXYse+Dwrc4im",
-	"ubOTN4rzRaP/2f75f9Y6Hd3p3Nbr1U7ntvGi07l9+sL8uf/iE/y+4Ld/ml8WPfjkP/+r06mtev1/LXz5",
-	"v5a+fLN6VbNuZkd4KEt2Bns+cc3M2pFxBKS1KN3uULKTdzfgWTt5d7Obpt6Fkh2dPD83nwMP4AFghZAG",
-	"zyMlU+sQ71d9Y27W2KHsSPPC6oiPxyIovFSbt+D3JMEZ++32Vt236hP8Rp+psWeGqrtipmTAeEfSax5p",
-	"FsH+s8epyr3VbD0Bai8/n0VXr0NSrf0cRTXzXpa0srjW/vSvx1vm35/+9eQ/N/W7wKyztYqzgia7X+4A",
-	"PZa5ore2m+b+zLbINlOXgfwmBFFnq4XtUgE7AHj3Qs7mMjf4VqO5l3OF3412Sl0iOW/5Eph8r3JmvZJL",
-	"9avUZEQnSBtL32Lw8XCWCD7C/5VcJugnSL3cHPhrR4KTO0PwSJkVQSgYM3GOU+UUuW+c6v6cCnb7dWlr",
-	"hjQNmQSc40ryqEdJGFPArw0VYuVCMBYO1iCAjmMQ2aIZlpWOLzAUX+dEbQoZmBLI9lopmU5/3WWvzwAL",
-	"M5Norfc73VSXvT/NQchWR0mhWSh70STIW/vNtT6c9T9e8WkHPzIZipEW0Y05m3EO9aBoRjU295nRPrpY",
-	"IRnScTbaMv0WCPNNKK/v1K4QYYuGCvKQADOLqsjkNXg4AwuZo2KI1Ru9vMQm+LLxnzviM6+JpmphfyKu",
-	"E+3Z5H7yBsBChJrwhg7Y9m69Xh7gbOwtx1JtbTdzUKq79dXBfZzR0l1f1jgDBo+1yOnO9pTUKhKAiTNf",
-	"8bEkGPseMujzC9Pj0qgRuDjLSgB27lCGgHu4yB3lws7QvWhiZJDh+b2rsXM4UcbATJSxB9xnawuq7Lbn",
-	"3Fo7YmenUa/vrBNgoer9xT7nRMHoagzOYV8ZaY775P8DQVPIFGmzbqym2gioQBEyPPYhh1av8Q2YP1pR",
-	"UD6UTKqOjNSgVlLwqdtbW0ZW1ehyradGW0QYW2bV/mH+c0c/xvZPo4/6NLc6cbjSgjcrldv0lTE9OgHL",
-	"SkfhlrRFEDYIIpoJYzTKN6gkBT5/10pSGMoGDXikuE2uepNYl8EuuTWleM/6NaU4ixxJ/Lj94bfg5X7y",
-	"0w8nyenz746Pm9VfPnRPZTi4e+Vofr5lKjohQ/RBa3q4Xj5rJbTkPBLm0Xxii1HRkExGrvG2SfOulbQA",
-	"quR6HUeMUVsWZc11IHF3HZq4TLl+2KIsF/NmPQXYhkgdfZe8MVbnlSomP38wh0uJXO2RZoHo80mUQLJP",
-	"KAqgns31qovuoqJ8qbST9O4rnSxpYp9PVUmoff2dGnYUTm2qsaaNIZw63YUN32CmfxV08dxBKebheehx",
-	"yOOAd2Qh5ro+GPlZn82sSzhn+idDMetIsDqtxQk3Wk/SXxd6nCZ4J/DxL8xIPGvPdCTG8OBNowMXnTlL",
-	"vsv4SwoYZ0Mj3VAGDHAn1+E5qaKP1cZYcez2Bl2wAfdkUg+PxW0hPclTUThLiRqAHC3Du/6TIbmzQsYv",
-	"NPqywql3uU6Jc9LbaF8sCgEy0XMz3gciIQTsEjiT3iSOhUyuxqWRNjBAU8UPInXhTb6aeT3/CzCUq7GI",
-	"F3zILCoEnRBqWzJuu05uKn43VWcdR7HmI0AAxwCPs3LmnTCyOYW3I1HjlcVUmMOfxFCP9g77z5visjGO",
-	"+ydN8bz+/WV39/SDborX5TknCY9ggfSCrbAlIiOe9IYCQX1Kd8hD8xnelbr/oC1OXrnc3tyB5I7Sy9PP",
-	"3D6XCffvUzayWasbB36hx6MIZe1EQ1YZCNmxiENllDvsjNtTOoGERjaRkcB9hwbGxjiZOwcLcB8MXVrI",
-	"B54s/fAqGIjdVjnrnuPe8zRNH1hHe3uHt34mmGB9pRYkWQXQsoQEEac5ENZD2xoBUyGuyU/VYI/fKhnw",
-	"GaSGP/UIBzeBgyuTodeRdF+i2HbDo9ZWnOmhihMjWc1d2J/JrCeYEwGfHbAG8MWAzwqyr7FM9G03li9a",
-	"gWjTonO7VdnqLKTRd+mqz8EP8kjIgMe0alacW6CMhI3CQIaDYcLeXx45KZcBn1W8illU6A0lk2E+vxIv",
-	"lXCGnCzd7OjcsecFpE8Qs3MA/j1bEd2RtkVRQthsBMdsP1RjKUzjtRBjgie34CWojxaF4Lcj+dUdyRpr",
-	"ZE7oP+x8LjyTF9aMLa/2w55nfcYXgGTEYsRDSYdoEVnBS8CRF+oSQtrf33+6XvrdOhA7oFrkdvohMXaK",
-	"+dLp9N3BlS12ZtHfUVDjsaQKIgrrTHkcVPkkGVKbrMcvj84Pn7SZD7vvG8apZE94CJ4DbSA49GGZhjJQ",
-	"Uxtk8dmWfaSsTnwJ28BBke2dfQ7K1qGTmmUf+MEC+1jDElvFNfITKR8kpSsgmt3cOHaXDoPa7N3h4BVG",
-	"tpQm7iuINm9ltEgaYdTaYqOXSyP40D3lzTfCuRfhuF0bS6qaJt0o7KVFD3wgqtdiNjDmSxzKBBT3x+Yq",
-	"9XQKlaypeLB103hCdWcYUw4hyEXOG/DqYr+ay3yKup/rIuWzUOoEwhl9p15XKyYVtH8JJeuKZCqEhBgk",
-	"RD7CuXw9PhCNwWD2627zV32z1/ol2Hs6CLZvdyej30Z7v4z2pr1Zq9UcTuqznfF1fad+s//LLwPx26/D",
-	"X6bTQaFLU2N/Zz+XK2Ne/nO9Wd3nverwl6ocV3/bvPAtya00ubeKS+0xo8REIhHQCKYrBqGkMhEzCNzM",
-	"fJng3JbidTCfYy6hUSbRDWxvKJmPt/iQZ2TrWQCLVrcBfWT3aWsfTxs61LyO7EKjOq/rMyl4DJ0WIQmY",
-	"8BOminLZKWMV52e2G5Ns8FfSREPqlI59iKh7LUZfoE4pmPOWAiui3Pd8LrzrLE2PF7yyastAltS4FhpT",
-	"dTq3zYb5z3bV/PeZ+c9z8+eO+XMH/nx6vPnew+YaxkdFj/lKR4/W3gOlySyFDFiX9651xPUQ8xyWNOb1",
-	"KpiGS78bzgpkkusgvCCnN2vY7FH7I2xhq/oM28RgS7h8xIlQMmyzxPQt0P9KdWQUJkkEyZkZtvk9/fzF",
-	"ttCe9egnQ6UdX7GVEIlCU2+Rw92lmhWJgXNNkFc3YobhTEHV19e2S3bYh8Y4dF0GWKcD7uf8QBfT95KR",
-	"zrdr/lwqCPL9qsugC90uS6VdxOYVvjSuucywevz+8uiJNY/A0kHwHfAVgZkEDr3yQOZeUd8uhUZflWHs",
-	"ZAqTrG62sNxT5tNHsxsKsJ6FqM1ybT9r6JRboU9LNuaivGDokNhnrsN3ySYAuS3cBWte2q3ILF1nJ1KK",
-	"ZWEyF2gOwgWpP/vr7M+Saij8aYOKp7L0qUUrSx1BztOGIEVTcOa0tacoUxu7lxlpHKtRqAXqx2mr10jw",
-	"a+0xfyL1WPTCfghNhPpWadE8NELsMFWLwyTtEp21ss43KnNeRajr2dchNXAsYi0wCVKqKyybuaJsBQh9",
-	"XBnL2VCGisLerADC4j4+tzUXPS5fCBEYqbPYugd2bokQpGuacRPGmHMDqGaR4JA7CVnMKX+GCpJ8vTWB",
-	"tqB2AT51JhVCF9gub9dinHhQs49tRDKsFdQVNfIOQlvSRhHlUdoCk+Kua4VTzRp8EHEQ9goQ8M2dkqwd",
-	"c/cb3hUlohUipVdjpcMkvMHme9lcWaj1hBD+YQm9tCYL7C+QdVmrd+gBCOac+8Iwsb2u8iSU+7A5krkH",
-	"8wRRvLeUJux6LEKhxvJNzD8p8iNam1VLjouYVvwuxmWxACwO+T3S7OLVYbW5s3vgFspih4e02xfCbxWy",
-	"FuPXWx9OkpetDyfv357v7z87/OH7H3rX8fX+r+8vT97X//Uifnn04emv3+39OPj38vrkBUmL5ic/N9oC",
-	"yhX8dcXH4RXy8zWqlXF1ch/3aKXLeJ9ZXimCixRFpNxbgLb4PIpYP5RYE4tdNh5phiz+wHatcRHHjfYV",
-	"piXZhbbBahKXIUyfSMoPQe0Oqi2zehS/p2QiZOLnyx3wYmWzivZE3FJZJ0bu8PxZ1f9Ll7IvJBK3qI4G",
-	"QyZ4LESAdh8u/ma0syAdFYPU7mofWGYKiS6l2aODMBlOupA3qnqJkaVbr0QUqepHFUfBVjdS3S1cmnq9",
-	"u9/riu093mzs97f3+f5+q9Hb327sd3fr9V693tzqK7XV5XEtuU3WrM+nu1aSt17Ao6hDjC0EXlsSZOdm",
-	"HVlQbhJ8LCKEBSorGt1tkVKHghQxAozh7RnJBvgB27XtJzXywxk1yPdsi9RpHCbCp8YwbfTyErSZ20IV",
-	"yomw92YmgchtJmdogdhX/p//9b99p7wU+xuRjdIVmEKvMKfp8N3JHS30u5riX9j+fkC7+4LawpYmPLk1",
-	"CF0xINzWlERwmTVLDJkQNCI1PDZsmO4MAyGTMJkZ7nsTBpjh0pHUJjnXX7nGDqk/E6S32Q2FVIoau0DP",
-	"jPlyzzwmI2AFpcqpGcVVaK5AE9y8apn+Nq9DTEYjHs8WZwfPpYFhDnOWPwM/SgFeX8P4y7pX3LU0qrFm",
-	"Ssvdi6Oerv/+UA6utCqjHBy4U1ON47EukO06BArdz+78WTVZ22tWg4F6XhYFdOc6BdthHIubUE3SCvhM",
-	"N9Z/TDWYimkktjjvALK80DOmQUtCz5n5vohZd8Z8yrD8N+ZTdu6QsDWRYNktXaA0Ixzz/QEIeh+pgfGB",
-	"OqDDndjAP6rD8ACkIqHthF5YG9IpjPXLFbg5VFA8Aensy6T+e8Pbj8zwF/iaRC+EjmuGZUKRuExEfMOj",
-	"UkBrvQwrYgGryr4w5AGKVgJiXSMmvWzAhnLMmwADKrWbCbK+4Bv7vWLZjSF9Fy0ZKAw8OpV2qzkP/OA4",
-	"NZ1cTap7KMH6sFrAkrS1RfA3CY8XoRean6zqa3fIY9wctUiwUSgnifDYEHKtIRMCwBswm+fhCh0QY21u",
-	"hM/TLcGTj7sCZwgX1sXyba6xFvNQvrFRgPHz2ep7RJML6f7E0vKKAKS7qvqAOAKwCGBk/UJeFC53xauY",
-	"9QYFzkWeyZYLxrBYmGfLhkAphklBWbSzwTJIawJsskiSy0Rm1GGxzMlZXrGVR7zOvqWiIG0jeJDqfD6E",
-	"nhBmDTkoIUlIlTBlGORMJOtaCg4zyimLrbJCLzuyNYpVIZZt74fIqJm6D5nFu3UPa1NVzCBsvDLKPH8y",
-	"NwBOtdUoC7pEXQBOlq0VpQo0ki6qj8Z8SoltvBF+xlbwAy6zzpiwXx3puv5q7JjHUejsKxJyPXUJ2nhU",
-	"wT85KkaIHV5R3793Jg+uRsmeeosL5T6AmXZU2kYhw/G37Urhu2ZWIx6BZhFYByFnlPRLKpHHRIS+UeoZ",
-	"qvqp0taRGSZ/XqfJmjGH+olnlVevrAsCe+zn0RXdJv8qZtQMea6sxolX5L74xGNlXRXyLQCAVeS6KaBy",
-	"hpVhOOeOBHacs1Qsg05XtOJVaDUqXsWuRsWrZOp6yZQrXmV+iBWvkh9jpSB5c2aRHcgcF0U6cMAw7wRx",
-	"ZuGh/zsDYZZs3D0QMXtKJ0ucOE5SeygpVTHX+BuY6oGbr5kzUHY2S0Oql/HttZHr/gzIzjvCXK+JemdP",
-	"zSLlwxb92jJ6txQQ9Q6zYddidgA+MpeFQQUHaHihZi7fKG+As2x2Do/Ptmtpxz8wI91y8TvI5lgk8ewK",
-	"WpUsVi7exQJmC2ctx1jN4uQZW1rEMTXG9phrTY1QwNoBK4i+kz9v64HNLNC67Q5me1FgoW7jWpdkrBoN",
-	"G1RGO9Ql+E6wKYeQ3khtjZF1MS6p7bfPwoQNBNS5RLNiB2oUrw7pAb7heLGNuVav4+fOE5+9CnWO3rS1",
-	"8mYVzxROWOML7+OoFPFhybY8F1F4I+LZarx2Sf2mFZbyTjk4txc3neZJIkbjZJkxb2/BvJxif9Myel7O",
-	"oaG1VnmSQWpw0DdZn4eRYdFTK2KIa8eULikCa5fMofhLZVMqyQvYqJfyZFivhcgqfBKECa7pIw04K7aU",
-	"JkSXVkBbY36lRa6Ggb82gsomEPX9UIZ6uAwdgSJXNChUiKHajk3Gaa4KoGnhrWGyChehsZm7AGobaffW",
-	"KCuw+xxqFkzK2hAa5toVtiT1Af0aq1r6plQPFtgBe9oEV4tmEbfNCmm7YfChtugBDznGdRARCiwis0YX",
-	"9F66zDddyuWb4YFZ1A0yvwU79fVEmY3trst7L839Rf6YHlJ6n10bL2NgdkvXYKPLgXLoLsSqFVOh6fyj",
-	"6bgBRk6QvuiOODlF7r8eUs7ymmJMA1ofIiebxBdgaesC6JTS+HxWkeFnoRz4lJynrbEf55jNAfNT/ui3",
-	"GWfN21srKnrQosNHseO3O9IyzyzByrwX6QGT4UbqhtI+kW+AwIhUvpMFjaxiVCf6NCQfmc/kbeLszjl2",
-	"UKLdLLbFHObUV3lg80sRUfM1PVTjEkjMRV/Ozmf5d4d8TOhiPiVe1MiMvlJdQJjABZ9LmLX+EbO4HenT",
-	"zWTlOm+LBL+Gd0BWfAbObZMOnVttvMRHPOX0+iDmPXElZGB+azMq8Mk37fcQw0MrJZ032oy5q2Aici1V",
-	"OtICdpOV7iYYYBNS5zVSTK8o79Vv29z/+RVJUXszb58UU2yPiG1JS9ojErXZT2XNUOwVTFl3r8Csclfc",
-	"AFR6l9CTUeGKDVjlN8e5UNx75ye7O8VLuZvcrSqOmPbBuYwgQrHgvWHuLc562yxQZxnw38VnrS2TLaC9",
-	"kj1pr2QLaK8EIhL5K4nQSf6Yzy/j0kNXmjpjtFCyp3jGqW1iSh6hp8bOsOtVqkATKgi9oMchV+1GsO4M",
-	"StbCmGnx60TInqDe+GkPUAwGjEKtQzmYS3NZSA52qp82k36OUuCKv7kso/JkE3rJcol/aMx4vFHngyIb",
-	"SHv7gg2F+9oweBvKymVQmIuMQSL35Xq7FSxOW5CH1Xrvbe9bZbx0Hk40Bo+HvXvePDJnRy5R63fvOkE7",
-	"vnhJvn1+cG2IfCPzoUn7rkqSmcOtRh0kmv2NpxZqR6K+AdqRNWeWzTonU6i/VMWrDNAQMC8zE8qxNXux",
-	"zM5ehUVYxsrWapp5N/cODfVqmSHIZcETQRoltr4xjFBPej0hgjnEvixumt7xsKekzGHx/v3J85unmCe5",
-	"v4O9lMpU9ua9vBAqspWpVxAoXoqO69hAkDSEqXopnlGmc7FEqcIaziwsUPnKte64cn+kXw9WEOFc3SVK",
-	"idaFHXS47zK+rpLNPbSvEGYLVZU5to961uqQ+0Z76aVpvE/nku+olHtxrGe33tpbFeoprHR+EksW8E8A",
-	"bby/B/u+vHMh/OAdmefmp2LhdixOw3cmNVYQJU1UjfmQdu97FjMLSG8sYp6o2FZkjyMeSvRygfc7q1q0",
-	"uq2ayho7F0EYi16S4Y8h6PR8Cwmb6g8aXg4pmo/DazELClZ0vTWXur1Iv/8YJkPMo3dVtvWwAOd1yN+L",
-	"hSUL+uMCQS850I8hWhOLZBJLSGd12kzLIK0ey0uY6VCL3tXb/uvv9+O9l69//DW+nP7y/t3zvZM37346",
-	"Uc03/A2/mBbqzc05d9La8R0/H1Z/4tXf6tX9f219+te/f697zc//sTrlBCc7f/g/eYt0YJxt5k5wvPuY",
-	"C6qHaioRQgO+p0VvEofJDHsXwxpjgPJwkgzLlG23ORWkwxhyso31Efi/clvl47CaK1Th8FJDJ8+4Dnvl",
-	"b7+0kIB28FShPuZaT1UcYM0XtFiBQppQOxVItk9zpWs+kH3Z0Dp8V/BYxOt/mLMuPJGWcmUfgOvFL3yG",
-	"hK++wsCxTDhW0dGSXLrH2rpPAzGO1GwkMJksPyQMXXqQeewRo/ZI5HmUsg+0S4g/1KJL1zqyI//5TzNP",
-	"IZMQK2Fr//wnuxAywGqOawF9bv10m9rs4vjo/PjSh7oC3zyr4vA3eLTNcOHsLYjuQXXvbqUKW1Ko0pFz",
-	"lSqB6IWBQMnDnXoZZnjlAebD4YKZQ4pN1hL7ZRYmHYmgNaE0E7HHpgo/++wxeAnakAuBPTSvxexJjR1K",
-	"56Vo/8NbpDI3dCTAFU6HM3otwnf4tKbHcaxibdby2BggDCJ/hgh9yFHCpd76RSvpk+cMYxJmNahExfyJ",
-	"wW5045EZcgWBOLNGUgEex35r5ykbx6obiRELVG9iiKSWvYbRQPNiPI2jd6TG6hfzypHgMsFOz7EaxHxk",
-	"aeQFD6NJLGyiaKySJBKBmd/7EllEthu6TTyjE7m4U4hYwro8wIVEN6hMYR0A2bPV3KeFwYFenp1dvT08",
-	"/fHq/Pj798cXlxdY0HQuknhWPewnEG5PwWI6slVv1NhhtqEWksTwB2Fn9Z5KFUM5nuTa58G8AtGLOEUS",
-	"gwnumnDKGo0cdu7pSFtLyn6dmD0f85iPBOKVmsFOpLgdix408lSBET0w0XqdRvNWJEMVANEcshH8g9La",
-	"2JgnQxbx3rX22Kvjw+dpfYWHCQat+g57e3z56ux5LjXPLKA5pEay+zV29u7y5Oz0Ah9p1lu0wPiz5+Rs",
-	"YWYXktjR2fkFQ66ta+yFAxTWkQm/FhASiGc0YJrKZTgS+p//xBKRF0dse3t735woY6lTOSgkbOMIRmEU",
-	"haS/Yp9xEqwd6Tfr2/VqvVHdblw2mk5mJqGLRWFPkN5A3PNwzHtDUW3W6mR/ZCrMdDqtcfgZIIroWb31",
-	"5uTo+PTiGJ4x+lqYIErsuxMGVRxvueQDYY6VYZ0Vr3IjYqzjqjRq9JAaC8nHYaVd2a7Va9sVkOxDEJJb",
-	"N40t4p5odJRpJeegbxA8serToiJTSINxYIJnG0VF7hZVBwrasFCeR1FHElhujf2oJkwLYbPR4P1lQOUH",
-	"JU78NCkcXqmok0aGZQjnlo+wCI3yXoAILinKZrP2UThBthAwbHTbPNLMd0CB/SXgv+mEPAQIAheF29xY",
-	"ihpx27SwhaB4Kf0Vns7iVbCa5tRi+3CohCTvBbACUgDFLe8l0YxQxQwfBe0IGSliHIEHqcbe8UHqMe5I",
-	"6s8ymPCYy0RgwUbbGPiYgwdSOd2SNDkPQKJdkfBvrOrBlEczXLPL6kawyRjOKKRfXodjQJAxtDA2wxhD",
-	"l/mhgAY3qSsczkwq1U6CSrvilCsB0VqetVADz25BV8FZH7W1+cz7aObMjaC/Qm2j7xIg0EApBH6Z6YQU",
-	"vyc1iq+XJXeBD32eH8hHW+KkRZKivhsSQSwAi6HgtzFPK6tkQ1BpxLanH4HkoeKFynAgAuYUv2FzGMue",
-	"87YUmaJlU858Idmc5xPbViwxZClZJHycKBAyuFpda2UOP6RsSHEKjnKVvmK9DZmDVVk6dKyiASWdmiNo",
-	"HHgibpMD1uNaVLWQKRaF24d1wdDN/1zZl+WGvbwF4pyNtWrUvvkS9pGllL/5KXhoeIRyAHNxagb9cSz6",
-	"4a0PGczQyMryqzCpsSOuXbOFRcJYiqw7o78AfQHFBI/GQ941xohWzP///l8fmhd0pOE/KBD8iwsfeAN8",
-	"0bw2v65tyJVCazDhceIZ7pIoxgGwhVgJMcy0SWKa9klc07/y2WOfX181/SdUuBELYf7AlkMoMQRgLzud",
-	"FuEtCBbpvKYZ/eKjFh4G6brAGQSDC4RKjV2m2A3pwvOsHbLhlqX9Vs0Yo1+aZ42jZ4t4kOBxb/hFaSdr",
-	"bAWxckKpQboJR8IjLmIIhyLEUFtbdAk/LahHPy2Ykf0cfic3s/VqXNbhPlnVaXE6Oey/0oJTsgTcgtPS",
-	"Op363jrTzWC1HmzCOUmwUTHyQUHGgCRHOZKfIUZ6StlxVhC7iYjIjdnpvJ0ekhGBVlGTG8QAsHhEOAXo",
-	"GphNoSMLonDdKZhtCAfyPjNwVVgCS6AZjYUaRwLVDGr0Rq3sUn0R4LkzphVCN/CDjkwbfhXSW6EdzJzg",
-	"X3e2dngbThfwgXIqMSU3U6kbqrzQAcOwvFBOBE0pRQm/FjMAeIfn8Zx1JB1/LLIE8ES0w+WM+fnGED72",
-	"GIZppxq41Z5VP2uUhCq9bQuKRQEChJsxN3TWtgO1okcELXGSMHEL+pFmPnywtnl/jrIVp8YiC3h2g8Iq",
-	"m/BsQMDNtHoL7e5QCo+0csnlwJkbbWChvr9s5NSgo4RB3Q2TuHwmOAnbaw8KYs2HD1hzQS/TZr18uIVG",
-	"ImsPfMWgPwHwOfjzwVBu1uvWQ0r4xEXnGTYrhdHCE7Z/jUZoEetMNZQM2wjZaoZssb56IrLElp/zSSBG",
-	"1OxU67sQbG20m3vt7Z1a/WnzJydwSYff7ZZaWeSvqGDcOgtF7/aXhaLz7QCXxcydZlGfs5MQVsfhWEQh",
-	"5CtQ2LfQDRxVwXy1VyUr1Mqj9mT+2sqnLMGaACcgyjDONUDKdy5qzPcYMqSVa6nT+Axu8U1MvlxqEzw9",
-	"X/ttt526S5Ijy7z/CPxER9j5e9EH6f6t/M2fvcoPVapVq54Eqx7O3QvjbCFllz2UnoCtZzz4fkLJz616",
-	"Y/UD7yUnd7wI8KHt1Q+9UHE3DAKB+UPIxFY/Bf7tXFQITpAbD/r5k+FCbijl50+GULKzafYvDUYYBYwP",
-	"gPCs482QWtFfj9Yr0eVnrzIurcs8ooZvGC2AsB3517J4V41dJKihirS5ru0HZ3QfhKNGi6MjAXfSvKjH",
-	"wazSQzWF7KMBDyVVfvmxxVL3PXwwq6NO4cmzz3lMqqRjxDO0AwSvmS1+9fEY+mlLF5gIOG6dQIoD6mVj",
-	"KVyzPo8pGtaRDtq+ReAfoUPQDIgwwMHr4aATF2D6zYMHFgmM3ILZ01DuB4EWcBgDjidpkZk7cM7rhKwW",
-	"yaXi2RSrZyqYbcjx9cgoHUgDGWWd4jACNJxmLrdfxa1/qpRyUUPqEKEKRWAMn/z30LQxWlDqVz18d0IO",
-	"TKlYbGxezQjDOB1LAep6VePHdYbu9g4cR9wchnGssk7rlZHqhpGo8vF4oWRIi0yp6YLtzmPb6lArpLku",
-	"ftnt8z0RduufXdlSQIHbmPVTtebnfBycMl8LSkRjQ5KyqZ1zegQdQ1R5E6tYaPBnkF6cBrvTPf6KlIo/",
-	"RVWgLIwHqCmf0zo2JZqSfJMSrYEEks3wxSxGrfuTKJo9pAbxhnykqx5M77uf1oHgfDYA9Xpx8TnctvUS",
-	"7/ns0d3vNanWqx7BG1MEuZUfOk9vs9hvazyT3vbZq2Bq8Mpn3qe3WU4+W/nMh/S2jbQ2i97xx+ltrfr+",
-	"6idOVXJErO0PV/Xww5CPNrUq34YaH7IUMw43oLr1+7WYXRle9hnVwEiUFcghlek09DMW8YibmUZQH9Ij",
-	"RyXAGpCq6GVxojQxIK3XlxCQDDXrx0KgEngAP8RqijmRNQbfNDoUT4MywFcocEjYRKAFQsKfje9xraSX",
-	"U1pTR0pXBbPci3PBKpa2ZcbLACWaKFXryEuI1EuFb8hpmo5a52VJPxBMBmeaWRLSDh3IHgdMxEytTMfD",
-	"X1Idb7PQ4msxM0ocxBXvE4W0tfXpPsJGHMyD8897P/Kw+OUhsvvGxe7v8nCAOvPaSoFywXMl1ZTBgB9a",
-	"PWn8pX0e86HOwubTIrsDa8Iq7eWnu5HzxAJPbazHLNNeoAF2xm2yZJGcdvrNDbJCnLbWEqcvADj8Dxem",
-	"5zaj836S1CvPRHoBmLXoOenOMC6tIO5sDlqNHaKRn0Hb5jp6hYlhMhD9tcBzHQnFELHogbzNCUN6Luva",
-	"lhchA5H8sfLj/vw4w5suugdsMTOheX6NFuJfzO2cx6l219uhsW9L/feWdt+k3N9Tyr0Uyd1FXBoe4Emv",
-	"pIjjiGywNLTvNKtJYd7HiIl3wPzfP/tFsy3XuTTUmL6Ema5AkGDQ5cPiOYML/Pc19lbdGEPOPJzLB4KY",
-	"vw3ao6gMJWWo9ifJBODIriFTzGaiUCTiMG9sYrSiK2j8QUc+btX3n4AJaJHo2wwTIKw1mYr1NvYlKzGN",
-	"QzddHrPQoH95zX0rJG5Yo5QnaZ4yT5MsKQUTEw7ADoZnbZcmnNJDWqu2OAZKKpx70xt4EJQpIm7Dyz9U",
-	"F7lrXETcJkLOiUVE8FodFGnMRRZQ1qLwyb9TiilohO775oVUtYn8APc9/44LIoasfWE2MCuIgUI/Q+8D",
-	"CDMURf6pcjpX2y7VGbG473SDFnISRRtLJKqjXSv4UL/TvpXZ84v27psFfw/1Mdfzw6XqnGPtXstNWd//",
-	"jdX1L6n6paXnaHZ+tXrgHcMvX3vYYUMNcq04xZGS/Ygabf7BUQrQDu7tWFkcotgahjpRiGY7EMmKrnBT",
-	"rhlP3OTPJByJts3Sh8owPIgeyj3M7gRsq8h2iOkZPdJReyh1MRev1vApSPug5gFQTAVllebzoexBYzGq",
-	"38F6UoEN4ggLGpUtaPcJQLm2ynOgVIAJqScJIvJNZMC6MzaRgbKqr9Wt0+wTgBLsyEgNWCx6KjZ8GJBn",
-	"oMIhTBgClmnoyJbPeWHmoUAJbb+I7UbsmvJISdHuSFtvC7eC6qn5LO22muG2Y/YOVA+lEsFM1KaA5oAP",
-	"H+mOJKiiK6oHISSHQC11b70isriPZlnS2DIcQS40sIVQSY/Qe7LZ5ZANoL+sdEyMA4gXlMdGUllTN7Jm",
-	"aSY+T+6Ue/+Heu3IZrqwiEilvjtDBUDPCSIkBeDx7AohU5vLtv7IUnyS8sWygrmnpA41DhMVM8KFL+oZ",
-	"8ILG7lx/kuVqXfNptb5TbezMPUZqBm+I7f2dKhd7Rs3Y2a7u9ZuiWje6R287aImdJXkjd9cZ5npAzqlm",
-	"NnHkaiAknRjoZUVXCbkqW5e9wgQ3VjXoBK6vcWBf428upj9BQUj3CgBo/2zPVI4eNvdRLVEWYmj8v0RX",
-	"IEGe8XPyZmQt+7Xbs19mpXrUF9LVCKBO5IC6/tlLCZaKACQZIgTb3DeU2cQY1SQKsLN71tMHXWs88SDv",
-	"dZampEIPfEjEf3d4efSqxo6wIRQOV/UJpQS3BOAApjwOzE5g9oU5Mnoseskldkg3FwklpSPTRurkV4Ke",
-	"XUY/kSowapJF5mrUGeKZg3fpu0kwELZiDbxA0Bs3tMU/rpOI9B2seYfCNShItKuM6RxUGmy9SpgR2lOB",
-	"YIYqeSx0VlmTIo+beZiv4UJgvx0emu0Rsci2gHZoru0SxNx4vq3OE8xTTmGgauwynmXbyjUrIA5jjedS",
-	"XeUcqfIvE5BLlHo7QSdwqVTvcckC5XTJDBNQCl0pbn60ULoZUFp24effHVscDmcq8vcq6Y1OyyFI8IWy",
-	"iViNlcamfcvTgT8ty591fqOhAEUWxrJvpTBqX84bzK7M/ULmzKe0ZQC9qV7drl/W6/eSt0hFy8TtnCmE",
-	"aSxQ4PVN7P7F8xdCMSU8p0yOgs/2wWVoChpZXily7qTYSTEtYKERm0wgDoIhHwfrUSdqrNN0B7y3r4xN",
-	"bAsgctCMVFeJdc+Az+GGfA4Yt+W2USBiBFC1H6ixk8DrSDMlz9bwQ3nDjYhn2OIQLH6d8NniEBDhdTOM",
-	"ALGzPkumqiN7Slqz34Lbadv30kZ44BEwvgkJ24a+jHxxau7h1wx8AGTOg2YbwhQoktSRIz6jSxbMoywP",
-	"EW74C8VuAj5XXhJgNyNEgSsQqyuoCoCmADeKp5VHJU5uZ9OyKmfweFjcOYQ1S/vAk6M3i6XYiidj7Q1E",
-	"YzCY/brb/FXf7LV+CfaeDoLt293J6LfR3i+jvWlv1mo1h5P6bGd8Xd+p3+z/8stA/Pbr8JfpdCDvIELw",
-	"aH+mOMy9lARYt5LK0eywp8c7LW8K+B+ZW5K2BNAFZ3/r7xxCWFk98tOPP3z88P7y4vz7d2enb9+8/u7k",
-	"1csXx8+Pnh3u7z3d3WltH05vZxd/XPWIdRKk4Jq5c/oXjkTcraDjyxZa/D3cGacqOadOGn+8KyO8ETlf",
-	"Rp5eHzb4MbE1RKXujGczi6GQuSmaLcTqh0bh5i8XFGcuXjEQCVQfMXxx12ghU8QGmsiEnB1Di+kdOn2k",
-	"fSh5BBiesgbkTgtXD7uLQEEwfHWZqYy1UH9c6cOKu8G7fda3FVor7wcw+w3utw3o00fub7zD7hfk8lRR",
-	"PzrsCC/iG4jY8IT9YtRIwK/KZ9hmCA/QQb/9e9rfud0sdGluNzxqztxuNT9n3ffb2x515l/aLZy6l5pH",
-	"na/ZF9bdF9ZLX1iMD9gX1s1izjeJ396t152C3ViMeChDOai09/f3n+7A+otE51M5642i9V608O3cQLPY",
-	"2MKH3V8lJIEZOAfsm1X/N8jXTNyNLQ2jI2dY26KfBGFSzZD6F/jBFQvAT4oQx2i6Qxami5sKWHLYvi6P",
-	"lMpSoNRLpwdgRzrAPzrrOGNDzIPYGL7YOwbr4HjQRnzTxEI4WewmspW57siSLoQWnwo7EIYEZboIqtOs",
-	"yLFtoVEQLCX4bG7XYUczBdvO9nQlRFNb10ihjJL2KctNibLYL25+SfB3UVfElZOwrZMfaQsb4gBC5uyO",
-	"svGghbIuI6NWKAtGZbMWurOFa4t1M0APFhzbXxQl7yVq/ZEBGRzCI2su2nUog8WfDjcoY7TfDpcge9oG",
-	"FtCC0ukOTuH++TwCRyYtyiOwsfUHwS2kARZRCkvG1lxnbNgO6GHHhn5ACElYpOX5s2tY3YjP0HlGqQjY",
-	"l9MuV1kbpMam53gZhuK6R9lIfQi+0fxCmfHGvxEGGWZJB2XxpoFKUu8R+nIpmmr5Pu05LFCpAktH1Sak",
-	"VzziG87m1pduLkULnVBUA1oJL/BZ7ey1IEsFWV2W2v17pR+r0ZwDKFGlWd95h9Ry6jPm4iYOrNJU80Wu",
-	"qKyHQqVdab3+qfnD9zsfnr7dPn13uXv+XfPjj8+2j54fvzBLH/K0XcdG8DSpfN4EnSztifWVOYiAHI+X",
-	"NkpCB86Zc+M3hLM8wpnTSD8X3jKXl2nCWLhgVeG+03lhoSr8QsVMDkJ5y3xz3xXRu++xy5iLfnjNfCef",
-	"wvfYEQ+CWXrxiuPVY3mjZh3pQ0f7STL8zU/TPqLwWrSZtuUamIOAeZLMIukTXQHcFbI4qxZnaPtKEkJa",
-	"30mCMEywWa9joC19dQpkwAnFIOtGs6wLjW8UftuXAhJBez0xTqBfoZwBEAa15cAmIMWmHR0JfSoQfdtj",
-	"4tY8Db1fxwKw0UC3QqA2v8b84iZt/Z//9b99CyaLDQxSdR5iYodmrrYvyZBr7F0bCJmEycwuYhZz47Qi",
-	"NqDHg8Diy9XYKTS9gaomgqCHCjYR94RMqkL2VCAC9v7yRXWvzQIBqSjJUIwwsGlGc4IbMeCJmHJY8EIu",
-	"SUkrIlg/DQVegNpsd4yEDAtlR/o/VKlpiAjMX76XzQRzXOB56gajccGov0ybterb1AzB7fRCPYIWdIYB",
-	"tbvV3De05WfFPiKgVjha1diZEbrTkOw5O/COTEeuLV0gASPMMwwkl6WBAH3YVQ0Rz+kfxkDxqMHLdkce",
-	"Pn9+fnxx4XZnKbPwnMO5yrq7KAD25cKoHtPCPA29ZmZMj3lPaDM+bOqujb3HI9B4NdrFo3EyAxz6EY+M",
-	"/mQUSGyflAWBzdln3LY/BoX0cau+/QSXSCugucIB6UgMI9qptB1oQx/mYP6ASz9/yv6sfwK4ehwCpZL3",
-	"1GjEAQOxI1v1utV+C/2eQK+0aAJOc+a5nFNxO45UsBzCGdixK/rT/sZzPe2yDsa7rWIDY6+ik1lEENij",
-	"Bdna1BYDa0Yhg84a5eDeM7uXVbg5qMvpaSEyhkPj2RS+PJh1ejTMo3TULX62YdEhMObHKEJsZvyTAjqz",
-	"EboL8HCcw5ZbNttKFx9tNfedTnWLDYaPLhgl6ymNRsNEhjmPhnXNH7BGZkLU2IntAp6j+Y4EogegTGjT",
-	"ylOWBy38i6wMZohQUMNwMDSiC6MJB+Yk2LPSkfP5EttPCjS4APvZzOtBsZ8XmDBlODEoi439aLb/wAJE",
-	"PaQies4T8cYiRC57Mr3xPHViu49X36ko7M3Wfou9H3Thw3FYfS1ma+nCzr25Z0/J8FnvaYrgOM+fLWu+",
-	"O/+CtA1vdumCIubrvoLu/8Mc4vC9L6vLn6rkMBiFCQVLDSdZ+UxKEn9GgPWNSBwW0xuK3jXgwdmW4tYa",
-	"gAg4uRUWGAWpKYA9G/TipDYLf+w0p7CFXsUOD6HWE6Pepl2x7I2pMjPkeijQOT7rSGohSSlxlNQN7aoN",
-	"Q7T5Y8BzU/hlm0JjFUj6do2Btwvf6HVkltltK5JcdZrUd9BabZJ1qCHCkKZ+deQx7w0Bgy/UWWuL7izN",
-	"B4f6ONswHq+zccR7UCcFyWmod9gOMulLDIfviTbsHXX5A6g/Iz99cRvqRLu+9K6AVG2qsoNYRKrHS3pp",
-	"WlQEUxdxPDHWCaRZdUX2GbfdzSGaLWmWHcs6/CBIg+G7vOeCM3Rk9gIjluqkrvmBSHgYaR99/mbrYzXV",
-	"ZVopDjdrEnaPzLZ4dj6RedfYx6yCoCt6akQo/QQ/VQ6qG8Szq9i8KC2ZQhV5A3DnDAd5ib8ozT+KxID3",
-	"ZldReCOuWv39XpM/DRpit7tX394BB5FXMeekzOlHk7h4dVht7uzCcXKnstHY8RuV/f7eblDfa+zttXpP",
-	"g92dfd7sC87rvZ0dHtQbO3y722/1G91mt97dazZ7QWMn2O01drr1fr3O63uVTdCg0162esibO0sLuT5v",
-	"DuR8ArT1ZbAUYgHvLsGrgANpVLa0ri9jFuDpprISKdz2ZEaX5tjgN0uAVFPcvk18lmqSGEJPcdABdElN",
-	"K+26ESdzb2qs8ybkQfZFDfOifiiigNqhQQKfxgScihUCtoejE08jlPgQQ4EHrDdUZv7pE5jnl43f1mrT",
-	"d5t3JoGVpQAZSxXE5P96KQN/fIn+H6vt4FamHZoKysaGCWV5/2emHSxJ5n9xxJ7u7jax+Tc040ZHltuJ",
-	"HHvKSewMjPdgX4XfOwTe16kQItJn39jRaVtcREuD9glp71Q2UOBySBRb4Ib0XH+lMcA9cIxiFy0PW/VD",
-	"o/NiC3Mv69CU9jGvMduz2FiJjrfSaGAdmXoruWZnUDJHS6vTMjvQBibaTb3J4JcAcEkjfEbmbCjVCfJl",
-	"eGtrBbfV6XRaNYOvTuKIHJPzJVvmlTm+fWI7KsKGweb9p8uH6ZF7w8xvwL1OXH01PdlfQpCVYUpeuhSO",
-	"WWJu2Tk9gfoRVQpuIqLE7bjSbuzt79b3G8163auERi9pPN2pP91t7TR2skKyNGuHOWmghil051QJQ8YL",
-	"emuEcuUkDYEunCjhQ91185bJngwSIuMo8FUvhQP/lr/2NYgic8Uw0nLZ9IEsV6uUI39s1up2W12K2Mwy",
-	"B8JHOzaVV5Hg1yJIm36XC6wXKk6LyXpcYuAGTNQZ6Z6Es2ttaItsJhXrxQJiRTyyHcAfaZsP3ZH01ngx",
-	"7j3i1ZeXs/EMjQ3R7A86kku30sxanyVYiDakZeNeNXYOiri2dmsKfW8MX5vNncUdlAT/LKTlWNd2N61a",
-	"LkeaN+9/Ayt+34ZCAFBT3t1nAuXnjNuiKPNZHRJwi2vQ/bFyyMwbV3g96dPcWPpg3LSssZ7d9lyxdGpn",
-	"XA65vIbeVuyEfD8WaChzCXFUQQA4GjLzBdVS1u62CEt7u9ip/IWZ9Touz0ul3nI5o4/p+3PfQv0uaPk8",
-	"X5qJByfjm2ZHSL/H81JpGy5IbVGt+pl52giGVfVTFoqR7IXJDrZ0lwLeBFDuse4sERDgMn94GdACxm3o",
-	"w2FM3UgPJVU8ogHtNCGGrGGMxMXOBcy8OsMqSVljlypr7IZeNuyLCgE1Y6oa1mnOyCNdaOzKsx6hzjA1",
-	"oqtDSnLaujbNITbmOeUHX1J39wAzB6zRlVr0xG8BLQtWalFO8Rmu8zrpxPTipT3bCw3P5xqXY9duQsco",
-	"a9vNFnTttsrkH9ayO9+0udjl/4DNtSbGDsFftOf/A/QHhuFnHYI7EkvSyQGJ1iCWu67qAQykXtymH7c/",
-	"/Ba83E9++uEkOX3+3fFxs/rLh+6pDAd369vbumPj3qzdLVHtt4a3hWzSQimy1VWtTbVtq5MDGH4Ktd/M",
-	"4aY2Pm9URcxvr/A7Zq0XdyvcpDPhfGtCKq3SgH9iBggPXmmLBZGvk2qYoaxXKLWRexP46iZpoMoy4m+W",
-	"5NeWxJlujVVvSGiu7b/EF2z9Dv/7eaVSM7WBCS0SQh3AMWTGWabPkAvCWE0IxUm5PwmqB7WO/FFNmBYi",
-	"A6Ny0C0PKLHN7e8KwCIkKMorXM+okmaz2lZ4CnMj7s/8lM2ocE01yzBs1hgmT8EKRlG6UnfswrrVaO5B",
-	"7tg3xrkp49yQba4qH7WFXN845f1rRvFQ/tmNPuyOrs9g/4AmH6l1aBtcdaRUaGrNBGbOZb01WKJUFkvp",
-	"zvCdj1v11jr9NuA7bUqHwcSS5ycXh8/eHD8v8Hjk/wjI0+NRBFhL2EtSSWLdUgUCExzBLgt1mvYC3row",
-	"ZikCcqgZIbSzkeASSloPskzmbNw++gJTyHVnKMZcwOiR/agFEgo1NfVY0lfjYWTJXT1+yD/n2i0goDYo",
-	"0HCH6+Fakxevy3WXdNIub6W9sJXGOVjOVg2wp+rRvNArNtbYjDt/yQ4YdJhKrBqgJ1tMak/dN0n+d5Dk",
-	"jpcOcWVHPBDf8jv+HgI+a6uwuYxfZkRtpXWKy7EduUwrkhDqbiwI8bGnpFaRgFxWdMGGkvXDG8FGoZwk",
-	"QgP+MBsLNY7QQpdWUEPHrxkYVUYKjrjkAzGPT+BZaP00dFZjF0IGaIlNNNzYjdVUI1eLsRoLJZC8hqwV",
-	"dJjbRBbH/ZaWwChIC9WCuh4Mea4gJnXRD2zQuiNLoBeToRi13fZkHpvoCY+iGV2E0L5vpb7CHJLUojx8",
-	"d2IdzrojacmMgmS+yrB3Wep1fy1mWe3SDHqZETDmABKmsfBnLmHYLktHptmvZjNZ2M+wJLGQmgJJKVx/",
-	"jX2cM3LNkpgBgh+byyX2LqbpkT9HXv9pqkrqAc8JxxfYZo5+e6RZIG5EZGZQ0pOrq7r/tyNRatb3uQYg",
-	"n1cC3I/EmSknjb16fXMXmbzGlPX1NIrGpqtGSZYlOp68LpwhQ21DQ86gzC7pkZYT7ztuV0xakkLR+/Zc",
-	"ts2O2Nlp1Os7Fa8yiSOqNtftrS04IjSBWk+NtohNAb/7h/nPHWPL2z+NPurTyl32Z5UUj/BYfJPXfwd5",
-	"DecFAgfymji3FZUbCe88JCDG96qQ6BLKwdYgTIaT7mLxbchKyGCsQkmJAmMeJ2BTSvYyTF5NumlSJ7Nv",
-	"bWN2sA85PT4KzUjwaxZT0Jogmv1Cjo5P6M6E0sP0NEygwxCWRKKHtFotzAEfPcC4H5QTY8lhq96q/f/s",
-	"XWtz4rjS/isqPr1vDZMACQQytXUqm9swuc6QzGWXLWJsAT5xLNYWYTlb899Pqbtl2ViEQJKdDIdvUxnA",
-	"slpqtbqffp52iGNksd+ncEN5mKn69DvTDcQM0hTBqeqLDmh9wk+W9clrQDHt0KBikud5vOeHhPnB6hQ0",
-	"n+g+91QWBK+IvuR3kAuh6xPOhPaG1M7JpGiHtW124v+KfcCUIVYvDn0p0IQy1bvyLt/eXy1tFen/Z2h+",
-	"o6FaAIfykHB1bm1aDRg753u+wbUn8AQ1kajbpNsbTbWy63arW7Va2S3Vuts7lTqvNrx6Y6fXrZVrVa/q",
-	"NlzPKfW8huv1Gl6pwR1vu1ov1+oe7+5Uy3VX1zTRGZmS4TGs7reXAH2ghkI9wML0GWcpAT9c2zzcP2jt",
-	"pRbI/12+rVRr/489w+o9dbsJTYV67Xes68S8tq0DyL3W+UYZVkhmQs4Or/ebR6e//YefvHnTHLTeTCo7",
-	"tdan28olr572DqLe/dXXUc0fn5y4R8f70f2ef7g3eH9euT24GEwqzRo/vr04uvvr/Pbiw5vTyqQuPjb2",
-	"KleN4+MPovblw7dfHj9hLf16C83XHz8Q/fX734VYjCKXWiMklpefC5ucVJBpxB1n6HcQepoNINCzQugg",
-	"XClcR26+50Eg3n4RUeBtdgPR3cRHlkrdhtvlW3WnUm70thpOo7Fddhtb5Ua3Viq5pVJlsyfEZteJNuRf",
-	"kjqdHhc6TO3gF8kVYffidGBnbgzU3sh8mbFR4HS5mi81iA5Y0b/n2lAdarKKTjY/N+Xx9ufm9dmnRuPX",
-	"va8fv7q30W3jz+ur5nXpzVF0vP95588P9W/9X5LvzjDQovN2xLnXddzbmc0wcMghbnXsYDc7SeD5Unth",
-	"KQJv1Ssk50K2wLk/OrZq0dF90eu9Gjidy9UVeVZIMwdTBxf9dKSQB9Ilz5pRdKbWEDoz48y1Pi2D2J0k",
-	"upMmB4CCEJx7zJFq3/oixIpyO8zctpOMASSnIXYEOgoNWQs5iSr5IbtB9cQNgK5Q4yn8O26HsPT7kRgN",
-	"dWtlir8zj4jTGDislu8il4QvWeREPOEfijiy/UBMc+eEkxlF7xZN5FL3/2dTNMJXyV9nDSDATLGtVwKS",
-	"vUlae4f+7Yf9TizU06qpRPdWuYgCGpApnkp7FwujEMmMy+UFLpU0i/OulPSa6xrvq0LDgK/QxL7x0sy+",
-	"D3PBvxdjJnqSh0RhwHFvquDZAy54zRSf1rSrlUzWtjuhf6cI4yFjm2aM37VkMVPuDlV9clnDzPYC/rHZ",
-	"7utCl54NKbL5Kg6Mx+z84qpzdHF9fqBzUV0eiLAft0MpGJab4X6XctMed/0YhXoWFMx7p/XlhFUyj9oz",
-	"cPNtsPdAtK5+xoPKbwSiRNhiGHrUpJHy64nMXjvM6uype64bOfGABSLmcSLEp9xz8piIAx8/XI7r9ET9",
-	"aPW37VKp2A5HYcCJZTm5rrs4CH0N32BneiXQ8QIrBBUEksd0JxhHQa3cD9vhHb8T0WQXuKbUKqfyPkT9",
-	"uJzYaKhmLnktgmOpOzyU21iX9wHNLFlJXYvVT7fDW86HOGBaoGpU5VKxVCrpxaB+pQp/MFUDfu+7YG8A",
-	"WwuZKKBBdnvGEbWc5sDKCwnQxOelBFIWWVZMYDF6/0rDSu9ffAF1gunKs1EnsIoJ1EpWHQAc89Y/pAOw",
-	"PvBf2YGf4/V/8tlPnZIzE7+tlMB8pi8E06LQoUiuGT0ikILm5FA1pWbC0hnfFJE50o91rdfQ66m/m5Z3",
-	"dRILqEeKcagu1UgmikmmNJnohqahpIsX9gghvEy5JI4kiKkjnrBWxQTdVWS034vMQhNZZM3z1vXRUXO/",
-	"eXh+1WntX1weFtvhx+uLq73O4df9w8MD9aG0m4B3ATdBEYhDisCUhnUfYAKA0yzFAmCbHNvJk45BntR/",
-	"6YpYBlP6d2fOhEjsda2YVHiphSiWMatUDTFgMvAMRQAQ7e1WqsVna9FMlF2nc1CZAWeWKfyV1mh2dJnl",
-	"m+Ln3ik854BhIzw0Wuhl03Xefz1/Y+tD9EHfkyPKRv2gRpcnfvjH222xj/xF+R48PyZU2vQVnwAO5hKe",
-	"Wd+e8rfarehls4QyITWtPVaacIX0BrVIIDnpglmRhJMsFngQc5DktlsHACWot2rf9RaTWdy+sd4SoMYX",
-	"lqJcQXtrUUiLuXWezGZsFWLoD+TNqsP45Tei1S5mBlffLnoKLYbxw3jU6/muOjaRedRqosBxb2ONKLMY",
-	"KR9dPbe91vsIIiUNZ8lZyQTVyOppcnRTJBEW6yVxdSH/RIgAD/9yOfdy+1cIFvhSBtzCI52oP/YEqRap",
-	"WNPy8GwMvl42mWVjx6nPh6kvudxsEohbj5c/jLiMJh3oLUjnQ7brasjTCytKEQrPitAS8nZzbbKsoExy",
-	"Z71+0utnVkOMtR9m6WVjtfuWxeS6HmYz99iJteK+zcYUSq7NmzEvvxd4A+ogrWJhtxCPhjyKOV5raEKz",
-	"W1fNUj37us8V1lsunqntnOOdI+NiMnZt2ucLGOAGvfht/OEksy6XrXPLryu3nOHkS9pUIgTEeE8n4Rvz",
-	"7kCI2/kcUk4QMP3hIqjwadnYd6TPBwBZKlqWS6VZXEpf9BOfnAQC1hY7tQuN1F6VmnJBs3b91CbhUBNW",
-	"0fhADC0eijTgfi8QpG0DsdOFYvIHfQL+kdP7qzzkp7LIRZi7TO+DM/Rv+cRbTIWPrDCPe2UvZfW1a3iF",
-	"rCsp42hPkGyw+U2DxRn1JdQpxMxcKMZMhLC7PR749yAMIQW7GUXBTVEjx6mfriWd0HMij+lBsHjI3cQx",
-	"tcPYmcQbrCVRU1az2+1SV4C63qaaizbYHmYEOUIfQBwEYHQIS6DxTHZROU9jHUhsjyoP+ncj9RXuMQJH",
-	"3EAlm719SzP4FrKINySWZS/hoOf4kviW5Ws4AcAU8yoPkBvl3GOxuOMowIc6IhlPNscxLeSJHu1dFvYt",
-	"P6RhLeRjvScMDxCS0/n9gdS1r7xgxs92KiTCG+NBzN3OWe/kYyOqH598+zO6Gv/7+vKg3jy9/K0pKqfO",
-	"qdMaF17S0l98OUAU+7wwk0yDoLGMIZ7taDmlW9O8L+oTUH98pVvqHg/hTk6PH9dUZ4K3JY60qbh282/6",
-	"V8f3vqPzDLi0uNHD0Iv1geJzRNP1hSAYH0qGx9ShDZyOTEfGMrWusb1g7FiZRPHR5vhYDIBG31Or7elg",
-	"LxyKZ9MZcmAa+BSma2WD5oWd3WNdnMzP5jp8fnrnL1nhx/X+HoA5n+qminNu25mTUoxk6rCcAWt9FX5F",
-	"z0m2PzDUBFe2e/nasyzoWdaOZDUcCbD6PdWLvCCznyHjAxLvhCw7boeA7klHS7EUw6H66BhZAIdDHnLP",
-	"sOUxPzbZg3QzJvS+g/x/IPosln4QtMOBg4BS6hLReu44wl3mUqBI2lk0g7PJ857LMy572Re9XtYhHuBM",
-	"JKRHKtYMQa3t6exzNOh/nH9uzxL4aJDe83t7/dNTv1PL/47+YFJDM8qyOTTfCkeja/a4VT5KNH/cy12d",
-	"N42zn1kqmhKhxKYyyWPJcGcVWcjHSdloN90dPXZ8afJ10IpWxuavHujSh+3QS4T4sQFvg1061OQGag9a",
-	"5oEg/E7MblCp9IZJEiARoZYLwYqVnyiFPFSpOjBv/oQTpGhVC0kdoT4R0SL/5AwBD/q/hVwEjX/Skngi",
-	"2EeCJoLCHrR3hUnPObkOP2Y3vneTYUIx7m/7IfdnexW0jV0oYjQCKMGjeF6g3JidxmQRrLSMxUWYRGAT",
-	"3RartlFsLXo6UvK7oTrdSnTQzadfS1kQ5FToN+ae3fYOuexHkGS1oAZMBA44ZzqYk+Dml6ho6tW+iKqE",
-	"l97h67vVChyIUBvNmPXlzsPNv/V++r4JaLnZfXtnjpYa1DuXeSOO/XpWZXw8ExEACimgnQr0aMdUILWy",
-	"g8loMrUZnnhwzfkwVIvt+aNFlfS0P8i2N0k29oOAdTkjF8Q93Z4IzY8izCqe/pS+bmlPNxvSZT8c1g7u",
-	"6Q5Oz33awz2qyqZtp6/GPyJ9DbkHJ8SQL6FxfW4HCZw4/K2uU8+joJbTl1UHavlakdwE4UixgagT+GBX",
-	"yAF9LjbhfTvsR44L/JioYajl31J6rqAsEYqx1Y3C8GkyWrpK/WMSSJ4zmU62eM6EBOx6fn9EYBqCBWZI",
-	"jWEWDHK7XtteiH5YpxmEfLF0Es70DCwHWqpIqCAkD5+Cw/xsBQQReB18rQ6s1vSot/OnRxbnsV85+hz/",
-	"+rE5iGJ3fxB8bJ59ftOtxq1v8VB0d8TBa8V5GFuus06rEmR/4sNAudhpteKXS0JBpDTzKPkS+VKdD+wm",
-	"HVnd6HMu9HRIBCANoncyaLEkAM8w5p0CrEO2gTlhCh8yzia87KBBNYYXqc2uY+t1bP0/kjz4OUJrUC1x",
-	"mMl4L+kBYRTR/Wwib48PAzG5U14N2bvVp4kDxBPu6A6quhEPHGmURZL/IXj09afTJFjYAP9CY83VkiG+",
-	"KpJoN9aPigyjNgLHqThIMx5RJnXvsgkaJpbMd4uDDjhwAxguN2hgZCLS1B0ZyW4nUZkTfWA9Mg8ikv38",
-	"Y065RNbCvcsmMBWqSeg7ko+BGaknIg4ZFkCVG2pXIwkOwXTqlTItNvnnIe+jeaFBQtEICi7q2gJUZMnv",
-	"Gba3HBTRkDol1VTk18bKuw8w+VHgEZGG+U3kv509557v4bElBbkubBvXVht5vrR8/b1zz3WJINMF4CSX",
-	"Dk0SmZowgyX94/t/AwAA//8=",
+	"7P35dhu5sicKvwo+ntPL9t5JmqSoee11Fi3Jtsq25JJkuwa6lWAmSGYpCbASoChWtb/Vb3L/6xe5b9JP",
+	"chcigEzkwEmSq7zr1Lm3a8vJHDAEYo5f/F4LxHgiOONK1g5+r40YDVkCfx7RYMTqR4KrRMT6QshkkEQT",
+	"FQleO6h14xmdS+JzUZdKJMyveTV2R8eTmNUOavZqzavJYMTGVL9AzSf6N6mSiA9rX754tZMrOiy/+jRk",
+	"XEWDiEmiRoxIRRUjYgD/uGFzjwxEQvzTQf0dVcHIb5BTRYIR5UMmySxSI8JuWTJXo4gPiRpRRaQYs74I",
+	"5z1ubvMIJYlQVH+QRDyIpyELPUJ5SLhQZDZi3H6NRJJMpf6V3U2iRD8rEhIpScSMs0T/jC8Nezy3BL3a",
+	"d7z1Zvvq19e/Nvvft29/2Btv/RT0aiuW5K0IKK5DcVmuRoxwNtODeiLJhKqRR/pzEoUezloPWF8lfRaL",
+	"GZmNogAvSpbcRgEjkWyQLpkk4m6O65KwsbjFVe7xPhtGnOs1EwN4Dy6mmCoi6Vxfl4KMp1KRyVSRSJGI",
+	"k0EiuMKtiSQRnDUKi/D8tvWcTqL6DZvL583W/i5t9dv1nUGzWd8NtsL6PusM6tt0p78b7IX7rDlYsToX",
+	"VLG30ThS9fcijoJ59SrF+g6ZI5looIc8opJQPj8gfq92w+a9mq/3T9+baBqD5/Rj/q8+CWgcSz1Jf+b3",
+	"uGSB4KH09JO/ToWi8KySBP5hn5nySMkefxomdKDqEVOD+kipiV4B/QF4f92csXqr+axEMjCow1//1Wo2",
+	"D2f/2mmuuxwXbEwjvXnlBflkdppGHJaE0WCEMz0gfmLnKRIcPOFihgeBxjHMiQ5pxGEdlE/MMjx8ism/",
+	"Ou1D9a+t7VUzZCqZ17sDxZLy1C5xNEQJMqORIn02EAnTZ1s/5X635X5lIJIxVbWDWsTVVrvm2c9GXLEh",
+	"S+C7nz59qnenaqQ5UUAVK3/8tZjpD1PnJvL04uUR2W+1mh7Rf+3sbjef5ab/gtGEJSRhNB7/q1ejk+iG",
+	"zcOVTOET64+EuFnNG2Z4o+EPi487qTjtVWe7x1ccbvNB53Dvtu97uH+odydR/Q2b10/D6ilGoXOoDwlF",
+	"GTRJmGRc5cb2CLwmG84ZHbMFa07HedE0YUnAuKozHoiQhUvHGET/o92cRBMWR5ytPZhzLXaqR4MS6d7D",
+	"mUolxiypd9prD+YyEBMmq0cj4bfccCSbUM0lQi245IQGTBaH5BE2nqi5w7C5gNXJBhpSRSVT8iBhNCTp",
+	"v2ZJpFYv4wX7dcqkqiSxnOKhBbvmgRF3hegTSWIxXLqOnTc/tX/4fvvj7ruts/dXOxfftT/9+GLr6Pjk",
+	"5dLBffFqccRvYDFfMfWGLRBuWifRYl9JEoU1ryYmLAGuoGdUGzLVnUT6Ya+m13rMlNHngCHcsPk1B2qu",
+	"/WfC5ERwyRpaNfqP51EIK4Sf/iDpcAHPEwPlaEczKsktS/SiLRkMvu6eIzqPQ5ac3FoVNT8i+FErfPrX",
+	"4vfjSKruNIzUif09P4BfpyyZN1BqVHyfsztlhNCtuGGVO4I/2eUojSCBnx+2IxdaUa3++qvoNv02oSAB",
+	"JAsSpsoDgZc8bCAfJuGigRyBCrxwGabw5MO+/lFT2bzy6/gTfH3JEgCZztNBJMgIXogQ3qiHXf62eRWc",
+	"zvyogaQWySkfCPI6Cn3N/igJWRxpm6RaRO1uLRNRkX6pXqOaVzMrZN9uZhElLKwdqGTKljO/0wEYTOUh",
+	"v6M3Ri1AU4YIHgMHdmwgqaI4JqA/E0aTOGIJoVzOWELkSMxYSCLlkdlISEZ8bdf5wEN7PJKHhMWSkU6r",
+	"3SCX2jajMaEJy0uDQIzHVKLq6f8D9HLK5wWN4x92PVDBzFbEGoMr2P8pVyy5pfH5YAGDA+uB8aEaWbkV",
+	"mUfkoR5lyAZ0GitCyTjiU8XAFAWxa4ZOORmJaQLXqTkL2fj1T3YKwHyyGdjv5Gbwnwkb1A5q//E8s9Kf",
+	"46/yOczATghm94bNV2kqCczJTwnzhs0b5H1OSdB8BO7lAfOI/9wnSogD4tPnfdgVn/6P9su+72la6M97",
+	"3MfHPlycHtlBPtUveOZr0fkdvaWXMBSP+NpWYvCjRyQdsH/1ar0a3vd+rkaC6yXscX+axI33VI1OZEAn",
+	"zHnbK6FV2lsaT/XGkA8fTo/1So/J0716B/6/VvsZkA6KZ8rRPNamcI9zxkKtThAYccSHRYU2iOqOOlZx",
+	"8FIutdnBA5Vt8dYA/ZS2QVuiy7egNPycAlcxfPjQfcZ+Pqjku11uVU41Ypq0KCdzTf1ixg8JLrevTf8D",
+	"Go4j7q8abeFI2OGudx5QL9ZDvox4wBYe8XPN29yTnfovVDRmcIhjqvSkODiKFBkLqUin2WyQFxkH0G+I",
+	"qVRkp9njyAykR9odOP5gT281SaiJ0Fil/pSrKPYb5JPxqvh2APosZUwVRjHWHLnHcwyIxIIPWVLc9Xaz",
+	"vVNvteqtnatm8wD+/58WLKjUC1OrNIW1fK7rT2fmsEMEH/TQl69oNkywNcG+tFNPV9floR54GGBRCBez",
+	"yjm1t1bOCV5wnzkZm3qhCE95pDFxF8ju9oay27xtU+n9Rd+MqgmoHy9o+D0sxMHvtUBwpY2Qg99rdDKJ",
+	"I3QSPP9FoqfAjDrTePUfcjoeU/2nnmzCNFfhgshpMCKpnlPzasBq8RshyNmzj923p8fXFyfffzi5vKp5",
+	"tZApGsWydvDz77VBxGKjafWF1Ms+ZhJppgYf0IIThpB9JPMeWmXtkMSM3iIDnKral8/ua8yryb1flyp+",
+	"egdWGWuKqqmsHXSaTdiB9RjRSZKI5MJsFm5dmbzMIPQ8xjTWJMtC8CxTZy6RJLNE8GHNW+qYrxqMuf95",
+	"/uYKC3jZw7l7YSIvaGgubUh4faNmZ3QHrqkJS9Tcnef9CM645q+pytEceLT6zJrwg6maJqxAUNmjpPr2",
+	"exOM9/dp+1ZOm6Y+c7oKM/C+zUMGfrUNjxhYUAVqmwnrhos4QT/a/YgM3lI+XJoqRiIOCUUD7oCAF470",
+	"8k66Xg30ql4tYROROBdlagSacRYIEC6Sr/Spb0UUCG1IakEQyUDwQTScJgysFqq0tez4u3HkqGFFilB5",
+	"I8HShLgWLsu3Q8ZHgg/iKNhUUqDLLCyxTeuIsL+XKfnNyY/XFycfz9+cHOcoldpn4BUB5ZqU+tbZER6S",
+	"IGGaLNCBhqfkPpSxr2et6A3j5cGDSa21YPi5PPaz7ruT66vum5Oz3NBzj2nlmXK0tfRMUuarLZ9DEoyE",
+	"5tXmDmB3ifVOUgVPDKJEqvvP7nHpPjc3z/U1me3yrL8CjUwgcq0u8bm+Ef4RKTKmczKit8wjUmiLiSqw",
+	"pkCsh3o3nR1nd4rx0ITqv5Fjcmx8g2dCvRRTHm54XFLXYo7kzox2YawNvZCOD7JIfMcnb08/nlz8eH12",
+	"fnX98vzDWf78AJHZN2FEJn1bSoTgk0x3DP5l1Bw0W61WRadhpDCGEkdaAVbSviy6N0/uPCZtLl+7b4Rq",
+	"YBYbkooJApaZk1aPIJFFjCcJk7KSu744P/7x+uTs6Pz4pEge5g0ohY5wQPUT42TzcDWpJMPfoskhkYyH",
+	"+txOee5z99j21rZeCXA8cBoXrYv+dFiI3VUqP1cnF2fdt7kJSTFmmD0001QM2iHRevshUSyOkSWBwmuo",
+	"3Rn7fSayjdaCGiVCqbi0QUIgz8NEDUj1oaRPQ+NdLk7p6vz8+l337Eer0F3mN2vh27rvT418HDMySMQY",
+	"XXk0DPUeHRKVzLNckBa551Fto5AU4i1N0JdUTYp6nDHcsoAS9TTfdi9enVTTorXlrPtup0PeRC/uSWdb",
+	"esxTTm9pFNN+XDFsrYL2qUxljYmMoF+rOP4PZ92P3dO33Rdvy4Nf/KI0PQ0pk8pMf8m2hg60VeYkzdiM",
+	"nXsSppn5DRezCqXGRIusBCZ9xjgZ07Bq084/XB2dvzu5/nD25uz809niiQ9oFLOQhNME8/fsZ2xwSUxV",
+	"IFBzMAPTqg8LbkiWATQXU5KwCaPKecH9l+DxZEuXm7xEFkt2QDqtLfIU6FVoRR+J9JlHOq1t8jRjj0DS",
+	"+nJ7nzytOME9njIE5+RypmYiuUGZbB+SjCbBiEl9MAQPGHIAuB9MDMicQjLq8Qo6euaR7WaTPKUV/BV+",
+	"2yJPHfo+IBVE3eNrUbUzlCqKbpACSR2gv3whUVoyKdNIpJ4VNcJuELBJJsQq0ur0unVa2x7xI0gbUXMf",
+	"lVgIntoQE+re1DAlM6acK9k+vSJ0+TBlo5BGt+xZ99YHqykvRdKPwhAtog1UFWGTnDKGA1GGLJgEixkK",
+	"UD4r2M3L84sXp8fHBXMKXnuAO0Qxf0VvY+GtYJhYQ8sYV4/g1dpCPmIcO2XbNqbBjbQ2fqWucvnh5cvT",
+	"o9OTs6vry6Pz9ydlLR1jbs7UlE3EwknaHKl7jv9xDUBj7d3SOApJf4qmnBZ62bY+mrZdlc+57AWl+x98",
+	"FF5HUolkfgFJmOHGTpH0qTzhpOYURtwkxi4rqOf16eXV+YXWCt+dfyw6SNRB3jazxkDMlOFnEDokNi7X",
+	"bGVxOWDUepkENxmmYWYC2ujnIaHyxiRFYHTVxOX+dE/ERWnwuApm+MC+Z2Iah1qb1McLrJVvxAp8w+aY",
+	"ebUpPQXZUxk9XZoyCSuCnXSuKlfb0evu2asKW9Aca9BeJbGZOUTSufRInwV0KoGTOsKejBnls1EUs0My",
+	"ZOjb1PosagclTc4kh5qUJD3V+3oOWu2vxNTM7LMqFZj/t0M5Z0J1w3Gk1MakYwzCahlmOXifQdEMaqNa",
+	"jlYJtO7x8cXJ5SV4nbpv355/qiAma5VWvrjd3Go0G63WVmP/kBiqgh+gkAHVX6zXGaH0lrnanSeS0DgW",
+	"MxZeB1GYpNT4EPkO9Q8Lfdeg5efLTSrW5aJ7dXL99vTd6dWSBal+GxED0mo2s+KVnSYp2u5b97XdcYZQ",
+	"8FJ2UcSRUrGbC//E1sZEksRsUDXR7z+cX3WvT344Ojk5XjLVEZVky5Sn6Dfpj+RKb1pN/X+EkrHgaoRM",
+	"A7gFjWMSCKkkaW8fmvzQO0UmLIlESKSiiQJLCOVa25VrjSbmnPwbanq5eNg3r+yVWYWXXyA4sw61m21P",
+	"gOx7HOg+dTwHcWQ8z6k7jTzVahwukmPcPHvcIEBairXSvirXbC0obFvrLfb+Bxl5f752fCbUEUThNhVH",
+	"f+V4GzhK31FeziFZLyS2zDv85uTHyxLHXTPQZsOpms86gTbUegIx5Qr9N7AYgjNch0wQU07Q2k5oJFkW",
+	"4nuiP3p3rb/5jQYpNwlIflPK3n1CizdsQVRxsU2wKIBYSHoCV6NNpoa1lWnaeWKztgu1a+Cu/Jbig1DR",
+	"BvokVFzzIRSi5vxG3xQJYB1R+N8rHSPJJu0EB80egX5o7lhh7F6cX3WvFhi72pC1b3FEBrzd2K1Sk/ZY",
+	"jBlXaKmg2zxImEqzeYYCWSS+KrWBvxVOWJGboSf+y1SqRbP/psj/Mhryjal/HElp3P95NhgNOTXpoUVy",
+	"uTx9dda9+nBxcm1S60pE4yT/atqXMDITGYfyfDEgryI1mvbr76f9OApMUbSpTk1A8JZvuLSDegirbC2N",
+	"+FlADPP7ppNfOinN/kFE6I/AoQBty6JX6C9KvUiM1Ot4dOpSc4+ID+sPUBlgwpgBWppuus0kFEa9GZsy",
+	"s4dO/HLBq4kNYR/C1wm7o4EyFSv9uWLGJYn1c1wZ7I+To+PLLhGcvK+3t3eAPi5fd/XfaA0DacErqGQ7",
+	"HWumdy/PGi2ooLr/4n2dvHiTZoTmYrYNeDBeT/tP/mLRASwRu5+eVhEsszqK1UJK0fhPZycX62prJmqW",
+	"luODslsO3EqmwMMfqcOC7mZr2b4l7e0b089Se35jEfVX9jhittDfHsd11umraHvVTjey0ufmmUpeffd1",
+	"jHT9r0573ydUas1/AI9CWbmewt+uuEfKt7g0CtH5YLCpEMEnXBGiiJxFKhiB7V2l8hx1z85Oz15dn798",
+	"WXZQW70tVW8SFrDolqUC3No/Vok7xMiMTawMKDffR41HGBfuoyp/ncc+N+nwUVQ6S2hQlL4dkXOFvkVz",
+	"WW7sF4DymgW5quZX3LkwShWF++er2jeKgaGbNDafYGKBMRzWSl9tP0QgPSLBZJPDPUhdzDcRD8upfIcI",
+	"c1ad3vl47PNP4l2GHk1d9qb0OK5ykycMDCWtn1igsmUU+Onkxevz8zeXFepw8TUGVAKFHoMc40MSMpMw",
+	"w76pSpvqVfhGuNAHTqdqJJLot4013zCStB8v8U3KqZxAvU/Fph9dnByfnF2ddt9eH59edl+8XaIOFgE/",
+	"0/ce2sQCwjgMxbAYkYCTL/UF8wd5Y0yIpXqaWs7YG5bO8uSH96cXK3Re86JDUygFdtujTiXiYNGXjFU7",
+	"AKM5GPymJbNZ5FpzjBXjpCJK5BxJNg3Yul2dVLeHzGyRp7DapezM5N3p5eXp2at8BQpDKCE7GyrJXd3g",
+	"qB6Qy5Oji5MrvTNdc3TgjBwQgy6Jvz9kMkud/uDuXuj1d2ZW5fx398h50eHjEdmjugogxqNmgoTRYMAS",
+	"beag88OEqZCczYD/Qu4oI4SPHQ77KIzZ1tRFkqQ3lWnIyOHFjLniNYeGBUMO2LdU5lo95W9E+pp9vqfj",
+	"0SLjLCs9XbK9q92Pdu1MglMkSRSaulE1YmPN2iVjGdQ1ajrfYBHpt7Lj6QSxyAWwEDHvxqR2Rnr8NH6P",
+	"0CyR3ucBjSUrFTJhlEaYYG3Nq02cR36v5RIrF+EVY4KmjfVkGaRuStghmkGUz2dIGAMjtBEmViTE59M4",
+	"9hvkdNDjtI9BEQqeuIgP0/w4QNxysMjIhErJpFXsiOAFYK2fa639dqPZaDeaz9udmldrN5utg7C/d3Cw",
+	"W/vs1SLFxnIVnZzhHPW2jendKT6y1fZqesxYSojIT6bghyYJBQeS0Ser4LyZAVsz0lgv4aFeFh82yvfM",
+	"+qRKappZh+7HQ+LrT/r6EVwud9a50fSFiBnltVQHBYSdys2E3xFPP4TgPQ8RycxGmlDmHwAu9tbW1r4p",
+	"PeVEDAaSKc/UkvU4wu54RCVTHmBkXpBxFMeRLfwqAaBtNevNVn2rddVqZ2Bh68CAab6jaEjVygP/zt73",
+	"xSJ5rdh4fc8Xryb6Wu1km58DObJFB+lROAAlCXaTxZLheUAyRg90JHsc/SQsLNXbZ1B2UPdngCob5KVI",
+	"iEoA4B/OSO7k+t/UoUgDXWvgADphAxrH5wNAs1n23Pf69kumFFDG5wVOcRtj8DLOY7xPnC2APFwwK9H/",
+	"hQVKDzRzkq8/2tTpvM6ICz77xxo2C6JJZFSFpWNNb7Rp0XL1IyC1WGgAxtEosWB5P9cMCKfDlT5XjBDl",
+	"W1p4ZaR1GcbS2limKMUgiDh4jGXxtoANAsuLOIHRR6IaqbHdvGoVYj7rMatAcBlJq50tlgsJC0SiOb/t",
+	"ihIzmokBsIhnLq8BZWumJSjhQnmlfilhvoo3UpLFAyf8I4IbcF1yETJpTKU831gkVkyK4Xo0j9uZaV2L",
+	"KN7ZSj1dQKqNBo4LR/9iBOxhphzEVKprzWyvqfJN/Cq7plfPtzXoE5pl79jFhgmXSBB9GddDxg1AWjWo",
+	"uqnNtn5t69oJ4f/1IfuDH5CWgcvUMwEbJ21i0yBdEOUGtLnHs1K+DIElYRRKv/s0uNE0oF8D6lskeH67",
+	"2l65ScY44tF4OoZeGsWGGek8EWG0iji5m/KGSgGHjcDSbOoOn1SNXtK5JFJUY5/uXTX3Nz9RBaYC6IHo",
+	"r3FO2mLGcjrWonZDxfkNm0OeaIQPFxlLmMyvkylfcr6tym1DKij6sUiTzvFg24JFAEqwPV8SMTu0SiKJ",
+	"UmW5Qc4HoIeZDGzfpmCjJglpV8hV9B82QIHJjaZfkkJghgHiAMu1j/4ChUh/qLamLoF7wMI3bJ7XJ1rN",
+	"JtCs/WdRmyjsPYxm1VYvFiGfEPM2oPn1Lm0vTK0CQBeBxG3un5Mj+EQahxOqc1FCNLNJNl2eCzGrWJ6l",
+	"KwJDXbwibyO5ZD3ewJg5mzGZuWMKlG607koWnhHaBDtHrDXbooBYMWGvNqHDiKdsedmr32d3FhcKJpJ7",
+	"1+JVW6GEeKk00rw59YOvMK3X0LUlqA9YYFNpw30aFZp6mJuL7Ha73typtztXrdZBe+9ga7vR3G2vr8As",
+	"tGotW4Ia4EwvAUUjZ8weGOs2YQPsygZ2j5LER0cO4KMbx7PX41ZegsPADdE0CGp9BlOmFNmxfghjK2NZ",
+	"mrWxzPuJEmI9XrfMes6tvLlxlX27mdo4EAmLhvza0FN58XGO+bVHMC83RV1TRWT4iXXKoL8+jaygROnh",
+	"5VkkmV7mtNFewiYxDcDnst6yDRMasGvGwxUrN0nYbSSmWUaJEhMJnhFIK8npFta3yFmWPyCr1fTOvZQK",
+	"rxZVEPgZIHkaffwQOhfc7pp+Yds77Wda6SZRqDWcREE/DKOY3aerVTrM6RQgyUojdFXdNXgB4Nyb42Z8",
+	"CK0mQayJdHnxqGm1bhGUe6t5sLX5auZV8GqJgRloT6RN90DpQWHQoP4PaALl+HjjtbnNh1aSM5qE3aka",
+	"EZOT1uNpw0TkPzeczSCrNSMkE1sse6JMPfruN+FrWlcwbOZXmSRsEN1VbwRaJcGIJjRQLEm7f+HB9LT2",
+	"qu2lIY8kw+LlQ8ySsqIuW0x6c928unr73W57p2oxU+/OSp9O2cWylmOlZuKgGP+4ThiVq9WEi/SBC7w/",
+	"C6ZWHrX32D8MXXKqqqqqeJLaIH337sOXTJXOBmfePLHBGb8fx1zPKWR9QdralHINpe3S3PYlC/Oso0Be",
+	"4r1FPQ9YqXE82exxcxbSGTiHPP1mpvbkVLA1vVcX7DZisxWWB023DZ3FIslSkjlNEjHDEuaSLjkWCbu2",
+	"DujFRqfxpmR1+vq5nOOaQ4rRDZvkDrGxgMuSffEnX+rXo2vbJccpooSuZQbgkrGw0s+806kwAxIxEZLG",
+	"6734vb07R7hr9D/cdPwIAr9y9At8LnYhORFcL5/Eymwv7UtDh1XOlGZ9q1lKSb+HMyXrNWMORrrlXoHq",
+	"ltA+sJ8NHSymLyuyrkOSIYKiQo/p/NOyWYXKps2nrPTSxcIgUoo4zHTNKI6JQZqx2tEurDCKNn0847g6",
+	"2ra309FmadnXRu/Q17bT7OwZRwZeaFY53+7jif+ycNUvU1ZZQMoyVk++L5xbD4rpYtWpch42gTNZaBCv",
+	"zPif3+Pa3oBYlr2ze3R1+vFEGxCZUWYNEy6In4lV31pm5hmbhMcDrKLlYY9ng9J8yjBkE9ziemF/ruHD",
+	"Na+WZcrZDKbP7jlJ7yuJMdPsEpodbki1wMaVMBbCIbrxImkFr1Q0xRcAYLw/Pdre7fGVIXb9dsRa1OPL",
+	"hqBvjrgllH+PuLv1UBhilFlTW2M+m4t0PQG4Kp6uTQ64Z44sLJnGKEusXQi4Z/Oi+dH6OxD+3yEQ/ndo",
+	"++uGtu8fpF4gUz9FanQJCoOryd8v7On9XuD+ktGYhQvde1eO/c14kMwnJqkmH2bwUy3CPwCEnkSraSGh",
+	"Q23Wxyxto+mbrvXGTz9h3Iel1zfW6yGDL/jwQyEUVKvr/3tx8ur0jHRfnZCTs6OLH99fnRyTl6dvT+DH",
+	"Hv/xUxi//fRx+uPWd9vB64tJv92Z9re+42+3frw7ipr/PH05nJ9dfbg7v3zx8afxd82P/OWbTzx+/Wl8",
+	"8WP/w3e0x+FFJ2fHi7+BKtZbaPRaO9hr7berjNIl6zmYxnGax2w0wacg6hKmpgmHkjmHV/MwdYM+Kzgk",
+	"NafCmnfNTkNC3Z0orJ/jE2mf7b46Prr77kPw5pfmcbPV3ups7+zu7XdfHB2fvHz1+vS7N2/fnZ2///7i",
+	"8urDx3b35sdYFqft1SZUKZboWf3Pn2n9t8/6P836/vXn35tea//L9c/N+n63/pP+6fed5pf/rFT7CzT/",
+	"uTpXEPK9srAGRLSCmNFEEw+SsFNUw8FfKkdixg0Mij5LmoV3g+ow+ifrow7BtyvQKDbo51kbxwbxY0Zv",
+	"/ANnLCYTHeWFHQRqnKmUx2SHHgczwdYDZ3ZAg/hiqmQUMv+gCs7cA8y7okWLMsw8iEqqnxOU/qEjrGxb",
+	"FdtjWFMVNPD1sb/2NSi4eHrTRIc0h8MW7JtH0BNxHUf8xn1C/zsNyzcgqpKoa+Nv8Q/S1BA43qbps94/",
+	"gDDp8YgfEl/TsY+NnK1W4ZvYtMBRDKYJ+BUMyK6N9ZnPZGidJpkDA580UCJp9HiPnwkVBcyubbrcLNIv",
+	"PSS+cbP7YCvYTBcMj1NJfA6P+w1jgUR86B/Yrelx0OOkENz+zkI/BT8AomgQP41MZA8vIAySva/HfcsE",
+	"rsMpM89lKREOmGNOjY7gfQ3sn0yvMY0jNI/bknQEv7elL5q2phOvAHfqgdl1w+bQmRzaJMfkN5YI2SA+",
+	"ZzNrk2uCSMfS47nB5EmXWqXNlNPogztrkBOKp3iWREoxNMXyxlaaNoykW7PeyZr1l9a8mj6n6R3X1uVm",
+	"TkvqTAMSRm9bRqnWu4Ylp1l9lLtv9ptmO2pGrbLrCy6LdEmyz2UZ3WZg2QWcgnMBCwKdC4pJlf4zZ1Wm",
+	"61C2Kg3Xw34/izvVgpIbKGORoTpky5HNydU8BPNug4BJaZUAm9mVcbl8BKRBrvDdIkE61Tvj6T9Tpkfw",
+	"pxwV2eLILJRbTN1N41nN1rJ4liOlntoZ/S8UTS9pffD5970vT+vuvztfnv2+9SV3qdX+8qwsvrzaXd28",
+	"vV7uGwrtl8P0aMLy2O+nO4MA3AtMmkxRc/yAnu2anaQFDnB6bLLdU7ftsNbMpknsoyGt3zASmHwGwvGZ",
+	"l6K/RgmwHeDybIZd0vXBhsw1x5cQIa9IGJxlyzwRp11bs8IvhErxBi5mh6QvNPEkLH0Xz3h4j4s4ZAm5",
+	"ZYk+gmmJrCn/Noly6bi6lvPlpX2D+DbIDIMeiRmSZBp6dhmmnqjheSMqR1bKWRaPzJ8S/CekkCEJPiCj",
+	"AjbdRs9w8zUt2NqeNQNF8JYrdqeyNziuh5VPvozp0HkStmCtB0/gVufRnB9i9YijMcseLsXnN3zebuk9",
+	"FivFCV1rt6bjPkuch9f0dcDD1uGRPb6O26NiyEiE6w0Ybs0e3Siyu4BA1wqYwrPgLsgeXD92Ck+n5rvz",
+	"hk3DqBWrl4+ibkho69nz8CDa8tmj0yS+x2htl/ecRNjwLZXehPQMV2WQGX04k1epWg+NN8ygTCNkRKGk",
+	"KpcXDS0vBCR9EjEoM8pg7ZkYM+2LV6NWdVnnGRSsTo+BimQPGseQqXr63uZ7GCGYaSOIGOMiQ02lNg2M",
+	"2BpYHF8jzL0eB7eh9XZXp3dYj1+rSktbGlQ3G2PtqsdNkAkyBWTlCltlZUGWUikt6dB0azFCHgyzIejB",
+	"UKUtq7W53daDspPQQFmYG1rSmyITKRFTdZiZNNluwi/pWfgqCVUbecI3yrZxK1kXnYYnkriFngvJPDf1",
+	"pVWxpQneRhXJuv5IqYnvoUfFOFD0PxHhqYjvpH+x+CNWxSSFVCurRWni8nrc6HF4u9lMq8yJtKLDI76M",
+	"+DBGvM664PpLmTsDvZP401Shc9iYiTJD9DZL9ET2OPTR5uEB8UHq+jYXFm7EDCcM/IADFH/003yLOLph",
+	"iEokeFXdTIGp6CVcGUwHooPIkuHA6SHJUlFMZorlBpbv4tZ9XipLludyo8p472zugo8HW/+tndGdybvV",
+	"2dyc3VWlWFEpsVk68dHI8TENjWoqK2eHauuGC8xwMYr14zO5qhTy5XtkVZLKNbZ2n7KRQ/AT6rdJ4hqT",
+	"pW2zKZXL9sBgBOAoatCUYMNHFmoyjhmz1rwQSWDRJPLPv8A2j5n4LW+1Y/+uk46M8y4oXYDCtewjeRN6",
+	"jeDwwtUqWCJrrZiTjrb5zrux3tWbnt29cAYFq2StGTh5Q5vPwM1yXT2D7O7FM0iNuMo0PMfRcGjcH44L",
+	"KGMwIcMkAiMiUq6en+HqzHcXnSrvcn7cEoLU/FtQuohQqZk/ekRzA0C41IpEp3Iuk/W3LssQQN9zivqR",
+	"C6l4hJLn7Q7aOM87ewsStE3UvpwjyyRTKxYdp2ixXDmbVabpViC7rpkMu1Ep5dexKdQoYXIk4nBxQtyV",
+	"MDtgzKxMgyLp00gSUBSdpQ5DIGWgjbicJmRT3VbSyIqzuYi3dM3hLJ2y1XzBPflLPu96mdZjbfDEV5dn",
+	"rfVO3mOLt/aDNtN1Qq21mOjfuo+QSKsEVlOCuXXhqIvOr7VGnoPm3nz4uYqF1VNwbl84jZwTbK05pGm+",
+	"m48/S+tfPfilmTYFB9pa41baZvjaB7AWRPVJNGFxxKu57SOfPPd79fY6ORt29TKv6XqrV4WN8eir92Dt",
+	"5dHXtyLTcsNU+dL6A6LYMVM0ihdolxBPF3yIvk4EmWVxWF5/uLosHDn3yK9TlszJhCZ0zBQ6iBEzLDdP",
+	"JzpUmTJqAqZrDDfKF3fZCKvJzUTMp5Vmsp2v/fDnReu41JmRzAnTN3kQHWQW4R6rdRrkFIY+iWnEyXeX",
+	"52c2bQZ8op3tXb2I/ZiNSSiC6Zhx7J3d43JEJ8zkagBlUQ7uSYxIUoPUTMYsjCiY5galQU7iCDODYFSp",
+	"1d7jBjSEhaa+sTJ2iZh6S3fAM423J4kYJnTcIAY81SJuk6edZvPZISmDkno97lzsvntx+urD+YdLj5SR",
+	"WHPXTAZ9/nFblU0qoHc9Uuqfo0fVenZIKroEez1ebpHqkbTnv0fyfR484ja40C/eenbY47mGdR4p9ETx",
+	"SAmn0CPHJ29PP55c5J5zYfA98r579Tr7VX+ro7/17uTq9fmxOwn90/azQ5J1ovRIrjujR5wOauYf2IXM",
+	"I4Vu7l6Pl0Css/HbRdZf3LcTN927ydNOq/3skLw4P/7xWr/jbffi1Ym+umWvnpwdnR/jndv66WVr60zB",
+	"wrmTp532/rNDcnp2dXJx1n1Lnm4DtX04637snr7VI/PI+Yero/N3J9cfzt6cnX860/dsPWv0uHMT9Ag3",
+	"ueEVCXaHhAJHL74JwX5nWMiGSVKFaIxJfSBzMbWtxiPVIGdsRgIANDJFEjQM05KRlJEVjlIVmwyBqS+A",
+	"/WBcaT7MEsMsLYtbyzvqyoyce7Rd4R1dk1trZjXCEqpBdAf5fYZ7sEQWytEz8UDWZOjL4xknv05pjDaj",
+	"G8+okkybRS/kgpIm54Ovr67ek6xi036os65Jmqt9s6+xa+4hm87Nvkp4vaZydKk3l1X7WvwRlSM/o9xc",
+	"dfUT6RReO6l2ckTb2zs1T/+x3dLDH41pUDeXc0lo6a2lFXRxdu6DFCoGRbQIE7PFpE3i4xx8TFvDaUIm",
+	"D9A68//Qkqdyod7XLff4iuCfXxHtc7PKpPtDdGpiWFbV8ARzvyChfMTuvLTHXWL+miaxITaRpIVqE03C",
+	"fGjQr3r89bvukZeGJFliKkcAXoRNNIN+6tfrmLFUxyv1QRQz/5lmlbcsiQZz5zAWxMT+YG8nbO619vY6",
+	"wW64s71P2wNGaTPY3qZhs7VNt/qDzqDVb/eb/b12Owhb2+FO0NruNwfNJm3u5TP3W+09KAm1/+5s/RkF",
+	"XfcD41y/TuleqA3O0zJlpMuedFju/Qt/lheL2DxHC5s4sI5TKI0E4tVntlg8X4vZkAbz6zi6ZdedwX7Q",
+	"prthi+3095pb23mC2G61cwTR2smXdvz/6v//z//cNPu1taMpe7vVJt3Lo9NTF9XDHiI5ocG90TldbLJV",
+	"gGq0Ek1tDUvX6DG5dTXDWwu3J6s0i0Iv5xtAzP/HTyVZrqfhdFAnmzChP50rELIdFAa5ruqQqJD219Dz",
+	"L7avN9MpjUZMVSCq1BFTQGLKEHBJ0nxc7A5s6jYPic/uIqlkvuDBhZPqcdTBD4kfCD6Io0CZm51O67ke",
+	"/HoOmMhmGrDne68f9rhvmjOYFyViRvoJozf6TVpmYVI7wJyomUhzPIxpUVGsgGgseiIIEAnDrGU9TXKa",
+	"VPZIBQzLbCHu4RPwPASgR/sGhBHUk6a7zfdQSfH42N2sPI5cJUJOWIDoNcDhKtxmnJwDWFK70SRK3DBO",
+	"IvfBtIEr5JDt7uy0n5VdFjkQpuq1yAE5pS0GQZEDL5021tJ0eirh35LOwF4pinpKNJUd9jj00hokdMww",
+	"PychKplqPq7Zxd3cYF1q4+9TCsPn4eHB/MJ8SbBns+5nvMcxjyhKslobTCRRENy9ZQtyCXfzjNzB93Dd",
+	"lzeMLxUtsC5ov0KPPW0N8zlJ2fxjVhBWD+9aX74eRVWJqadDLpICmBEWoFzj1Fb5/fCuNYh2IbjiaqrF",
+	"R5eRLe7jcqXcvFuaxsVQMxEZVGUI9EP2k8WwQM5rRVWtShM3Z2WVaLqPJCqjM95NlsSbcWpGpoOybULD",
+	"BCLVpLW/m2NSrb39neZ+q100oHc6ldHHaBNUynU+v7vd3N3pbLe21/o8KH7L1hg1Q49INqGJbXZv9B93",
+	"8bUqLZmSBwmjlexfTvvLvlPOUQ2mUokxS+qddtX7ppIlVm9f9NJUIVsrIFWERUa6rzp+bxm9uWD3QEHu",
+	"ljjXAPrPFM+cwQdfzfjg8T+O65XRg1esz2LedDWiHIx4lbVKxWLZjK04KtNQiPIyLdQZu/GMztGKlUUa",
+	"gA/rxQPgd9CqDGR6sSYVvAoZEjd4HRorF2VZlOadY5xWk83vOfvGSfd0HavuVH/Uwl3MoP8INTnfhnUc",
+	"pEXU7SZ4XCN9kvWhAAWjpbXqTrPCwOnxAPvuOL95poINVse8drvZNICyWVvbDKS24DP+vRYIqa4DxqHD",
+	"Zk2rAJOY6jlMEmG8Q+5SON7cbAXPFh55TkttVzwy5dGvU0boWPChWxKM2g0cI6uvmEobxE3S1i9NgNsp",
+	"BKnWfzRwzdrb287CHGoSqVovDplCivU48Eu9asbrx3jowTf9BmZpNxo+Xog4YKTqL47xigWjLXrg86zM",
+	"IZr29nbeKM4Xkv7Xwc//s9HryV7vrtms93p3rZe93t3uS/3n/svP8PuC3/6hf1n04LP/+l+9XmPV6//X",
+	"wpf/c+nLN6th1eumd4RGvGJnsEMVlUSvnTGOgLQWpeB1OTl9fwuetdP3tztpOl7EydHp8YX+HHgADwE/",
+	"xGjwNBY8tQ7xfjHQ5maDdHmP6xfWx3QyYWHhpVK/Bb/HDfiyf3DwvOlb9Ql+M59pkBeaqvtsLnhIaI+b",
+	"1zyRJIb9J09Tlft5u/MMqL36fBZdvQ5JdfZzFNXOe1nSauPGwed/Pn2u//35n8/+a1O/C8w6W6skK3Ky",
+	"++UO0COZK/r5Vlvfn9kW2WbKKkhiZWDrbAWxXSpgBwBGX8jjXOYGf95q7+Vc4fejnUqXSM5bvgTU36ud",
+	"W6/kUv0qNRnRCXKA5XAJ+HgoUYyO8X855Qr9BKmXmwJ/7XFwcmeoHimzMrAK2kwscaqcIvc3p3o4p4Ld",
+	"flPZSCJNTTYCznEleaajSpSYgN8BVI1VC8GEOfiDAJGOQWSLcFhVTr7AUHyTE7UpjGBKIFtrpWk63YCX",
+	"vT4DMcxMorXe7/R+Xfb+NC8hWx3BmSQRD+JpmLf222t9OOvWvOLTDqakGrGxZPGtPptJDgmhaEa1NveZ",
+	"mX108UMyXOZstFX6LRDm24jf3Ku5IkIZjQTkJgGOlqks4zfg4QwtjI5IIFav9fIKm+Drxn/uidm8JsKq",
+	"hQKKqVTSswn/xhsACxFJg0F0SLZ2ms3qAGdrbzm+amernYNX3WmuDu7jjJbu+rI2HzB4rE9OdzYQXIqY",
+	"AU5OuQpkSTD2A2TV5xcmoFyrEbg4y8oCtu9RmoB7uMgd5ULRmHvRxMgAzvN71yAXcKK0gamEtgfcZxsL",
+	"Ku+2Sm6tbba93Wo2t9cJsJiK/sU+ZyVgdA0C53AgtDTHffL/A4FUjClyQPqJmEktoEJhcOyxazo0pk1u",
+	"wfyRwgTlI0646PFYDBsVRaDy4PlzLasa5nIjEOPnhjCe61X7D/2fe/oxtn4af5JnudVJopUWvF6p3Kav",
+	"jOmZE7CsnBRuSRsaYTsjQzNRgkb5BtWlwOfvW10KQ9mgXRBnd+o6mCayCorJrTPFe9avM8VZ5Ejix62P",
+	"v4Wv9tVPP5yqs+PvTk7a9V8+9s94NLx/NWl+vlUqukGLGIDW9Hidh9ZKaMl5JPSj+cQWraIhmYxd422T",
+	"VmMraQFUyfX6o2ijtirKmuuX4u46tJyZUfm4hVouDs56CrANkTr6rvHGWJ2Xi8T4+cMSViVytSeShGxA",
+	"p7GCZJ+IFYA+2+tVHN1HRflaaSfp3ddSLWm5n09VUabZ/r3aixRObaqxps0inNrdhe3pYKb/LojjuYNS",
+	"zMPz0OOQxwbv8ULMdX2A8vMBmVuXcM70VyM273GwOq3FCTdaT9K/Lxy5meC9AMm/MiPxrD3T4xjDgzeN",
+	"D13E5iz5LuMvKYicDY30Ix4SwKJch+ekij5WIGMVstvJdMEGPJBJPT4+t4X5NJ6KwllSYghytAoD+0+G",
+	"6c6KG7/S6KuKqd7n+jqWpLfWvkgcAYyi52a8D5kyqNgVECfBNEkYV9eTykgbGKCp4geRuug2X+G8nv8F",
+	"GMr1hCULPqQXFYJOCL/NCbU9MjcVv5uqs46jWNIxoIJjgMdZOf1OGFlJ4e1x1Hh5MRWm+xMbyfFed3Dc",
+	"ZletSTI4bbPj5vdX/Z2zj7LN3lTnnCgawwLJBVthS0TGVAUjhkA/lTvkofkM70rdf9AqJ69cbm3uQHJH",
+	"6eXpp7TPVcL9+5SNbNb+xoFkCGgco6ydSsgqAyE7YUkktHKHfXwDIRUkNJIpjxnuO7Rb1sZJ6RwswILQ",
+	"dGlhIKha+uFV0BA7nWrWXeLeZZo2H1hHe3uPt34x0MHyWixIsgqhjYkRRNTMweA/HFgjYMbYjfFTtcjT",
+	"d4KHdA6p4buewcZVcHC5Gnk9bu5Tgmy1PNPuihI5EonSklXfhT2b9HqCORHS+SFpAV8M6bwg+1rLRN9W",
+	"a/miFYg2LUS3W5WtzkIafZ+uegmSkMaMhzQxq2bFuQXPUGQchTwajhT5cHXkpFyGdF7zanpRoV8UV6N8",
+	"fiVequAMOVm62dG5Zx8MSJ8wzM4B/fdslXSP27ZFyuC1GYhm+6EGSaEbbxibGMhyC2iC+mhRCP59JL+5",
+	"I9kgrcwJ/Yedz4Vn8tKasdXVftgHbUDoAuCMhI1pxM0hWkRW8BJw5EWygpD29/d310u/Wwd2B1SL3E4/",
+	"Ju5OMV86nb47uKrFziz6ewpqPJamgsiEdWY0Cet0qkamddbTV0cX3WcHxIfd9zXjFDxgHgLqQGsICr1Z",
+	"ZhEPxcwGWXzy3D5SVTu+hG3goIztnX0OStmhu5plH/jBAvtYwxJbxTXyE6kepElXQIS70jh2lg7DtN67",
+	"x8ErjGwpTTxUEG3e3miRNMKotcVLr5ZG8KEHypu/CedBhON2cqyoapr24yhIix7okNVv2HyozZck4goU",
+	"96f6qunzFAneEMnw+W3rmak7w5hyBEEu47wBry72sLnKp6j7uc5SPom4VBDOGDj1ulIQLqAlTMRJn6kZ",
+	"YxxikBD5iEr5enTIWsPh/Ned9q/ydq/zS7i3Owy37nam49/Ge7+M92bBvNNpj6bN+fbkprndvN3/5Zch",
+	"++3X0S+z2bDQuam1v72fy5XRL/+52a7v06A++qXOJ/XfNi98U7mVNu6t4lJ7RCsxMVMMmsP02TDipkxE",
+	"DwI3M18mWNpSvA7mc0I5NM80dAPbG3Hi4y0+5BnZehbAp5UHgEiys9vZx9OGDjWvx/vQvM7r+4QzmkD3",
+	"RUgCNvgJM2Fy2U3GKs5Pbzcm2eCvRhONTM9n7E1kOtpi9AXqlMKStxRYkcl9z+fCu87S9HjBK+u2DGRJ",
+	"jWuhWVWvd9du6f9s1fV/X+j/HOs/t/Wf2/Dn7snmew+bqxmfKXrMVzp6Zu09UJr0UvCQ9GlwI2MqR5jn",
+	"sKRZr1fDNFzzu+asQCa5rsILcnqzJs6eaYmEbW3FgGDrGGwTl484GZQM20AxfQv0xBI9HkdKxZCcmeGd",
+	"P9DPX2wV7VmPvhoJ6fiKrYRQAk29RQ53l2pWJAaWGiOvbs4Mw5mBqi9vbOfsaADNcsx1HmKdDrif8wNd",
+	"TN9LRlpu4fylUhDke1hXwRm6nZcqO4uVFb40rrnMsHr64eromTWPwNJBQB7wFYGZBA696kDmXlHfroRL",
+	"X5Vh7GQKG1nd7mC5J8+nj2Y3FKA+C1Gb5dp+1uQpt0Kfl2zMZXXBUNewz1zX74pNAHJbuAvWvLRbkVm6",
+	"zk6kFEsiVQo0h9GC1J/9dfZnSTUU/rRBxVNV+tSilTVdQi7SJiFFU3DutLo3UaYD7GimpXEixpFkqB+n",
+	"7V9jRm+kR/wplxMWRIMIGgsNrNIiaaSFWDdViyOVdo7O2lvnm5c5rzJI7NnXITVwwhLJMAmSi2ssm7k2",
+	"2QoQ+rjWlrOmDBFHwbwAwuI+Xtqay4Dyl4yFWuostu6BnVsiBOmaZtxECebcANJZzCjkTkIWc8qfoYIk",
+	"X29tQFtQuwCfOuECoQts57cbNlEe1Oxja5EMawV1RYm8w6AtSa2I0jhti2nirmuFU/UafGRJGAUFWPj2",
+	"dkXWjr77Le2zCtEKkdLriZCRim6xIV82VxJJOTWo/7CEXlqTBfYXyLqs/Tv0BQRzzn1hpGz/qzwJ5T6s",
+	"j2TuwTxBFO+tpAm7HouQqbF8E/NPivzIrM2qJcdFTCt+F+OyWAAWh/yeSHL5ultvb+8cuoWy2PUh7QCG",
+	"8FuFrMXkzfOPp+pV5+Pph3cX+/svuj98/0Nwk9zs//rh6vRD858vk1dHH3d//W7vx+G/ltcnL0ha1D/5",
+	"udEWUK7gr2s6ia6Rn69RrYyrk/u4Z1a6ivfp5eUsvExRRKq9BWiLl1HEBhHHmljsvPFEEmTxh7aTjYtC",
+	"rrWvKC3JLrQSFtOkCnX6lJv8ENTuoNoyq0fxA8EV48rPlzvgxdpmFe2K3ZmyTozc4fmzqv/XLmVfSCRu",
+	"UZ0ZjDHBE8ZCtPtw8TejnQXpqBikdlf70DJTSHSpzB4dRmo07UPeqAiUlqXPX7M4FvVPIonD5/1Y9J/j",
+	"0jSb/f2gz7b2aLu1P9jap/v7nVawv9Xa7+80m0Gz2X4+EOJ5nyYNdafWrM83d60kb7mAR5muMbYQeG1J",
+	"kJ2bdWRBtUnwqYgQFoqsaHSnY5Q6FKSIEaANb09LNsAP2GpsPWsYP5xWg3zPtk2dJZFivmkWc4BeXgNt",
+	"5rZVhXIi7MeZSSDjNuNztEDsK//v//4/vlNeij2PjI3SZ5hCLzCnqfv+9J4W+n1N8a9sfz+i3X1pWsVW",
+	"Jjy5NQh9NjRYrimJ4DJLojSZGGhE0wRZs2FzZxQyriI119z3Ngoxw6XHTevkXM/lBumank2Q3mY3FFIp",
+	"GuQSPTP6y4F+jMfACiqVUz2K60hfgca4edUy/a2sQ0zHY5rMF2cHl9LAMIc5y5+BHzkDr69m/FUdLe5b",
+	"GtVaM6Xl/sVRu+u/P+LDaymqKAcH7tRU43isC2SrCYFC97Pbf1ZN1taa1WCgnldFAd25zsB2mCTsNhLT",
+	"tAI+043lH1MNJhIzElucdwhZXugZk6AloedMf58lpD8nvsmw/BfmU/bukbA15WDZLV2gNCMc8/0BHHof",
+	"qYHQoTg0h1vZwD+qw/AApCKh7YReWBvSKYz16xW4OVRQPAHp7Kuk/gfN24/08Bf4mlgQQRc2zTKhSJwr",
+	"ltzSuBLkWi7DiljAqrIvjGiIotUAsa4Rk142YE05+k2AAZXazQbGvuAb+71m2Y0mfRctGSgMPDq1g067",
+	"DPzgODWdXE1T91CB9WG1gCVpa4vgbxRNFqEX6p+s6mt3yCNUH7WYkXHEp4p5ZAS51pAJAeANmM3zeIUO",
+	"iLFWGuFxuiV48nFX4AzhwrpYvu011qIM5ZtoBRg/n62+Z2hyId2fWlpeEYB0V1UeGo4ALAIY2aCQF4XL",
+	"XfNqer1BgXORZ7LlgjEsFubZsiFQimZSUBbtbDAP05oAmyyicpnIxHRdrHJyVlds5RGvs2+JOExbCx6m",
+	"Op8PoSeEWUMOapAkuFBEaAY5Z2pdS8FhRjllsVNV6GVHtkaxKsSy7f0QGdVT9yGzeKfpYW2qSAiEjVdG",
+	"mcsncwPgVFuNsqBz1CXgZNlaUVOBZqSLGKAxn1LiAd4IP2N7+CHlWbdM2K8ed11/DXJCkzhy9hUJuZm6",
+	"BG08quCfHBcjxA6vaO4/OJMHV6NiT73FhXIfwUw7qmytkGH72xam8F09qzGNQbMIrYOQEpP0a1Qij7AY",
+	"faOmj6gYpEpbj2c4/XmdJmvQHMlnnlVevarOCOSpn0dXdBv/i4SYBsmlshonXpH74jOPVHVayLcAAFaR",
+	"67CAyhlWhuGcexzYcc5SsQw6XdGaVzOrUfNqdjVqXi1T1yumXPNq5SHWvFp+jLWC5M2ZRXYgJS6KdOCA",
+	"Yd4L4szCQ/93BsKs2LgHIGIGQqolThwnqT3iJlUx1wwcmOqhm6+ZM1C2N0tDalbx7bWR6/4MyM57wlyv",
+	"iXpnT80i5cMW/doyercUEPUOvWE3bH4IPjKXhUEFB2h4kSQu36huirNsdg6Pz7ZraRdAMCPdcvF7yOaE",
+	"qWR+Da1KFisX7xMGs4WzlmOsenHyjC0t4phpY3tCpTSNUMDaASvIfCd/3tYDm1mgddsdzPaiwELdZrYu",
+	"yVg1GjaoinZM5+B7waZ0Ib3RtDpG1kUoN63AfRIpMmRQ5xLPi12pUbw6pAf4hpPFNuZa/Y+PnSe+eDXT",
+	"TXrTdsubVTybcMIaX/iQxJWID0u25ZjF0S1L5qvx2rnpQS2wlHdGwbm9uBE1VYqNJ2qZMW9vwbycYs/T",
+	"KnpezqGh3VZ1kkFqcJhvkgGNYs2iZ1bEGK6dmHRJFlq7pITiz4VNqTRewFazkifDei1EVqHTMFK4pk8k",
+	"4KzYUpoIXVqh2Rr9q1nkehT6ayOobAJRP4h4JEfL0BFM5MoMChViqLYj00maqwJoWnhrpFbhIrQ2cxdA",
+	"baPZvTXKCuw+R5KE06rWhJq59pktSX1Ev8aqNr8p1YMFdkh22+BqkSSmtoGh2W4YfCQtesBjjnEdRIQC",
+	"i8is0QW9l67yTZdy+WZ4YBZ1iMxvwXZzPVFmY7vr8t4rfX+RP6aH1LzPro2XMTC7pWuw0eVAOeYuxKpl",
+	"MybN+UfTcQOMnDB90T1xcorcfz2knOU1xZgGtD5ETjaJr8DS1gXQqaTxclaR5mcRH/omOU9aYz/JMZtD",
+	"4qf80T8glLTv7qyoCKBFh49ixz/occs8swQr/V6kB0yGG4tbk/aJfAMERizynSzMyGpadTKfhuQj/Zm8",
+	"TZzdWWIHFdrNYlvMYU4DkQc2v2Kxab4mR2JSAYm56MvZ+az+7ohODLqYbxIvGsaMvhZ9QJjABS8lzFr/",
+	"iF7cHvfNzcbKdd4WM3oD74Cs+Ayc2yYdOrfaeImPeMrp9WFCA3bNeKh/OyCmwCffyN9DDA8pBHfeaDPm",
+	"rsMpy7VU6XEL2G2sdDfBABuTOq/hbHZt8l79A5v7X16RFLU38/ZxNsP2iNiqtKI9oqE2+6msGYq9ginr",
+	"7hWYVe6KG4BK72JyOi5csQGr/OY4F4p77/xkd6d4KXeTu1XFEZt9cC4jiFDCaDDKvcVZb5sF6iwD/rv4",
+	"rLVlsgW0V7In7ZVsAe2VkMUsf0UxqfLHvLyMSw9dZeqM1kKNPUUzTm0TU/IIPQ1yjl2vUgXaoIKYFwQU",
+	"ctVuGenPoWQtSohkv04ZD5jpl5/2AMVgwDiSMuLDUprLQnKwU/28mfRzlAJX/JWyjKqTTcxLlkv8rjbj",
+	"8UaZD4psIO3tCzYU7mvD4G0oK5dBYS4yBg25L9fbrWBx2oI8rtb7YHvfKuOV83CiMXg87N1l80ifHb5E",
+	"rd+57wTt+JIl+fb5wR1A5BuZj5m076okmTncaTVBotnfaGqh9jjqG6AdWXNm2axzMsX0l6p5tSEaAvpl",
+	"ekI5tmYvVtnZq7AIq1jZWk0z7+feMUO9XmYIUl7wRBiNElvfaEYop0HAWFhC7Mvipukdj3tKqhwWHz6c",
+	"Ht/uYp7k/jb2UqpS2dsP8kKI2FamXkOgeCk6rmMDQdIQpuqleEaZzkWUEIU1nFtYoOqV69xz5f5Ivx6s",
+	"IMK5ukuUEq0LO+hw32V8XajNPbSvEWYLVZUS20c9a3XIfaO99NI03t1S8p0p5V4c69lpdvZWhXoKK52f",
+	"xJIF/BNAGx/uwX4o71wIP3hP5rn5qVi4HYvT8J1JTQRESZVoEB/S7n3PYmYB6U1YQpVIbEX2JKYRRy8X",
+	"eL+zqkWr24oZb5ALFkYJC1SGP4ag0+UWEjbVHzS8HFI0nUQ3bB4WrOhmp5S6vUi//xSpEebRuyrbeliA",
+	"ZR3y92JhyYL+uEDQSw70U4jWJExNEw7prE6baR6m1WN5CTMbSRZcvxu8+X4/2Xv15sdfk6vZLx/eH++d",
+	"vn3/06lov6Vv6eWsUG+uz7mT1o7v+Llb/4nWf2vW9//5/PM///V702t/+c/VKSc42fLh/+wt0oFxtpk7",
+	"wfHuYy6oHIkZRwgN+J5kwTSJ1Bx7F8MaY4CyO1WjKmXbbU4F6TCanGxjfQT+r93V6SSq5wpVKLxU08kL",
+	"KqOg+u1XFhLQDt5UqE+olDORhFjzBS1WoJAmkk4Fku3TXOvrD2Rf1rQO32U0Ycn6H6akD0+kpVzZB+B6",
+	"8QtfIOFrIDBwzBXFKjqzJFfusbbu05BNYjEfM0wmyw8JQ5ceZB57hlF7RuR5JmUfaNcg/pgWXbLR4z3+",
+	"j3/oeTKuIqyEbfzjH+SS8RCrOW4Y9Ln10206IJcnRxcnVz7UFfj6WZFEv8GjBwQXzt6C6B6m7t2tVCFL",
+	"ClV6vFSpErIgChlKHurUyxDNKw8xHw4XTB9SbLKm7JdJpHocQWsiridij00dfvbJU/ASHEAuBPbQvGHz",
+	"Zw3S5c5L0f6Ht3Chb+hxgCucjebmtQjf4Zs1PUkSkUi9lifaACEQ+dNE6EOOEi7181+k4L7xnGFMQq+G",
+	"KVHRf2KwG914xgy5hkCcXiMuAI9jv7O9SyaJ6MdsTEIRTDWRNLLXEDPQvBhP4+g9LrH6Rb9yzChX2Ok5",
+	"EcOEji2NvKRRPE2YTRRNhFIxC/X8PlTIImO7odvE0zqRizuFiCWkT0NcSHSD8hTWAZA9O+19szA40Kvz",
+	"8+t33bMfry9Ovv9wcnl1iQVNF0wl83p3oCDcnoLF9Hin2WqQbrahFpJE8wdmZ/XBlCpGfDLNtc+DeYUs",
+	"iKmJJIZT3DXmlDVqOezc0+O2lpT8OtV7PqEJHTPEK9WDnXJ2N2EBNPIUoRY9MNFm04zmHVMjEQLRdMkY",
+	"/mHS2siEqhGJaXAjPfL6pHuc1ld4mGDQaW6TdydXr8+Pc6l5egH1IdWS3W+Q8/dXp+dnl/hIu9kxC4w/",
+	"e07OFiTCUIfngJOMhiE5Or+4JMjDwbve4yKJAIfGQnHA8WuQly6imKI3DEIHydxMzEz5Khoz+Y9/YCnJ",
+	"yyOytbW1r0+etuhN2SgkduNIx1EcR0bPxX7kRgD3uN9ubjXrzVZ9q3XVajsZnAaFLI4CZvQLw2W7ExqM",
+	"WL3daBo7JVN1ZrNZg8LPAGVknpXP354enZxdnsAzWq+LFKLJvj8lUO3xjnI6ZLBe3fenNa92yxKs96q1",
+	"GuYhMWGcTqLaQW2r0Wxs1UADGIEwfX7bem64LBonVdrLBeglBsZYDMyiIvNIg3ZgqmcbaorhLfoOFL5h",
+	"QT2N4x43oLoN8qOYEsmYzVqD91cBmh9WOPvT5HF4pTAdNzLMQzjfdIzFaiY/BojgykTjbHY/CjHIKgLG",
+	"ju6dJ5L4DniwvwQkOJ2Qh0BC4MpwmyBz1jBcOS2AMZC9Jk0Wns7iWrCa+nRjm3GomDReDmAZRlFkdzRQ",
+	"8dygj2l+C1oUMlzEQgJPU4O8p8PUs9zjpo/LcEoTyhXDwo4DEg1Mrh5I73RL0iQ+AJN2Rce/sPoHUyP1",
+	"cPUui1tGphNgP5CmeRNNAGlG08JED2MC3ehHDBrhpC5zODOp9DsNawc1p6wJiNbytoWaenYLuhTOB6jV",
+	"lTP047kzNwMRFkkbpecAlQbKI/DVTHc0cX6jbtH1suku8aEv5YF8sqVQkqkUHV6TCGIGWKwF/wDzubKK",
+	"NwSfRgx88yOQPFTGmHIdiJQ5RXLYRMay8bzNZUzWqilnPpNszuUEuBVLDNlMFjEfJwqEDC5Z16op4YxU",
+	"DSlJQVSu01estyEl+JWlQ8dqG1DmTRMFiQNX7E4dkoBKVpeMp5gVbr/WBUPX/3NtX5Yb9vJWiSVbbNWo",
+	"ff0l7DdrUgPLU/DQQIn4EObi1Bb6k4QNojsfMp2h4ZXlV5FqkCMqXfOGxExblKQ/N38BSgOKCRpPRrSv",
+	"jRYpiP///j8+NDnocc1/UCD4l5c+8Ab4on5tfl0PIKcKrUZFE+Vp7qIEoQDsYliJYZhpM8U0PdRwTf/a",
+	"J099enPd9p+ZAo+EMf0HtiZCicEAo9npyAhvQVBJ5zXt+BcftfUoTNcFziAYZiBUGuQqxXhIF55mbZM1",
+	"t6zsy6rHGP/SPm8dvVjEgxhNgtFXpZ2sARbE1A2aDdJNNGae4SKacEwkGWpwi67j3YJ69NOCGdnP4Xdy",
+	"M1uvFmYd7pNVpxank8MIrCxMNRaDW5haWc/T3Ftnuhn81qNNOCcJNipaPizIGJDkKEfyM8SIUCU7zgpn",
+	"NxERuTE7HbrTQzI24FamGQ5iBVjcIpwCdBfMptDjBVG47hT0NkRD/pAZuCqsAVUwM5owMYkZqhmmIZxp",
+	"eZfqiwDjnTGtCLqGH/Z42hiskAYLbWNKgn/d2drhbThdwBHKqcQmCdqUxKHKC50yNMuL+JSZKaVo4jds",
+	"DkDw8Dyesx43xx+LMQFkEe11Pid+voGEj72IYdqpBm61ZzHIGiqhSm/bh2LxAAPhps0NmbX3QK3oiYGg",
+	"OFWE3YF+JIkPH2xs3sejasVNA5IFPLtlwi+b8GxAys20egsB71AKjaVwyeXQmZvZwAIOQNXITSOPCgZ1",
+	"P+zi6pngJGxPPiic1R8+JO0FPU/bzerhFhqOrD3wFYP+DADp4PcHQ7ndbFpPqsExLjrZsKkpjBaesH1u",
+	"JEKQWKerpmTYRshq02SLddhTliXA/JxPFtGiZrve3IGgbOugvXewtd1o7rZ/cgKc5vC7XVVri/wVNYxv",
+	"ZyHrncGykHW+beCy2LrTVOpLdhKi+iSasDiCvAYTHi50DUdVMF8VVssKuvLoPplft/Y5S8Q2wBQQjZjk",
+	"GiXlOxy1yr2INGnlWu+0voD7fBOTL5cCBU+Xa8TttpsulMbFpd9/BH6iI+wQvuiD5v7n+Zu/eLUf6qam",
+	"rX4arno4dy+Ms4OUXfVQegKev6Dh91OTJN1ptlY/8IFT47ZnIT60tfqhlyLpR2HIMM8Imdjqp8APnose",
+	"wQly40Y/f9ZcyA25/PxZE0p2NvX+pUELrYDRIRCedbxpUiv69dF6NXT5xatNKus3j0xjOIwqQHjP+Ney",
+	"uFiDXCrUUFnahNf2jdO6D8JWo8XR44BPqV8UUDCr5EjMIEtpSCNuKsT8xGKu+x4+mNVbpzDm2ec8woXq",
+	"afEMbQPBa2aLZH08hn7a+gUmAg5eJ+DigH/ZmAuVZEATEzXrcQeV3yL1j9EhqAdksMLB6+GgGBfg/PWD",
+	"hxYxzLgFs6ehLBACMhC7ALxPo0Vm7sCS1wlZLZJLzbOpWC9EON+Q48uxVjqQBjLKOsNhhGg4zV1uv4pb",
+	"/1Sr5KKa1CGSFbFQGz7576Fpo7Wg1K/afX9qHJhckETbvJIYrON0LAVI7FUNItcZuttjcBJTfRgmicg6",
+	"stfGoh/FrE4nk4WSIS1GNc0ZbBcf237HtEwqdfvLbi/3TthpfnFlSwEtbmPWb6o6v+Tj5SZDtqBEtDYk",
+	"KZsCWtIjzDFElVdZxUKCP8PoxWlQPN3jb0ip+FNUBZOt8Qi15yWtY1OiqchLqdAajECymcCY7SjlYBrH",
+	"88fUIE6u6HDVQ3DPF6/21vhTV92f3vcwDQUB/2yw6s3igna47fkrvOeLZ+7+II0avuoRvDFFpVv5oYv0",
+	"Nosnt8Yz6W1fvBqmG6985kN6m+X685XPfExv20jDs4ggf5yO12nur37iTKgjwwb/cLUQPww5bjOrHm6o",
+	"HSL70eNwg6/Pf79h82vN976gyhizqqI7pDKZhokmLBlTPdMYak4C49QEqASjVnpZTClNNkgxADgELyNJ",
+	"BgljqDAewg+JmGGeZYPAN7W+RdMADvAgE2Q0eEegMUISoY0FUim4l1NwU6dLX4Tz3ItzgS2StnrGywBP",
+	"qoRo9PgVRPW5wDfktFJHBfSyRCIIPIPjTS+J0SQdGCAHoERPrUofxF9SfXCzMOQbNtcKH8QgN4tYrrj7",
+	"dPCOqmBUq4opzvNbDnt2WO4NUHaq5FH5qyNvDw23PdyT4uCE5pWgApGDQ4yLGYEBP7bW0/q3dqWUI6iF",
+	"zTeL7A6sDau0l5/uRj4Zi3u1sXq0TCmC/tsZY8pyUHJK75+iG/01PTGdZmctKf0SMM71A6326ge05QQi",
+	"5U8Q6xc2X/VhMt2rzp96CYi86O/pzzGaLiBars9xg3TRNZEB9+b6lUVK8zCIWVtYvR6HUo+EBSD5c2LZ",
+	"PJf1pMsLsyFTf6wkezi7z9C0i04NW6ptsEq/Rbv238xZnkfhdtfbobG/l/qvLUz/FqLfohD9YyXiK6bu",
+	"Lw7TAAhYKOUIiLEc0+QFp21PCng/QXTAQ+L//sUvGpu5Hq6RxAQtzOUF4gUzNB/4z5mJEKFokHfiVpuf",
+	"+uFcxhNkNdi0BBSrETc5uIOpmgIw2w3kwtlcGxNr6eZNZIzH9JkZf9jjTzvN/WdguFpM/gOCKR7WBk5V",
+	"gAPs0FZh0Edu4QDm2UEn94b7VkhNsaY0VWkmNk3TSE2SKaZUgPUOz9p+VTilx7SxbZkQFJc496Y30DCs",
+	"Ulrc1p/foAX++SFBInanGC9JW4Q9Wx0hapXCLCjCUabl38nZDBRN931l2VdvI+tAEsm/49LQTdbzMRuY",
+	"le9AzF+gYQTEXIqaxJlw2n3b1t4ZXbnvdCM4fBrHGws6U3y8ViSmea99q/JCLNq7v/0OD9BKc41SXKrO",
+	"eQ4ftNwmBf6/sRXwNTXKtF4frdm/hHp5z1jUtx6D2dS7s07Q5kjwQWw6mX7z7iD88IPdQYtDPM9HkVQC",
+	"EYaHTK3o1DejklDlJtqqaMwObEUEVOHhOfdQrGImLeCNxbZrT6A1WkcBM2miudwACZ+CFBvT0AEK16DU",
+	"VX8+4gE0ezO1Uljjy7Bpn8HnRrUPWrACeLGtvB0KEWLy76lClMQpD0l/TqY8FFYJt1p+mukD8I49Hosh",
+	"SVggEs3mAQ0IqkkiRRBETkKXvHx+EdEPhYJJ+0VsAWPXlMaCs4MetzXQcCsowZLO0w64GZY+ZkpBpVYq",
+	"cPREbbptDozyiexxAx91bWpvDLpGKJY65V4bsniIjlvRbDQaQ945cJJIcM8gKmWzy6FNQM9f7hg7hxBE",
+	"qQ4YpaKsqUXZ0qoHqu5V5/CH+hqN9XZpUaoqPY6aCoCeFaJWheCn7TPGU+vPtmPJ0qlU9WJZuR8ILiOJ",
+	"w0S9z2D1F9UYeEFrp9QzZrnW2N6tN7frre3SY0aLoS22tb9dp2xPazHbW/W9QZvVm1q1CbbCDttekqNz",
+	"f5Wk1JezpPnZJJ3rIePmxEB/MXPVoIll67JXmODGmow5gesrNNhr+u/c3T9Bp0j3CkCB/2wfWY4eNveW",
+	"LVEWEnYbsdkSXcEI8oyfG78KtKswCBhU2spbw9uhHMf06nQ1AqjJOTSdGO0lhWU5ABOHqM02zxBltmGM",
+	"YhqH2G0/67OETj6qPMgxnqfpv30RzrHo4X336uh1gxxhky4crhgY5BjcEoBemNEk1DuB2Sv6yMgJC9QV",
+	"dq3XFw1yTY+nze2Nhwv6qGn9hItQq0kWLa3VJIgxD36u76bhkNnqQPBHQb/iyBZaue4qo+8gvgAUCULx",
+	"p11lTIcxZdjWv4XZt4EIGdFUSRMmsyqmFA1ez0N/DRcCeyDRSG8Pw5Rw3AKzQ6VWWBAppPlWR88wJzyF",
+	"5mqQq2SebSuVpIACjfW0S3WVC6TKf5swohLi3RTd0ZVSPaCchMLpXBopUApdKa5/tPDGGXhdduHn3x1T",
+	"Hw5nKvL3aumNThsoSKaGEpVETITERorLU68/L8tVdn4zQwGKLIxl30ph1L6cN+hdKf1izJnPaRsH86Zm",
+	"fat51Ww+SN4iFS0TtyVTCHN7oJjub7H77xxjwr03GFuZHAWX8KPL0BTIs7oq58JJUeRsVsCnM2xSQUQG",
+	"g08O/qZUYiLTJA28F3CK0mKTHFymqWHFGnPAQnGDT4eE2tLmOGQJgtraDzTIaej1uJ6SZ/ESoJTkliVz",
+	"bDsJFr9UdL44GGUw1AnGosj5gKiZ6PFAcGv2W8BBaXuR2lgTPALGt0Ent0E4LV8cfAP4NQN6AJnzqNma",
+	"MAUT0+rxMZ2bSxY4pSqPE274a0aRQlqq+gmxGRUCahXo2pVpBTxaQIvFg03jCne7s79Z8Tk4RyxsIKLS",
+	"pW38jcs5i+rYQjRtGA5Zazic/7rT/lXe7nV+Cfd2h+HW3c50/Nt475fx3iyYdzrt0bQ5357cNLebt/u/",
+	"/DJkv/06+mU2G/J7SBvkAl9MROhB+gSsW0VBb8YXUk6QVp2F9I9Mnkk7OshC2KHz75png4yr/N32PdJo",
+	"Vhb//PTjD58+fri6vPj+/fnZu7dvvjt9/erlyfHRi+7+3u7OdmerO7ubX/5xxT/W75BiqObO83+T2Mn9",
+	"6nG+bp3MX8ObcibUhWmu8u8Qo3kV3bKc9yV/HB43XDO1VWOVDpgXc4uwkTlW2h3s+ADt5vVfLmRSKcIy",
+	"ZArqzQi+uK/1phkiR025Mu6ZkUWGj5xu5D4UxAJIU1Ube6cRsIc9aqBcHL66zLjH6rdvRkkCf/z5wNbk",
+	"rbwfWiJscP+p6ZqePvJwdwPsfkE9mAnT1RDcXuBvSVCV+kUrvoBuls9kzvA/RIjvtV3CD9qFXt8HLc+0",
+	"+D7otIFPgsoOPUPhzct7zpseuPpR52v2hU33hc3KFxYjGvaFTb2Ypbb0B1s7zaZTzp2wMY14xIe1g/39",
+	"/d1tWH+mZD5lttkq+huKPgk7N1AJNvZJwO6vksHADJwD9rcf4i+Q66rcja0M/CNnWNsHMQ0jVc/6PSzw",
+	"3AsSgmcXgbLR2QAZrC6qLiANYhPEPI4uSWF0r5xOkj3uwELJrG+RDYoPE22qYwcirHyk4QGi3yoL8GWR",
+	"vYx1T2WPV/SytOhl2McyMkC3i4Bc9Yqc2EYsBcFSgd7n9q52FF8wMW1nYIN3aytZTfClognPcoumKlqN",
+	"m18Rrl7UW3PlJGwD7ifSgso4cKE586dqPGgorcvITEOdBaOyeRb9+cK1xfokoAcLse4viusHSqw/MiCD",
+	"Ljyy5qLdRDxc/Olog2pU++1oCe6rbYMCjUydHvMmQaGc+eDIpEWZDzYb4FFQLc0AixiWFWNrrzM2bCr1",
+	"uGNDzyUEUSwOd/nsalY3pnN095nkCezuaperqplWa9NzvAxhc92jrKU+hAvN/CKe8ca/EEIdpo2HVRGy",
+	"oVCpEwu9zyb+a/m+2XNYoEoF1hxVm8xf8wzfcDa3uXRzTXzTCZ61oCH1AtfZ9l4H8mqQ1WW57r/XBokY",
+	"l/xQSlSmwef9YsupT5uLm/jRKnPvF3nEsk4ctYNa581P7R++3/64+27r7P3VzsV37U8/vtg6Oj55qZc+",
+	"omnTl43Ai1L5vAl2XdpZ7VtQgR2fEpDjydJ2W+jzOXdu/Bv/Lo9/hwmN6RanPhV9eZkmjJUcVhUeOG05",
+	"FqrCL0VC+DDid8TX910bevc9cpVQNohuiO9kgPgeOaJhOE8vXlO8esJvxbzHfXan4NJvfpqoEkc37IBI",
+	"W7+CWROY2UlsnwXbZUTzNWRxVi3OejEIbvDzBk7ahmaC7WYTQ4Ppq1M8CmrAKLKeRst6Gfla4bddSyB1",
+	"NQjYREHXSz4H6BPT3AVbyRRbv/Q4dDFBbHaPsDv9NHQQnjBAzgPdCmH8/Abxi5v0/P/+7//jW6hhbG+R",
+	"qvMQxevqudruNiMqsQNyyLiK1NwuYhYlpGZFbAiShqFFH2yQM2idBBVhpkEBVP+xJGBc1RkPRMhC8uHq",
+	"ZX3vgIQMkmfUiI0xFKtHc4obMaSKzSgseCH7paKhFayfhOI4wPS2O2aEDIl4j/s/1E1HGRbqv3wvmwlm",
+	"5cDzpqeQxAUzXYoOSKe5ZVpluP2CTKepBf2FQO3utPc1bflZ9RMLTUMlKRrkXAvdWWTsOTvwHk9HLi1d",
+	"IAEjCDgMJJdXgvCN2JsP8fDNP7SB4pk2QVs93j0+vji5vHR7/FRZeM7hXGXdXRbgHHOBX49Ipp+GjkVz",
+	"Iic0YFKPbxjdMk6ktvdoDBqvRLt4PFFz6FIwprHWn7QCiU24srC1PvuE2ibaoJA+7TS3nuESSQE0Vzgg",
+	"PY7RTDuVAwf40oc56D/g0s+fsz+bn6GZAQ7BJL8HYjymgJDZ451m02q/ha5hoFda1AanxXcpS5bdTWIR",
+	"Lgf4Bnbsiv60S3apM2LWB3unU2yD7dWkmscGIH28IL/cNE3BelvI+bNGObj39O5lJX8OJnd6WgwZw6Hx",
+	"bNJhHuo8PRr6UXPULbq6ZtERMOanKEJsLv+zAna3FroLYI2cw5ZbNtuQGR/ttPedfoeLDYZPLlQpCYRE",
+	"o2HKo5xHw7rmD0krMyEa5NT2ks/RfI8D0QOMKjT7pSnLo5NJmZXBDBH8axQNR1p0YTThUJ8Ee1Z6vJzh",
+	"sfWsQIMLkMH1vB4VGXyBCVMF94OyWNuPevsPLSTYYyqiF1SxtxY/dNmT6Y0XqRPbfbz+XsRRMF/7LfZ+",
+	"0IW7k6j+hs3X0oWde3PPnhnDZ72nTQTHef58WQvn8gvSZs7ZpUsTkF/3Feb+P8whDt/7urr8mVDdcBwp",
+	"G19trxGSTUnizwiwvmXKYTHBiAU3gABoG9NbawCC5satsMAoSE0B7OghF6fhWXBsp3WJLU0r9v+IpJxq",
+	"9TbtmWZvTJWZEZUjhs7xeY+bRqQmic+koUPTc80QbcYb8NwUnNtm8lgF0ny7QcDbhW/0ejzLRbc1VK46",
+	"bdR30FptWngkIcKQJqv1+AkNRoC6GMms8Ul/nmawQ0Uf2BrpdTKJaQCVXZBOh3qH7S+UvkRz+IAdwN6Z",
+	"XpEA7qjlp8/uIqmk60vvM0guN3WBEItI9XhuXpqWQcHUWZJMtXUC2V59ln3GbYbURbMlzQskWf8nBLjQ",
+	"fJcGLrBFj2cv0GKpadQ1P2SKRrH00eevtz4RM1mlleJwsxZyD0iwS+YXU553jX3Kah76LBBj08PBwHxV",
+	"Qy6Hyfw60S9Ki7xQRd4A+jtDyV7iL0rTm2I2pMH8Oo5u2XVnsB+06W7YYjv9vebWNjiIvJo+J1VOPzOJ",
+	"y9fdent7B46TO5WNxo7fqO0P9nbC5l5rb68T7IY72/u0PWCUNoPtbRo2W9t0qz/oDFr9dr/Z32u3g7C1",
+	"He4Ere1+c9Bs0uZebROs8LQjshzR9vbS0rMvm8N8nwJtfR1wiYTBuysAPOBAapUtrUTMmAV4uk0hDGdu",
+	"8zqtS1NsE53lYYoZbt8mPksxVZrQU5R8ALcSs9pBU4uT0pta67wJeZB9UUu/aBCxODTN8iCPUGICTs0K",
+	"Advh04mnmR4CEYYCD0kwEnr+6ROYbpiN3xakm++2700CK4sXMpbKDJP/90sZ+ONxCP5YbQe3Mu3fVVA2",
+	"Nkwoy/s/M+1gSfnByyOyu7PTxhby0NIdHVluP3vsOMixvzTeg103fu8ZkMRezaBJffG1HZ02V0ZUOmiu",
+	"kXbWJUMBLgclyAI3pOf6K7UB7oFjFHuseeT11dV7Au3yi43wvax/V9oNv0Fs52ttJTreSq2B9XjqraSS",
+	"nEORn1lamRYGgjYwlW7qTQZdBWBVEvFEMmdDpU6QLxxcWyu4q89ms7oefH2axMYxWS4y06/M8e1T228T",
+	"Ngw2779cPmweeXATgg2416mrr6Yn+2sIsirsziuXwjFLzC2UN0+gfmRqGzcRUexuUjto7e3vNPdb7WbT",
+	"q0VaL2ntbjd3dzrbre2s9C3N2iFOGqhmCv2SKqHJeEHnlYivnKQm0IUTNYBZ9928ZbInA7HIOAp81UsB",
+	"4P/OX/sWRJG+ohlptWz6aCxXq5Qjf2w3mnZbXYrYzDIHwkc7NpVXMaM3LExbwlcLrJciScvfAsoxcAMm",
+	"6tzongbP2NrQFuqNCxIkDGJFNLb94Z9Imw/d4+atyeJOB9ihoLoAj2bwdNi/4LDHKXdr46z1WYEjaUNa",
+	"Nu7VIBegiEtrt6bNDrTha7O5s7iD4OCfhbQc69rup3XW1b0F9Pvfwoo/tN0UQOpU936aQsE8obY2S39W",
+	"RgZqxjXo/lg5pOeNK7ye9GlvLH0wblrVdtFue668O7UzrkaU30DnM3JqfD8WGilzCVFUQQCgGzLzman+",
+	"bNxvEZZ2/rFT+Tdm1uu4PK+EeEf53HxMPpz7FiqOQcun+WJSPDgZ39Q7YvR7PC+1A80FTdNcq35mnjYD",
+	"YSsGKQvFSPbCZAdbbGwC3gYI3iP9uWIQ4NJ/eBk0BMZtzIejxPSq7XJTeIkGtNOiGrKGMRKXOBcw8+oc",
+	"izV5g1yJrO0fetmway4E1LSpqlmnPiNPZKHtL806yDrDlIhiDynJaWPjNIdYm+cmP/jK9P4PMXPAGl2p",
+	"RW/4LeB7wUotyik+x3VeJ53YvHhpR/9CO/xSW3vs6W7wPKqaupMFPd2tMvmHNXTPt/TOIMtwFQ5JqXE1",
+	"9o92B23ALSrbtZt61D+8ezQMP+sf3eNYRG8ckGgNYtXtqg7RQOrFbfpx6+Nv4at99dMPp+rs+LuTk3b9",
+	"l4/9Mx4N79fVuXPPts5ZM2RDtX+3Qy5kkxYqoq2uam2qLVskHcLw05YG7RyQbOvLRsXM9O4av6PXenEv",
+	"y036VpYbV5rSKgmILXqA8OC1tOgV+Tqplh7KeoVSG7k3ga9ukgYqLCP+25L81pI4062x6o0Rmmv7L/EF",
+	"z3+H//2yUqmZ2cCEZMqAH+AYMuMs02eMC0JbTQgeanJ/FKoHjR7/UUyJZCyDz3LwOA9NYpvb/RegUIyg",
+	"qK5wPTeVNJvVtsJTmBvxcOYnbEaFa6pZhmGzxjB5ClYwjtOVumeP3uet9h7kjv3NODdlnBuyzVXlo7aQ",
+	"629O+fCaUTyUf3aTFLuj6zPYP6BBSmod2kZiPc4FmlpzhplzWV8SooTIYin9Ob7zaafZWadXCXznwKTD",
+	"YGLJ8ell98Xbk+MCj0f+j7hAAY1jQIfC7qGCG9bNRcgwwRHsskimaS/grYsSkmI2R5IYyHoyZpRDSeth",
+	"lsmcjdtHX2CKQe8MRZsLGD2yH7V4RpE0DVGW9CR5HFlyX48f8s9S/wmEAAcFGu5wPVxr8uJ1ue6SPuvV",
+	"jdYX9ha5AMvZqgH2VD0pC71ip5HNuPPXbAliDlOFVQP0ZItJ7an7W5L/FSS546VDJNwxDdnf+R1/DQGf",
+	"NYLYXMYvM6Kep3WKy9EoKU8rkhBxb8IMRmUguBQxg1xWdMFGnAyiW0bGEZ8qJgExmUyYmMRooXMrqKFb",
+	"2hyMKi0Fx5TTISvjE3i2GUAaOmuQS8ZDtMSmEm7sJ2ImkaslWI2FEojfQNYKOsxtIovjfktLYASkhcr/",
+	"j72rbUokScJ/pYL7cHcxqICC4MTGnevbMDrqDOM4s8uGNN0F9NFWsd2FLLcx//2iMrP6hS5EUHdmPL5M",
+	"TCjS1fWSmZX55PNw0mkYOJmGmDhF3zdF67awkEWqAb/dS0u7Fdk4GjtBMKUfQmm/Y7y+RAxJfKPcv2ya",
+	"hHPUFjRlOkDST2Wo+xZn3U/5NOldmoIOHFF59gEwjY0/OcCwmZa2iNGvejGZ30vYL7GRmgpJscDAJrvO",
+	"XXL1lOgBQh7bEffcdxGmR/kcMfxmoUqcAc84x2OU6KPf/T1iHr/jgX4Di0hZV3b/nfIomyb3+QC+v6JF",
+	"agA3ZxKclOul0vIpMjFEyPrDIorysrNGIEtLjCeGM2dI77aB3s4QzN4jGpdx79U0bSJNyUzT+3YObVPl",
+	"1Wq5VKoWioVxGFC3ebS3tQVHhF5g05W3W2SmwN79Tf+zYm15+5fb6+i8sMr6LPLiAR6Ltb9+Cf4azgsU",
+	"DsSQLLdxlUs57ywlINb3NgDo4ov+Vt9Xg3F3vvvW24oLbyR9QUCBkRMquFMKduKrN+NuDOpk5lv3EB3c",
+	"AUxPB51mwJ0hC6loTaTSnRmMTof4qImlh0UTX4EmErZEYoZ0Y2PmHfBPX2PdD9qJseVwp7Sz2RY4Rhb5",
+	"fQo3tIWZqU+/TrqBWII0RXCq/kMHdFLhK8vG8yagmLZIUDHx8zze8wVhfrA6Bc0nps89lQXBK6Kv+C3k",
+	"Quj6hDNhrCG1czIl26K2w079n7EPmDLE+sWhLwWaUGZ6V17n2/urpe0i/X6OtjouVAvgUB7yuS6sTesB",
+	"Y+d8z09w7TE8QU8kKk2Z9sakWtl1u9XtWq3slmrdnd1KnVcbXr2x2+vWyrWqV3UbrueUel7D9XoNr9Tg",
+	"jrdTrZdrdY93d6vlumtqmmiMkpLhCezujUuAPlBDoRlgYdbHWUrA99c2jw4OW/upDfKPy41KtfZP7BnW",
+	"72naTWgq9Gu/Zl0n4rUdE0Dut843y7BDMhPy7ujqoHl89st/+emrV81B69W0sltrfRhWLnn1rHcY9u4+",
+	"fh7X/MnpqXt8chDe7ftH+4M355Xh4cVgWmnW+Mnw4vj2j/PhxdtXZ5VpXb5v7Fc+Nk5O3sra9dsvPz18",
+	"wlrm9Zaar9++Ifrr1z8LkRyHLrVGKCwvPxU2Oa4g04hvnJF/g9DTbACBlhVCB+kq6Tpq6w0PArlxLcPA",
+	"2+oGsruFjyyVug23y7frTqXc6G03nEZjp+w2tsuNbq1UckulylZPyq2uE26qPxR1Oj0sdJg5wc+SK8Lu",
+	"xdnALrkxUHsj81VmjQKny/V86UHcwCr6d9ws1A01WYWnW5+a6mTnU/Pq3YdG4+f9z+8/u8Nw2Pj96mPz",
+	"qvTqODw5+LT7+9v6l/5P8d/OWaBl5+2Yc6/ruMO5zTDg5BC3OnGwm51E+3xlrLCSgffSKyTnUrXAuD84",
+	"tmqR677o9b4bOJ3L9RV5XkizAFMHF/10pJAH0sXPmlN0ptYQ8plR5lqfFm7sTmOlzCQHgBIWnHvMUfrc",
+	"+lJgRbktMrftOGMAyWmIHYGOwkDWBCcZKF+wDuo9bgJ0hRpP4f9RW8DW74dyPDKtlSn+zjwizmDgsFq+",
+	"h1wSvmKhE/KYfyjkyPYDMc2tI6Zzit4tmsiV7v9PpsGEr5K/ziaAgGSKbb0SkOyN09q79H9f9G8iqZ9W",
+	"TSW6t8skGACZ4pm0d7EwFkhmXC4vcamkWVx0paTXXNd4vys0DNgKQ+wbrczsez8X/Bs5YbKnuCAKA45n",
+	"UwfPHnDBG6b4tApfrZRkbbtT+n+KMB4ytmnG+D1LFjNl7lCHKJc1zBwv4B+bb74uTOk5IUVO/hQHxiN2",
+	"fvHx5vji6vzQ5KK6PJCiH7WFkgzLzXC/S5lpj7t+hNJCS0r8vTaKeNIq8kftGXj4NtkbIFrXX+NB5TcE",
+	"GSVsMRQeNWmk7HosDNgWWWVAfc91QycasEBGPIqlA7V5jh8TcuDjh8txnZ5oHq1/tlMqFdtiLAJOLMvx",
+	"dd3FQZhr+CZ7Z3YCuRfYIaggED+mO8U4CmrlvmiLW34rw+kecE3pXU7lfYj6cTux8UjPXPxaBMfSd3go",
+	"t7Eu7wOaWbGSvhbrr26LIecjHDBtUD2qcqlYKpXMZtDfUoUfJFUDfue7sN4AtpYq1myD7PYcF7Wa5sCL",
+	"FxKgic9LCaRWZFUxgeXo/SsNK71/8RnUCWYrz4k6gVVMoFay6gDgmLf/Ih2AtcP/zhx+jtf/0b6fOiXn",
+	"Jn5bKUn8TF8IpkWhQ5FMM1pEIAXNCbgaSs2YpTPqFJE50o9MrTeh19M/T1retSeWUI+UE6Ev1Ugmikmm",
+	"NJnopqGhpIsX9gghvEybJI4kiCkXT1irYozuKjI670VmoYkssuZ56+r4uHnQPDr/eNM6uLg8KrbF+6uL",
+	"j/s3R58Pjo4O9YfSZgLeBcwERSAOaRhTGta9hwkAvFmKBcA2OTbPk45BHtV/6cpIBTMyfO+cKZHYm1ox",
+	"6QZTC1GkIlapJsSA8cAzFAFAtLdXqRafrEUz1qKdzUFlBpzZpvBT2qPZ0WW2b4qfe7fwlAOGg3DfaKGX",
+	"zdR5//X0ja330Qd9jV2UjfpBjy5P/PCXt9tiH/mz8j14fkSotNkrPgEckkt4Zn972t4as2K2zQoCidS0",
+	"9lCFxB9D9vBBcoZGg5CMdCHZkYSTLBZ4EHEQEbevDgBKUCHWfuotS2Yx+8nqrQBqfGZFzBe43kZz0rLc",
+	"Jk9mW2wdYpgP5JfVhPGrH0TruswV7HyB62Km0LIwvojGvZ7vareJzKPWJQocdxgZRJllkfLR1VOv1/oc",
+	"QaRk4Cy5VUqCamT1THJ0MyQRltWL4+pC/okQAR794XLu5c6vlCzwlQq4hUc6Vn/sSVIt0rGm5eHZGHy9",
+	"bTLbxo5TXwxTX3G72SQQtx8ufxhyFU5voLcgnQ/Zqeshz26sMEUoPC9Ci8nbk2uTZQdlkjvr/ZNRqZ7T",
+	"EGPth1l521jXfduy5KYeZlvuiRMx8wHLGlMouV7ezPLyO4k3oBukVSzsFaLxiIcRx2sNTWj26OpZqq+g",
+	"Uv6AsN5y8Uwd5xzvHC0uJmPXS/t0AQPcoJe/jd+fZDblsnVu+fvKLWc4+eI2lRABMd7jSfgmvDuQcriY",
+	"Q8oJAmY+XAQVPiMb+5r0+QAgS0XLcqk0j0vp2jzx0UkgYG2xU7vQSO1VqRkTNO/UzxwSDjVhHY0P5Mhi",
+	"oUgD7tcCQdo2ETtdKMY/MB7wt5zeX+U+O5VFLsLcZXofnJE/5FNvORU+WoVF3Cv7qVVfm4bvkHUltTjG",
+	"EsQHbHHTYHFOfQl1CjEzJ+SESQGn2+OBfwfCEEqyzjgMOkWDHKd+upZyhOeEHjODYNGIu7FhaovImUab",
+	"rKVQU9aw2+1RV4C+3qaaizbZPmYEOUIfQBwEYHQIS6DxTPdQOc9gHUhsjyoP5ntD/SfcYwSO6EAlm21s",
+	"0AxuQBaxQ2JZ9hIOWo7r2LasXsMJAKaYV3mA3CjnHovkLUcBPtQRyViyBYZpKUv0YOuytG35Jg1rgk/M",
+	"mUh4gJCczu8PlKl95QUzfjSvEAtvTAYRd2/e9U7fN8L6yemX38OPk/9cXR7Wm2eXvzRl5cw5c1qTwnOu",
+	"9LWvBohiXxRm0tIgaCyzEE/mWs7o1rToD40HNB9/0S11D4dwx97j2zXVJcHbCi5tJq7d+pP+d+N7X9F4",
+	"BlxZzOiR8CLjUHyOaLq+lATjQ8nwiDq0gdORmchYpfY1thdMHCuTKD46cR/LAdDo7/RuezzYC4fi2XSG",
+	"HJgGPoPperFB89LG7qEmTuVncx0+P77zl1bh2/X+HsJyPtZMFRfctjOeUo5VylnOgbV+F3bFzEm2P1AY",
+	"givbvXxtWZa0LGtD8jIMCbD6PdaKPCOzX0LGByTeMVl21BaA7klHS5GSo5H+6ARZAEcjLriXsOUxP0qy",
+	"B+lmTOh9B/n/QPZZpPwgaIuBg4BS6hIxeu44wj3mUqBI2lk0g/PJ857KMq562Ze9XtYgHuJMxKRHOtYU",
+	"oNb2ePY5GvRfzj+3bwl8DEjv6a29+eqZ76nlv8d8MK6hJcqyOTTfC45G1+xxL9mVGP6457s6byXGfm6p",
+	"aEaEEpvKFI8Uw5NVZIJP4rLRXro7euL4KsnXQStaGZu/eqBLL9rCi4X4sQFvk1061OQGag9G5oEg/E7E",
+	"OqhU2mGKBEikMHIhWLHyY6WQ+ypVh8mbP8KDFK1qISkX6hMRLfJPzhHwoN8tZSJo/NOWQo9gHwkuERT2",
+	"oL1LxD3nZDr8iHV8r5NhQknM38595s/2Krg2dqGI8RigBA/ieYFyY3Ya403womUsLkQcgU1NW6w+RpG1",
+	"6OkoxW9H2ruVyNEtpl9LrSDIqdB3LPTd9g657EeQZLWgB0wEDjhnJphTYOZXqGia3b6MqoSXPuHru9UL",
+	"cIhQG80s6/P5w60/zXn6ugVoufl9e+8cIzVoTi7zxhz79azK+OgTEQAKKaDdCvRoR1QgtbKDqXA6cxge",
+	"6bgWfBiqxfb80bJKesYeZNubFJv4QcC6nJEJ4p5pT4TmRymyiqc/pK1b2dLNh3TZncPawD3ewJm5T1u4",
+	"B1XZzNqZq/G3SF9D7sERGPLFNK5PbSCBE4dvmDr1IgpqNXtZdaCWbxTJkyAcKTYQdQIf7Eo1oM9FSXjf",
+	"Fv3QcYEfEzUMjfxbSs8VlCWEnFjNKAyfJqNlqtTfJoHkOdPZZIvnTEnAruf3xwSmIVhghtQYZiFBbtdr",
+	"O0vRD5s0g1TPlk7CmZ6D5cCVKhIqCMnDZ+AwP1oBQQbeDb7WDezW9Kh38t4ji/M4qBx/in5+3xyEkXsw",
+	"CN4333161a1GrS/RSHZ35eH3ivNI1nKddXopQfYHPgq0iZ1VK36+JBRESnNdyXXoK+0fWCcdWXWMnxOe",
+	"CYkApEH0TglaLA7AM4x5ZwDrUG1gTpjBh0yyCS87aFCP4Vlqs+vYeh1b/58kD36M0BpUSxyWZLxXtIAw",
+	"ivBuPpG3x0eBnN5qq4bs3frTxAHiSXd8C1XdkAeOSpRF4t8QPPrqw1kcLGyCfaGx5mrJEF8VSbQb60dF",
+	"hlEbgeN0HGQYjyiTun/ZBA0TS+a7xUEHHLgBEi43aGBkMjTUHRnJbidWmZN9YD1KHkQk+/nHnHGFrIX7",
+	"l01gKtST0HcUnwAzUk+GHDIsgCpPqF0TSXAIplOvlGmxyT8PeR+TFxrEFI2g4KKvLUBFFn9fwvaWgyIm",
+	"pE5xNRX5tbHy7gNMfhx4RKSRfCfy386fc8/30G0pSaYL28bNqo09X1n+/I1zx02JINMF4MSXDkMSmZqw",
+	"BEv629f/BQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -90,6 +91,15 @@ var proofs = withLimitProofs(withLinkProofs(withWebhookProofs(map[string]proof{
 	"revokeApiKey ?reason=owner_left":     revoking("reason=policy", "reason=owner_left"),
 	"revokeApiKey ?reason=policy":         revoking("reason=unspecified", "reason=policy"),
 
+	"updateApiKey ?If-Match": matching(func(k *kit, path string, h http.Header) response {
+		return k.do(request{method: "PATCH", path: path, key: k.admin.Secret, body: "{}", header: h})
+	}),
+	"rotateApiKey ?If-Match": matching(func(k *kit, path string, h http.Header) response {
+		return k.do(request{method: "POST", path: path + "/rotate", key: k.admin.Secret, body: "{}", header: h})
+	}),
+	"revokeApiKey ?If-Match": matching(func(k *kit, path string, h http.Header) response {
+		return k.do(request{method: "DELETE", path: path, key: k.admin.Secret, header: h})
+	}),
 	"updateApiKey .enabled":       changing(fields{"enabled": false}),
 	"updateApiKey ?owner":         onKeys(func(k *kit, path string) response { return k.patch(k.admin, path, fields{}) }),
 	"updateApiKey .name":          changing(fields{"name": "another"}),

@@ -47,7 +47,7 @@ func (r random) maybeInstant() time.Time {
 func (r random) key() apikey.Key {
 	k := apikey.Key{
 		ID: apikey.ID(uuid.New()), Prefix: r.text(), CreatedAt: r.instant(), RevokedAt: r.maybeInstant(),
-		LastUsedAt: r.maybeInstant(), OldSecretUntil: r.maybeInstant(),
+		RotatedAt: r.maybeInstant(), LastUsedAt: r.maybeInstant(), OldSecretUntil: r.maybeInstant(),
 		Settings: apikey.Settings{Owner: r.text(), Name: r.text(), ExpiresAt: r.instant(),
 			Metadata: apikey.Metadata{}, Scopes: apikey.Scopes{}},
 	}
@@ -94,7 +94,7 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 	r := &gen.ApiKeyResponse{
 		CreatedAt: apikey.Timestamp(k.CreatedAt), ExpiresAt: apikey.Timestamp(k.ExpiresAt), GraceEndsAt: stamp(k.GraceEnd(now)),
 		Id: uuid.UUID(k.ID), LastUsedAt: stamp(k.LastUsedAt), Metadata: gen.Metadata(k.Metadata), Name: k.Name, Owner: k.Owner,
-		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
+		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), RotatedAt: stamp(k.RotatedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
 		Enabled: !k.Suspended,
 	}
 	if k.Session != "" {

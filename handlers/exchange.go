@@ -155,6 +155,7 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		values := [...]string{x.requestID, "no-store"}
 		header := c.Response().Header()
 		header["X-Request-Id"], header["Cache-Control"] = values[:1:1], values[1:]
+		s.allowOrigin(c)
 		if framedUnsafely(r) {
 			header["Connection"] = []string{"close"}
 		}

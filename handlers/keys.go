@@ -131,7 +131,7 @@ func (s *Server) UpdateApiKey(
 	ctx context.Context, request gen.UpdateApiKeyRequestObject,
 ) (gen.UpdateApiKeyResponseObject, error) {
 	who := callerFrom(ctx)
-	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	ref, err := changedReference(who.key, request.KeyName, request.Params.Owner, request.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (s *Server) RotateApiKey(
 	ctx context.Context, request gen.RotateApiKeyRequestObject,
 ) (gen.RotateApiKeyResponseObject, error) {
 	who := callerFrom(ctx)
-	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	ref, err := changedReference(who.key, request.KeyName, request.Params.Owner, request.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (s *Server) RotateApiKey(
 	if err != nil {
 		return nil, err
 	}
-	key, err = s.Store.RotateKey(ctx, who.actor(), store.ByID(key.ID), apikey.Rotation{
+	key, err = s.Store.RotateKey(ctx, who.actor(), store.Ref{ID: key.ID, Match: ref.Match}, apikey.Rotation{
 		From: key.SecretHash, To: secret.Hash(),
 		Grace: time.Duration(or(request.Body.GraceSeconds, 0)) * time.Second,
 	})
@@ -181,7 +181,7 @@ func (s *Server) RevokeApiKey(
 	ctx context.Context, request gen.RevokeApiKeyRequestObject,
 ) (gen.RevokeApiKeyResponseObject, error) {
 	who := callerFrom(ctx)
-	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	ref, err := changedReference(who.key, request.KeyName, request.Params.Owner, request.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -225,6 +225,18 @@ func reference(who *apikey.Key, keyName string, owner *string) (store.Ref, error
 		return store.Ref{}, store.ErrNotFound
 	}
 	ref.Name = keyName
+	return ref, nil
+}
+
+// changedReference is reference for a change, with its condition.
+func changedReference(who *apikey.Key, keyName string, owner, ifMatch *string) (store.Ref, error) {
+	ref, err := reference(who, keyName, owner)
+	if err != nil || ifMatch == nil {
+		return ref, err
+	}
+	if ref.Match, err = apikey.ParseMatch(*ifMatch); err != nil {
+		return ref, apikey.Invalid("If-Match", err.Error())
+	}
 	return ref, nil
 }
 

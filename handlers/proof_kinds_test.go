@@ -150,6 +150,17 @@ func changing(f ...fields) proof {
 	}
 }
 
+// matching changes two keys, one of them with the ETag of another state.
+func matching(change func(k *kit, path string, h http.Header) response) proof {
+	return func(k *kit) (without, with response) {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "to match"}).ID)
+		with = change(k, path, http.Header{"If-Match": {`"another"`}}).want(412)
+		without = change(k, path, nil).want(200)
+		k.revoke(k.admin, path).want(200)
+		return without, with
+	}
+}
+
 // rateLimit is a body with a rate limit.
 func rateLimit(limit, seconds int) fields {
 	return fields{"rate_limit": fields{"limit": limit, "window_seconds": seconds}}

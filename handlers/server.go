@@ -64,7 +64,13 @@ type Config struct {
 	Now      func() time.Time
 
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
+	TrustSocket    bool             // so is that of connections without an address, over a Unix socket
 	AuthFailures   apikey.RateLimit // for each address; the zero RateLimit is unlimited
+
+	// CORSOrigins are the origins whose scripts may call the operations, such as https://app.example.com.
+	CORSOrigins []string
+	// PassPreflights makes forward-auth let browsers' preflights pass, which carry no key.
+	PassPreflights bool
 
 	// PublicURL is where people reach this service, with its base path. Empty is where the caller reached this service.
 	PublicURL string

@@ -20,6 +20,8 @@ var (
 	ErrNoOwner = errors.New("no such owner")
 	// ErrTooManyKeys says that the owner has as many keys as it may have.
 	ErrTooManyKeys = errors.New("the owner has as many keys as it may have")
+	// ErrChanged says that a key is not as Ref.Match says.
+	ErrChanged = errors.New("key was changed meanwhile")
 	// ErrRevoked says that a revoked key cannot be changed.
 	ErrRevoked = errors.New("key is revoked")
 	// ErrRotated says that the key no longer has the secret to replace.
@@ -64,7 +66,7 @@ var (
 // IsRefusal reports whether an error refuses one call, while nothing is wrong with the Store.
 func IsRefusal(err error) bool {
 	for _, refusal := range []error{
-		ErrNotFound, ErrNameTaken, ErrNoOwner, ErrTooManyKeys, ErrRevoked, ErrRotated, ErrActorGone, ErrTooManyScans,
+		ErrNotFound, ErrNameTaken, ErrNoOwner, ErrTooManyKeys, ErrRevoked, ErrRotated, ErrChanged, ErrActorGone, ErrTooManyScans,
 		ErrNoLink, ErrNoWebhook, ErrTooManyWebhooks, ErrWebhookDisabled, ErrNoDelivery,
 	} {
 		if errors.Is(err, refusal) {
@@ -174,6 +176,10 @@ type Ref struct {
 	ID    apikey.ID
 	Owner string
 	Name  string
+
+	// Match is a condition for changing the key, checked in the transaction of the change, which else returns
+	// ErrChanged. Reads ignore it.
+	Match apikey.Match
 }
 
 // ByID names the key with this id, whatever its owner.

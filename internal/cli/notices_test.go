@@ -29,7 +29,7 @@ func written(t *testing.T, export string) map[string]int {
 func TestNotices(t *testing.T) {
 	t.Parallel()
 	dir, r := t.TempDir(), newReceiver(t)
-	args := []string{"--webhook-allow", "127.0.0.1", "--expiry-notices", "10s,1h", "--admin-key-age", "1s"}
+	args := []string{"--webhook-allow", "127.0.0.1", "--expiry-notices", "50s,1h", "--admin-key-age", "1s"}
 	s := serve(t, dir, args...)
 	r.subscribe(s)
 	add := func(body string) string {
@@ -53,7 +53,7 @@ func TestNotices(t *testing.T) {
 	}
 	s.kill()
 	s = serve(t, dir, args...)
-	moved := fmt.Sprintf(`{"expires_at":%q}`, time.Now().Add(12*time.Second).UTC().Format(time.RFC3339Nano))
+	moved := fmt.Sprintf(`{"expires_at":%q}`, time.Now().Add(49*time.Second).UTC().Format(time.RFC3339Nano))
 	s.want(http.StatusOK, "PATCH", "/v1/api-keys/"+expiring, s.adminKey(), moved)
 	soon(t, "the end is announced", heard("api_key.expiring"))
 	add(keyEndingIn("the last", time.Second)) // a look later, nothing was said again

@@ -95,6 +95,7 @@ func (w *walk) add(e store.Event) {
 		return
 	case e.Action == store.ActionRotate:
 		w.secret(e.At)
+		w.SetRotation(e.At)
 	}
 	w.changed = w.changed || len(e.Changes) > 0
 	if change, ends := e.Changes.Get("grace_ends_at"); ends && !w.grace {

@@ -97,7 +97,7 @@ type listeners struct {
 
 // listen binds all addresses, or none.
 func (c *Config) listen(ctx context.Context, log *slog.Logger) (l listeners, err error) {
-	api, err := listenAt(ctx, "--listen", c.Listen)
+	api, err := c.listenAPI(ctx)
 	if err != nil {
 		return l, err
 	}
@@ -109,6 +109,17 @@ func (c *Config) listen(ctx context.Context, log *slog.Logger) (l listeners, err
 		return l, errors.Join(err, l.api.Close(), l.metrics.Close())
 	}
 	return l, nil
+}
+
+// listenAPI listens where systemd or --listen says.
+func (c *Config) listenAPI(ctx context.Context) (net.Listener, error) {
+	if listener, err := c.activated(); listener != nil || err != nil {
+		return listener, err
+	}
+	if path, isSocket := SocketPath(c.Listen); isSocket {
+		return c.socketFlags.listen(ctx, "--listen", path)
+	}
+	return listenAt(ctx, "--listen", c.Listen)
 }
 
 func (l listeners) close() {
@@ -153,7 +164,8 @@ func (c *Config) newServer(
 	config := handlers.Config{
 		Store: traced, Verifier: verifier, Policy: c.Policy, Log: log, Now: time.Now,
 		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
-		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(), Notices: restored.notices,
+		TrustedProxies: c.trustedProxies(), TrustSocket: c.trustsSocket(), AuthFailures: c.authFailures(), Notices: restored.notices,
+		CORSOrigins: c.corsOrigins(), PassPreflights: c.ForwardAuthPreflight == passPreflight,
 		ScanningKeys:    c.signatures,
 		CheckWebhookURL: guard.CheckURL,
 		PublicURL:       c.publicURL(),

@@ -268,7 +268,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"a notice":           `UPDATE notices SET threshold = threshold + 1`,
 		"an owner's network": `UPDATE owners SET allowed_cidrs = ''`,
 		"an owner's bound":   `UPDATE owners SET max_keys = max_keys + 1`,
-		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs, foreign_secret, secret_since FROM api_keys LIMIT 1`,
+		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs, foreign_secret, rotated_at FROM api_keys LIMIT 1`,
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,7 @@ var columns = []column{
 	{name: "allowed_cidrs", since: 10, of: func(k *apikey.Key) stored { return cidrsColumn{&k.AllowedCIDRs} }},
 	{name: "observe_cidrs", since: 10, of: func(k *apikey.Key) stored { return cidrsColumn{&k.ObserveCIDRs} }},
 	{name: "foreign_secret", since: 15, of: func(k *apikey.Key) stored { return numberColumn{(*int)(&k.Foreign)} }},
-	{name: "secret_since", since: 16, of: func(k *apikey.Key) stored { return timeColumn{&k.SecretSince} }},
+	{name: "rotated_at", since: 16, of: func(k *apikey.Key) stored { return timeColumn{&k.RotatedAt} }},
 }
 
 // The statements that columns make.

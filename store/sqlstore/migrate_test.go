@@ -152,8 +152,8 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	}
 }
 
-// When a secret was made is taken from the log, of a database that did not keep it with the key.
-func TestSecretSinceOfAnOlderDatabase(t *testing.T) {
+// Keys that were rotated before rotated_at was stored have it from the audit log.
+func TestRotationsAreFound(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
@@ -167,7 +167,7 @@ func TestSecretSinceOfAnOlderDatabase(t *testing.T) {
 	}
 	must(t, db.Close())
 	databasetest.Execute(t, databasetest.Raw(t, path), `DROP INDEX api_keys_expiry; DROP INDEX api_keys_grace; DROP INDEX api_keys_admin;
-		ALTER TABLE api_keys DROP COLUMN secret_since; DROP TABLE notices; DROP TABLE session_keys; DROP TABLE owner_links; DELETE FROM goose_db_version WHERE version_id >= 16`)
+		ALTER TABLE api_keys DROP COLUMN rotated_at; DROP TABLE notices; DROP TABLE session_keys; DROP TABLE owner_links; DELETE FROM goose_db_version WHERE version_id >= 16`)
 	again := databasetest.Open(t, path)
 	for _, want := range []apikey.Key{plain, rotated} {
 		got, err := again.Key(t.Context(), store.ByID(want.ID))

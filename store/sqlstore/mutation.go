@@ -54,6 +54,9 @@ func (db *DB) mutateKey(
 		if missing != nil || m.acting != nil && m.acting.MayReach(key.Owner) != nil {
 			return store.ErrNotFound
 		}
+		if !ref.Match.Allows(&key) {
+			return store.ErrChanged
+		}
 		return do(m, key)
 	})
 }

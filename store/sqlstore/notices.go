@@ -36,7 +36,7 @@ var noticeWalks = [...]noticeWalk{
 	},
 }
 
-const madeAt = `coalesce(secret_since, created_at)`
+const madeAt = `coalesce(rotated_at, created_at)`
 
 // query returns keys, and the threshold of the notice that was written of each; NULL if none was.
 func (w noticeWalk) query() string {

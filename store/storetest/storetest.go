@@ -130,6 +130,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"a filter finds keys in rotation":      testRotatingFilter,
 		"a summary counts what lists find":     testSummary,
 		"a rotation replaces the secret":       testRotation,
+		"one of many changes with one ETag":    testMatch,
 		"a rotation that is refused":           testRotationRefused,
 		"an actor's secret is rotated out":     testRotatedActor,
 		"a rotation leaves one audit event":    testRotationAudit,

@@ -677,6 +677,11 @@ type ApiKeyResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *time.Time `json:"rotated_at,omitempty"`
+
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 	// `keys:…` is refused; all others belong to your API.
@@ -906,6 +911,11 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *time.Time `json:"rotated_at,omitempty"`
 
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
@@ -1324,7 +1334,8 @@ type ErrorResponse struct {
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
 	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
-	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409);
+	// KEY_CHANGED (412); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -2401,6 +2412,9 @@ type WebhookWithSecretResponseDisabledReason string
 // EventId defines model for EventId.
 type EventId = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -2459,6 +2473,11 @@ type Forbidden = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type HistoryRemoved = ErrorResponse
+
+// KeyChanged Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type KeyChanged = ErrorResponse
 
 // NotCreated Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -2579,6 +2598,10 @@ type RevokeApiKeyParams struct {
 
 	// Reason Why the key is revoked; `unspecified` if absent
 	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -2591,6 +2614,10 @@ type GetApiKeyParams struct {
 type UpdateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
@@ -2612,6 +2639,10 @@ type GetApiKeyReviewParams struct {
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
@@ -4665,6 +4696,21 @@ func NewRevokeApiKeyRequest(server string, keyName KeyName, params *RevokeApiKey
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -4799,6 +4845,21 @@ func NewUpdateApiKeyRequestWithBody(server string, keyName KeyName, params *Upda
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -5007,6 +5068,21 @@ func NewRotateApiKeyRequestWithBody(server string, keyName KeyName, params *Rota
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }

@@ -1037,6 +1037,12 @@ export interface components {
              * @example 2026-12-24T18:00:00.000Z
              */
             revoked_at?: string;
+            /**
+             * Format: date-time
+             * @description When the key was last rotated; absent until then
+             * @example 2026-11-23T09:00:00.000Z
+             */
+            rotated_at?: string;
             revocation_reason?: components["schemas"]["RevocationReason"];
             /**
              * @description `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
@@ -2073,7 +2079,8 @@ export interface components {
              *     INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
              *     METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
-             *     TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+             *     TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409);
+             *     KEY_CHANGED (412); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
              *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
              *     the change was made before you repeat it. New codes may be added.
@@ -2285,6 +2292,17 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
+        /** @description The key is not as `If-Match` says */
+        KeyChanged: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
         /** @description Retention removed audit events that would be needed */
         HistoryRemoved: {
             headers: {
@@ -2413,12 +2431,24 @@ export interface components {
          * @example customer-42
          */
         OwnerOfKey: components["schemas"]["Owner"];
+        /**
+         * @description Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+         *     is; else 412. Several are separated by commas, and `*` is any
+         * @example *
+         */
+        IfMatch: string;
     };
     requestBodies: never;
     headers: {
         /**
-         * @description The new key's path, by id. A proxy that removes the beginning of paths must put it in
-         *     front of this one.
+         * @description Identifies the state of the key, for `If-Match`. It changes with everything that somebody
+         *     changes, a rotation included, and not when the key is used, expires, or its owner is changed
+         * @example "Jn1K5TqHq0bQ2vX8m3Zc"
+         */
+        ETag: string;
+        /**
+         * @description The new key's path, by id, with the path below which the service is. A proxy that removes the
+         *     beginning of paths without saying so must put it in front of this one.
          * @example /v1/api-keys/0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
          */
         Location: string;
@@ -2611,6 +2641,7 @@ export interface operations {
                     Location: components["headers"]["Location"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2633,7 +2664,14 @@ export interface operations {
                  */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+                 *     is; else 412. Several are separated by commas, and `*` is any
+                 * @example *
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
             path: {
                 /**
                  * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
@@ -2657,6 +2695,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2668,6 +2707,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["NotRotated"];
+            412: components["responses"]["KeyChanged"];
             default: components["responses"]["Error"];
         };
     };
@@ -2849,6 +2889,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2876,7 +2917,14 @@ export interface operations {
                  */
                 reason?: components["schemas"]["RevocationReason"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+                 *     is; else 412. Several are separated by commas, and `*` is any
+                 * @example *
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
             path: {
                 /**
                  * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
@@ -2896,6 +2944,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2906,6 +2955,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            412: components["responses"]["KeyChanged"];
             default: components["responses"]["Error"];
         };
     };
@@ -2918,7 +2968,14 @@ export interface operations {
                  */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+                 *     is; else 412. Several are separated by commas, and `*` is any
+                 * @example *
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
             path: {
                 /**
                  * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
@@ -2942,6 +2999,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2953,6 +3011,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["KeyChanged"];
             default: components["responses"]["Error"];
         };
     };

@@ -1,8 +1,8 @@
 -- +goose Up
 
 -- What this means, the migration of SQLite says.
-ALTER TABLE api_keys ADD COLUMN secret_since BIGINT;
-UPDATE api_keys SET secret_since = (SELECT max(at) FROM audit_events WHERE key_id = api_keys.id AND action = 'rotate')
+ALTER TABLE api_keys ADD COLUMN rotated_at BIGINT;
+UPDATE api_keys SET rotated_at = (SELECT max(at) FROM audit_events WHERE key_id = api_keys.id AND action = 'rotate')
 WHERE id IN (SELECT key_id FROM audit_events WHERE action = 'rotate');
 
 CREATE TABLE notices (

@@ -1,8 +1,8 @@
 -- +goose Up
 
--- When a key's secret was made; NULL is with the key.
-ALTER TABLE api_keys ADD COLUMN secret_since INTEGER;
-UPDATE api_keys SET secret_since = (SELECT max(at) FROM audit_events WHERE key_id = api_keys.id AND action = 'rotate')
+-- When a key was last rotated, or NULL. Of earlier rotations the audit log knows, as far back as it goes.
+ALTER TABLE api_keys ADD COLUMN rotated_at INTEGER;
+UPDATE api_keys SET rotated_at = (SELECT max(at) FROM audit_events WHERE key_id = api_keys.id AND action = 'rotate')
 WHERE id IN (SELECT key_id FROM audit_events WHERE action = 'rotate');
 
 -- Which notices were written (store.NoticeKind): rows with the same end are neighbours, and old ones are a range.
