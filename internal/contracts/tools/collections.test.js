@@ -26,7 +26,7 @@ test("the same contract gives the same collections, and Newman plays Postman's",
     "--env-var", `bearerToken=${key}`, "--reporters", "json", "--reporter-json-export", report,
   ]);
   const { run: { executions } } = JSON.parse(await readFile(report, "utf8"));
-  assert.equal(executions.length, 30);
+  assert.equal(executions.length, 31);
   const failed = executions.filter(({ request, response }) => response.code !== expected(request.url.path.join("/"), response.code));
   assert.deepEqual(failed.map(({ item, response }) => `${item.name}: ${response.code}`), []);
 });
@@ -40,7 +40,7 @@ test("Bruno imports the contract and plays it", async (t) => {
     "run", "-r", "--env-var", `baseUrl=${url}`, "--env-var", `apiKey=${key}`, "--reporter-json", report,
   ], { cwd });
   const results = JSON.parse(await readFile(report, "utf8")).flatMap(({ results }) => results);
-  assert.equal(results.length, 30);
+  assert.equal(results.length, 31);
   const failed = results.filter(({ request, response }) => response.status !== expected(request.url, response.status));
   assert.deepEqual(failed.map(({ test, response }) => `${test.filename}: ${response.status}`), []);
 });
