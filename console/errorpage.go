@@ -105,6 +105,10 @@ func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 		t.Title = "Your key may not do this"
 	case refusal.Code == client.CodeOwnerNotFound:
 		t.Title, t.Message = "There is no such owner", "It has no keys, and nothing was set for it. The address may be mistyped."
+	case refusal.Code == client.CodeWebhookNotFound:
+		t.Title, t.Message = "There is no such webhook", "Its address may be mistyped, or somebody deleted it."
+	case refusal.Code == client.CodeDeliveryNotFound:
+		t.Title, t.Message = "There is no such delivery", "Its event is no longer in the audit log."
 	case refusal.Status == http.StatusNotFound:
 		t.Title, t.Message = "There is no such key", "Its address may be mistyped, or it belongs to another owner."
 	case refusal.Status == http.StatusTooManyRequests:
