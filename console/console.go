@@ -132,6 +132,8 @@ func (s *site) routes() *router {
 	mux.Handle("POST "+hooks+"/{id}/delete", s.signedIn(withWebhooks(deleteWebhook)))
 	mux.Handle("GET "+hooks+"/{id}/secret", s.signedIn(withWebhooks(showWebhookSecret)))
 	mux.Handle("GET "+hooks+"/{id}/secret/page-cache.css", s.signedIn(preventPageCache))
+	mux.Handle("GET "+Path+"/import", s.signedIn(withImport(showImport)))
+	mux.Handle("POST "+Path+"/import", s.signedIn(withImport(importKeys)))
 	mux.Handle("GET "+Path+"/audit", s.signedIn(showAudit))
 	mux.Handle("GET "+Path+"/audit/export", s.signedIn(exportAudit))
 	mux.Handle("GET "+Path+"/try", s.signedIn(showTry))

@@ -83,6 +83,9 @@ func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 	case errors.Is(err, errBadForm):
 		return errorPage{Status: http.StatusBadRequest, Title: "This is not a valid form",
 			Message: "Nothing was changed. Go back and try again."}
+	case errors.Is(err, errFormTooLarge) && v.uploads():
+		return errorPage{Status: http.StatusRequestEntityTooLarge, Title: "This file is too large for the console",
+			Message: "Nothing was imported. The console takes up to 64 KiB at once: split the file, or use the command apikeyd import, which takes any size."}
 	case errors.Is(err, errFormTooLarge):
 		return errorPage{Status: http.StatusRequestEntityTooLarge, Title: "This is too much text",
 			Message: "Nothing was changed. Go back and shorten it."}

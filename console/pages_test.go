@@ -57,6 +57,8 @@ func everyScene() []scene {
 		{"no such owner", "/console/owners/owner?owner=nobody", admin, http.StatusNotFound},
 		{"edit an owner", "/console/owners/edit?owner=acme", admin, http.StatusOK},
 		{"revoke all of an owner", "/console/owners/revoke?owner=acme", admin, http.StatusOK},
+		{"import", "/console/import", admin, http.StatusOK},
+		{"no import for owners", "/console/import", anOwner, http.StatusForbidden},
 		{"webhooks", "/console/webhooks", admin, http.StatusOK},
 		{"no webhooks for owners", "/console/webhooks", anOwner, http.StatusForbidden},
 		{"new webhook", "/console/webhooks/new", admin, http.StatusOK},
