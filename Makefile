@@ -9,6 +9,11 @@ BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 BENCHSTAT       := bin/benchstat-$(BENCHSTAT_VERSION)
 CYCLONEDX_VERSION := v1.10.0
 CYCLONEDX       := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)
+NFPM_VERSION    := v2.45.0
+NFPM            := bin/nfpm-$(NFPM_VERSION)
+PREFIX          ?= /usr/local
+PROGRAM         ?= bin/apikeyd
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 BASELINE        := docs/bench/baseline.txt
 GENERATED       := gen/api.gen.go gen/openapi.yaml gen/openapi.json client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
                    client/typescript/src/contract.ts docs/configuration.md
@@ -54,21 +59,41 @@ build: bin/apikeyd ## Build the static binary bin/apikeyd
 bin/apikeyd: $(SOURCES)
 	$(GO_BUILD) -o $@ ./cmd/apikeyd
 
+.PHONY: install
+install: build ## Install program, manual page, completions and systemd unit below PREFIX (/usr/local)
+	install -d $(addprefix $(DESTDIR),$(ZSH_COMPLETIONS) $(addprefix $(PREFIX)/,bin share/man/man1 share/bash-completion/completions \
+		share/fish/vendor_completions.d lib/systemd/system lib/sysusers.d))
+	install $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/apikeyd
+	bin/apikeyd man >$(DESTDIR)$(PREFIX)/share/man/man1/apikeyd.1
+	bin/apikeyd completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/apikeyd
+	bin/apikeyd completion zsh >$(DESTDIR)$(ZSH_COMPLETIONS)/_apikeyd
+	bin/apikeyd completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/apikeyd.fish
+	install -m 644 deploy/apikeyd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/apikeyd.service
+	install -m 644 deploy/apikeyd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/apikeyd.conf
+
 .PHONY: release
-release: $(CYCLONEDX) ## Make dist/: archives for all platforms, bills of materials, collections (if contract-modules are there), checksums
+release: build $(CYCLONEDX) $(NFPM) ## Make dist/: archives for all platforms, Debian packages, bills of materials, collections (if contract-modules are there), checksums
 	rm -rf dist
 	for platform in $(PLATFORMS); do \
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO_BUILD) -o dist/build/$$platform/ ./cmd/apikeyd || exit 1; \
 	done
+	for arch in amd64 arm64; do \
+		umask 022; $(MAKE) --no-print-directory install DESTDIR=dist/build/linux_$$arch PREFIX=/usr PROGRAM=dist/build/linux/$$arch/apikeyd \
+			ZSH_COMPLETIONS=/usr/share/zsh/vendor-completions || exit 1; \
+	done
 	@if [ -d $(CONTRACT_TOOLS)/node_modules ]; then npm --prefix $(CONTRACT_TOOLS) run --silent collections $(CURDIR)/dist/build/collections; \
 	else echo "Left out: collections for Postman and Bruno, which need make contract-modules"; fi
-	$(GO) run ./deploy/release -sbom $(CYCLONEDX) -output dist $(if $(wildcard $(CONTRACT_TOOLS)/node_modules),-collections dist/build/collections) $(PLATFORMS:%=dist/build/%/apikeyd*)
+	$(GO) run ./deploy/release -sbom $(CYCLONEDX) -nfpm $(NFPM) -trees dist/build -output dist $(if $(wildcard $(CONTRACT_TOOLS)/node_modules),-collections dist/build/collections) $(PLATFORMS:%=dist/build/%/apikeyd*)
 	rm -r dist/build
 	cd dist && ls -l && cat SHA256SUMS
 
 $(CYCLONEDX): # which writes its own checksum into each bill
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 	mv bin/cyclonedx-gomod $@
+
+$(NFPM):
+	GOBIN=$(CURDIR)/bin $(GO) install -ldflags '-s -w' github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv bin/nfpm $@
 
 .PHONY: reproducible
 reproducible: ## Fail if the last commit, built twice in different places, gives different programs

@@ -48,7 +48,7 @@ func (b *browser) another() *browser {
 
 func (k *kit) tab(profile *browsertest.Profile) *browser {
 	k.Helper()
-	b := &browser{kit: k, profile: profile, origin: k.URL}
+	b := &browser{kit: k, profile: profile, origin: k.URL + k.base}
 	b.ctx, b.seen = profile.Tab(k.T, k.URL, 1280, 900)
 	// Leaving a page cancels its requests, which htmx reports.
 	b.seen.Expect("htmx:sendAbort")

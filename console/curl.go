@@ -14,7 +14,7 @@ import (
 // curl returns a shell command that calls this server's API with a JSON body. The shell has the
 // caller's key in APIKEYD_KEY.
 func (v *visit) curl(path, body string) string {
-	return "curl -sS " + keyfield.Quoted(originOf(v.r)+path) + " \\\n" +
+	return "curl -sS " + keyfield.Quoted(serverURL(v.r)+path) + " \\\n" +
 		`  -H "x-api-key: $APIKEYD_KEY" -H 'Content-Type: application/json'` + " \\\n" +
 		"  -d " + body
 }

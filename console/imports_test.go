@@ -29,7 +29,7 @@ func (v *visitor) upload(fields map[string]string) reply {
 		v.must(err)
 	}
 	v.must(w.Close())
-	r := httptest.NewRequest(http.MethodPost, "/console/import", &body)
+	r := httptest.NewRequest(http.MethodPost, v.below("/console/import"), &body)
 	r.Header.Set("Content-Type", w.FormDataContentType())
 	return v.do(r)
 }

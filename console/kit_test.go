@@ -16,6 +16,7 @@ import (
 	"apikeyd/client"
 	"apikeyd/console"
 	"apikeyd/handlers"
+	"apikeyd/internal/basepath"
 	servertest "apikeyd/internal/testkit/server"
 )
 
@@ -27,6 +28,7 @@ type kit struct {
 	sent         *record
 	log          *slog.Logger
 	handler      http.Handler // the whole service, for requests that browsers do not make
+	base         string       // path below which it is served
 }
 
 // key is a stored key and its secret.
@@ -42,11 +44,12 @@ type options struct {
 	console func(*console.Config)
 	handler func(http.Handler) http.Handler // around everything, to break it
 	longest time.Duration                   // maximum lifetime of a key; 0 means no maximum
+	base    string                          // path below which everything is served
 }
 
 func newKit(t *testing.T, o options) *kit {
 	t.Helper()
-	k := &kit{T: t, sent: &record{}}
+	k := &kit{T: t, sent: &record{}, base: o.base}
 	log := slog.New(slog.DiscardHandler)
 	now := o.now
 	if now == nil {
@@ -73,7 +76,7 @@ func newKit(t *testing.T, o options) *kit {
 			mux.Handle("/", api)
 			mux.Handle(console.Path, pages)
 			mux.Handle(console.Path+"/", pages)
-			handler := k.sent.of(mux)
+			handler := basepath.Handler(k.sent.of(mux), basepath.Options{Path: o.base})
 			if o.handler != nil {
 				handler = o.handler(handler)
 			}
@@ -103,7 +106,11 @@ func (k *kit) must(err error) {
 // as returns a client of the API with a key.
 func (k *kit) as(with key) *client.Client {
 	k.Helper()
-	c, err := client.New(k.URL, with.Secret, client.Options{HTTPClient: k.Client})
+	checked := k.Client
+	if k.base != "" {
+		checked = k.Plain // the contract's paths begin at the root
+	}
+	c, err := client.New(k.URL+k.base, with.Secret, client.Options{HTTPClient: checked})
 	k.must(err)
 	return c
 }

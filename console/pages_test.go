@@ -124,7 +124,7 @@ func everySecretSource() []secretSource {
 // call calls the API with the owner's key.
 func (k *kit) call(method, path, body string) reply {
 	k.Helper()
-	r, err := http.NewRequestWithContext(k.Context(), method, path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(k.Context(), method, k.below(path), strings.NewReader(body))
 	k.must(err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Api-Key", k.owner.Secret)

@@ -9,6 +9,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/basepath"
 )
 
 // secretCookie carries a new secret, encrypted, from the form that made it to the page that shows it.
@@ -22,7 +23,7 @@ const secretTime = 2 * time.Minute
 type newSecret struct {
 	Secret  string    `json:"secret"`
 	Rotated bool      `json:"rotated"` // it replaces another one
-	Origin  string    `json:"origin"`  // of this server, as the reader sees it
+	Server  string    `json:"server"`  // its URL, as the reader sees it
 	Until   time.Time `json:"until"`
 }
 
@@ -45,7 +46,7 @@ func (v *visit) revealOfWebhook(created client.CreatedWebhook) error {
 // pass redirects to the page that shows a secret, which belongs to what has an id.
 func (v *visit) pass(secret, id, path string) error {
 	sealed := v.sealer.seal(secretCookie+v.session.ID+id, newSecret{
-		Secret: secret, Until: v.now.Add(secretTime), Origin: originOf(v.r),
+		Secret: secret, Until: v.now.Add(secretTime), Server: serverURL(v.r),
 		Rotated: v.r.PathValue("id") != "", // a form that creates something has no id in its path
 	})
 	http.SetCookie(v.w, cookie(v.r, secretCookie, sealed, path, int(secretTime/time.Second)))
@@ -127,7 +128,7 @@ func (v *visit) commandsOf(k client.Key, s newSecret) (all []command) {
 	has := func(scope string) bool { return slices.Contains(k.Scopes, scope) }
 	isAdmin := has(apikey.ScopeAdmin)
 	begin := `curl -H "x-api-key: ` + s.Secret + `" `
-	here := `"` + s.Origin + `/v1/`
+	here := `"` + s.Server + `/v1/`
 	add := func(id, about, text string) { all = append(all, command{id, about + ":", text}) }
 	if has(apikey.ScopeVerify) {
 		add("verify", "Verifies a key that somebody showed your API (replace THEIR-KEY)",
@@ -151,16 +152,16 @@ func (v *visit) commandsOf(k client.Key, s newSecret) (all []command) {
 // safeOrigin matches origins without special characters for a shell.
 var safeOrigin = regexp.MustCompile(`^https?://[0-9A-Za-z.:_\-\[\]]+$`)
 
-// originOf returns this server's origin as the reader's browser sees it: from the Origin of a form,
-// because a proxy may change the Host.
-func originOf(r *http.Request) string {
+// serverURL returns this server's URL as the reader's browser sees it, with its base path: from the
+// Origin of a form, because a proxy may change the Host.
+func serverURL(r *http.Request) string {
 	scheme := "http://"
 	if overTLS(r) {
 		scheme = "https://"
 	}
 	for _, origin := range []string{r.Header.Get("Origin"), scheme + r.Host} {
 		if safeOrigin.MatchString(origin) {
-			return origin
+			return origin + basepath.Of(r.Context())
 		}
 	}
 	return "https://YOUR-SERVER"

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"apikeyd/internal/basepath"
 )
 
 const (
@@ -77,15 +79,23 @@ const (
 )
 
 // cookieName returns the name of the session cookie for a request. Browsers send cookies to all ports
-// of a host, so without TLS, as on a developer's machine, each port has its own name.
+// of a host, so without TLS, as on a developer's machine, each port has its own name. Each base path has
+// its own name too: a cookie with the prefix __Host- belongs to all paths of a host.
 func cookieName(r *http.Request) string {
 	if overTLS(r) {
-		return sessionCookie
+		return secureCookieName(r)
 	}
 	if _, port, err := net.SplitHostPort(r.Host); err == nil && isNumber(port) {
-		return plainCookie + "_" + port
+		return plainCookie + "_" + port + cookieSuffix(r)
 	}
-	return plainCookie
+	return plainCookie + cookieSuffix(r)
+}
+
+func secureCookieName(r *http.Request) string { return sessionCookie + cookieSuffix(r) }
+
+// cookieSuffix makes a base path part of a cookie's name, which allows + but no slash.
+func cookieSuffix(r *http.Request) string {
+	return strings.ReplaceAll(basepath.Of(r.Context()), "/", "+")
 }
 
 func isNumber(text string) bool {
@@ -148,8 +158,11 @@ func (s *site) endSession(w http.ResponseWriter, r *http.Request) {
 }
 
 // cookie returns a cookie that scripts and other sites cannot use. It lives maxAge seconds, or with 0
-// until the browser closes; a negative maxAge removes it.
+// until the browser closes; a negative maxAge removes it. The path "/" is all of the host: __Host- requires it.
 func cookie(r *http.Request, name, value, path string, maxAge int) *http.Cookie {
+	if path != "/" {
+		path = basepath.Of(r.Context()) + path
+	}
 	return &http.Cookie{ //nolint:gosec // G124: it is Secure if there is TLS
 		Name: name, Value: value, Path: path, MaxAge: maxAge,
 		Secure: overTLS(r), HttpOnly: true, SameSite: http.SameSiteStrictMode,
@@ -164,7 +177,7 @@ func overTLS(r *http.Request) bool {
 		strings.HasPrefix(r.Header.Get("X-Forwarded-Proto"), "https") {
 		return true
 	}
-	_, found := cookieValue(r, sessionCookie) // browsers store it only over TLS
+	_, found := cookieValue(r, secureCookieName(r)) // browsers store it only over TLS
 	return found
 }
 

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -13,6 +14,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/basepath"
 )
 
 //go:embed templates/*.html
@@ -103,7 +105,19 @@ func (v *visit) show(status int, name, title string, page any) {
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.WriteHeader(status)
-	_, _ = v.w.Write(html.Bytes()) // the browser may have gone
+	_, _ = v.w.Write(below(basepath.Of(v.ctx()), html.Bytes())) // the browser may have gone
+}
+
+// ownAddress matches the start of an address of this server in a page. Nobody's text matches: templates escape quotes.
+var ownAddress = regexp.MustCompile(`( (?:href|src|action|formaction|hx-get|hx-post)=")/`)
+
+// below returns a page for a server below a base path. Templates and links are written for the root, so
+// that none can forget the base path.
+func below(base string, page []byte) []byte {
+	if base == "" {
+		return page
+	}
+	return ownAddress.ReplaceAll(page, []byte("${1}"+base+"/"))
 }
 
 // sentence turns a message of the API into a sentence.

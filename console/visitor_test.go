@@ -42,16 +42,19 @@ type reply struct {
 
 func (v *visitor) get(path string) reply {
 	v.Helper()
-	return v.do(httptest.NewRequest(http.MethodGet, path, nil))
+	return v.do(httptest.NewRequest(http.MethodGet, v.below(path), nil))
 }
 
 // post sends a form from a page of the console.
 func (v *visitor) post(path string, form url.Values) reply {
 	v.Helper()
-	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
+	r := httptest.NewRequest(http.MethodPost, v.below(path), strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return v.do(r)
 }
+
+// below puts the base path in front of a path that lacks it.
+func (k *kit) below(path string) string { return k.base + strings.TrimPrefix(path, k.base) }
 
 func (v *visitor) do(r *http.Request) reply {
 	v.Helper()
@@ -107,8 +110,8 @@ func (a reply) want(status int, parts ...string) reply {
 func (a reply) goes(path string) reply {
 	a.Helper()
 	a.want(http.StatusSeeOther)
-	if got := a.header.Get("Location"); got != path {
-		a.Errorf("%s leads to %q, want %q", a.request, got, path)
+	if got := a.header.Get("Location"); got != a.base+path {
+		a.Errorf("%s leads to %q, want %q", a.request, got, a.base+path)
 	}
 	return a
 }

@@ -21,6 +21,10 @@ import (
 
 var errBodyTooLarge = errors.New("the body must be at most 64 KiB")
 
+// errOutside refuses a request that is not below the base path.
+var errOutside = errors.New("this service is served below another path (--base-path); paths begin with it, " +
+	"unless a trusted proxy removes it and reports it in X-Forwarded-Prefix")
+
 // panicError is a recovered panic. It does not unwrap: the answer is always a 500.
 type panicError struct {
 	cause error
@@ -130,6 +134,8 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
 			message: "the database cannot answer now, and nothing was changed; try again after Retry-After seconds",
 			wait:    time.Second}
+	case errors.Is(err, errOutside):
+		return problem{status: http.StatusNotFound, code: "PATH_NOT_FOUND", message: err.Error()}
 	case errors.As(err, &routing):
 		return problemOfRouting(routing.Code)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/basepath"
 	"apikeyd/store"
 )
 
@@ -156,7 +157,11 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		if framedUnsafely(r) {
 			header["Connection"] = []string{"close"}
 		}
-		if err := next(c); err != nil {
+		err := errOutside
+		if !basepath.IsOutside(x) {
+			err = next(c)
+		}
+		if err != nil {
 			c.Error(err)
 		}
 		status := c.Response().Status

@@ -1,4 +1,4 @@
-// Command release packs built programs for a release: an archive and a bill of materials for each, and
+// Command release packs built programs for a release: an archive and a bill of materials for each, Debian packages, and
 // checksums. It takes version, platform, time and modules from what the Go toolchain recorded in the
 // programs, so that nothing can disagree. The same programs give the same bytes.
 package main
@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -24,15 +25,21 @@ func main() {
 	defer stop()
 	output := flag.String("output", "dist", "the folder to write to")
 	sbom := flag.String("sbom", "", "the program cyclonedx-gomod")
+	nfpm := flag.String("nfpm", "", "the program nfpm")
+	trees := flag.String("trees", "", "the folder with what make install installs for each Linux, such as linux_amd64")
 	collections := flag.String("collections", "", "the folder of the collections for Postman and Bruno; empty leaves them out")
 	flag.Parse()
-	if err := release(ctx, *output, *sbom, *collections, flag.Args()); err != nil {
+	tools := tools{sbom: *sbom, nfpm: *nfpm, trees: *trees}
+	if err := release(ctx, tools, *output, *collections, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
 }
 
-func release(ctx context.Context, output, sbom, collections string, programs []string) error {
+// tools are programs of others, and what they read.
+type tools struct{ sbom, nfpm, trees string }
+
+func release(ctx context.Context, with tools, output, collections string, programs []string) error {
 	made, err := copyCollections(collections, output)
 	if err != nil {
 		return err
@@ -42,15 +49,27 @@ func release(ctx context.Context, output, sbom, collections string, programs []s
 		if err != nil {
 			return err
 		}
-		bill, err := p.writeSBOM(ctx, sbom, output)
+		bill, err := p.writeSBOM(ctx, with.sbom, output)
 		if err != nil {
 			return fmt.Errorf("%s: bill of materials: %w", path, err)
 		}
-		archive, err := p.writeArchive(ctx, output)
+		licences, err := thirdParties(ctx, p.info)
+		if err != nil {
+			return fmt.Errorf("%s: licences: %w", path, err)
+		}
+		tree := filepath.Join(with.trees, p.platform)
+		archive, err := p.writeArchive(licences, tree, output)
 		if err != nil {
 			return fmt.Errorf("%s: archive: %w", path, err)
 		}
 		made = append(made, archive, bill)
+		if p.isLinux() {
+			deb, err := p.writePackage(ctx, with.nfpm, licences, tree, output)
+			if err != nil {
+				return fmt.Errorf("%s: package: %w", path, err)
+			}
+			made = append(made, deb)
+		}
 	}
 	return writeSums(output, made)
 }
@@ -124,12 +143,10 @@ func (p program) writeSBOM(ctx context.Context, tool, output string) (string, er
 	return name, err
 }
 
-// writeArchive packs the program with its documents and, for Linux, the systemd unit.
-func (p program) writeArchive(ctx context.Context, output string) (name string, err error) {
-	licences, err := thirdParties(ctx, p.info)
-	if err != nil {
-		return "", err
-	}
+func (p program) isLinux() bool { return strings.HasPrefix(p.platform, "linux_") }
+
+// writeArchive packs the program with its documents and, for Linux, the systemd unit, completions and manual page.
+func (p program) writeArchive(licences []byte, tree, output string) (name string, err error) {
 	binary := filepath.Base(p.path)
 	entries := []entry{{name: "THIRD_PARTY_LICENSES.txt", text: licences}}
 	files := map[string]string{binary: p.path}
@@ -143,9 +160,14 @@ func (p program) writeArchive(ctx context.Context, output string) (name string, 
 	for _, path := range documents {
 		files[filepath.ToSlash(path)] = path
 	}
-	if strings.HasPrefix(p.platform, "linux_") {
+	if p.isLinux() {
 		files["apikeyd.service"] = "deploy/apikeyd.service"
 		files["apikeyd.sysusers"] = "deploy/apikeyd.sysusers"
+		share := filepath.Join(tree, "usr", "share")
+		files["apikeyd.1"] = filepath.Join(share, "man", "man1", "apikeyd.1")
+		files["completion/apikeyd.bash"] = filepath.Join(share, "bash-completion", "completions", "apikeyd")
+		files["completion/_apikeyd"] = filepath.Join(share, "zsh", "vendor-completions", "_apikeyd")
+		files["completion/apikeyd.fish"] = filepath.Join(share, "fish", "vendor_completions.d", "apikeyd.fish")
 	}
 	for name, path := range files {
 		text, err := os.ReadFile(path)
@@ -166,6 +188,35 @@ func (p program) writeArchive(ctx context.Context, output string) (name string, 
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	return name, pack(file, p.name(), p.time, entries)
+}
+
+// writePackage makes the Debian package of a tree that make install made. deploy/nfpm.yaml says what is in it.
+func (p program) writePackage(ctx context.Context, tool string, licences []byte, tree, output string) (string, error) {
+	text := tree + ".licences"
+	if err := os.WriteFile(text, licences, 0o644); err != nil { //nolint:gosec // G306: a release is for everybody
+		return "", err
+	}
+	// nfpm keeps the time of each file of a tree, and one version must always give the same package.
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return "", err
+	}
+	err = fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, root.Chtimes(path, p.time, p.time))
+	})
+	if err := errors.Join(err, root.Close()); err != nil {
+		return "", err
+	}
+	name := p.name() + ".deb"
+	cmd := exec.CommandContext(ctx, tool, "package", "--config", "deploy/nfpm.yaml", "--packager", "deb",
+		"--target", filepath.Join(output, name))
+	cmd.Env = append(os.Environ(), "VERSION="+p.info.Main.Version, "ARCH="+strings.TrimPrefix(p.platform, "linux_"),
+		"TREE="+tree, "LICENCES="+text, fmt.Sprint("SOURCE_DATE_EPOCH=", p.time.Unix()))
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, said)
+	}
+	return name, err
 }
 
 // writeSums writes checksums for sha256sum --check.

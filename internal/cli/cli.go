@@ -53,6 +53,7 @@ type commands struct {
 	Conformance  conformanceCommand  `cmd:"" help:"Check a running deployment against its contract."`
 	Healthcheck  healthcheckCommand  `cmd:"" help:"Ask the server on this machine whether it is ready."`
 	Completion   completionCommand   `cmd:"" help:"Print a script that completes commands in your shell."`
+	Man          manCommand          `cmd:"" help:"Print the manual page of all commands."`
 	Complete     completeCommand     `cmd:"" hidden:"" name:"__complete"`
 	Version      versionCommand      `cmd:"" help:"Print the version."`
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	signertest "apikeyd/internal/testkit/signer"
 )
 
 // mostCost is how many good verifications a hostile request may cost.
@@ -32,7 +34,10 @@ type hostileCase struct {
 // costs the server more CPU time than ten good verifications: for every operation of the contract, and
 // for every page that needs no key.
 func TestHostileRequests(t *testing.T) {
-	s := serve(t, t.TempDir(), "--auth-failures-per-minute", "0")
+	dir := t.TempDir()
+	signer := signertest.New(t, "known")
+	must(t, os.WriteFile(filepath.Join(dir, "keys.json"), signertest.List(t, signer), 0o600))
+	s := serve(t, dir, "--auth-failures-per-minute", "0", "--secret-scanning-keys", "keys.json")
 	verifier := s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(),
 		strings.TrimSuffix(keyJSON("verifier"), "}")+`,"scopes":["keys:verify"]}`).Secret
 	client := &http.Client{Transport: &http.Transport{}, Timeout: patience}
@@ -48,6 +53,16 @@ func TestHostileRequests(t *testing.T) {
 	good := hostileCase{name: "a good verification", method: "POST", path: "/v1/verify", media: "application/json",
 		body: fmt.Sprintf(`{"key":%q}`, verifier)}
 	cases := hostileCases(t)
+	forged := signer.Header(t, "another body")
+	for _, c := range cases {
+		if strings.HasPrefix(c.path, "/v1/secret-scanning/") && c.body != "" {
+			all := http.Header{}
+			maps.Copy(all, forged)
+			maps.Copy(all, c.header)
+			c.name, c.header = c.name+", forged", all
+			cases = append(cases, c)
+		}
+	}
 	for _, c := range append(slices.Repeat([]hostileCase{good}, 200), cases[:100]...) { // warms up
 		s.sendHostile(client, c, verifier)
 	}

@@ -9,12 +9,10 @@ import (
 	"testing"
 )
 
-// TestSecurityPage: every test that docs/security.md names exists.
-func TestSecurityPage(t *testing.T) {
+// TestNamedTests: every test that README.md and docs/security.md name exists.
+func TestNamedTests(t *testing.T) {
 	t.Parallel()
 	const root = "../.."
-	page, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))
-	must(t, err)
 	there := make(map[string]bool)
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
 	must(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -32,13 +30,18 @@ func TestSecurityPage(t *testing.T) {
 		}
 		return err
 	}))
-	named := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)\\w+)`").FindAllStringSubmatch(string(page), -1)
-	if len(named) < 40 {
-		t.Errorf("the page names %d tests: it is not read as it is written", len(named))
-	}
-	for _, name := range named {
-		if !there[name[1]] {
-			t.Errorf("docs/security.md names %s, which does not exist", name[1])
+	reference := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)\\w+)`")
+	for name, least := range map[string]int{"docs/security.md": 40, "README.md": 8} {
+		page, err := os.ReadFile(filepath.Join(root, name))
+		must(t, err)
+		named := reference.FindAllStringSubmatch(string(page), -1)
+		if len(named) < least {
+			t.Errorf("%s names %d tests: it is not read as it is written", name, len(named))
+		}
+		for _, found := range named {
+			if !there[found[1]] {
+				t.Errorf("%s names %s, which does not exist", name, found[1])
+			}
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/console"
+	"apikeyd/internal/basepath"
 )
 
 // consoleFlags configure the web console.
@@ -85,6 +86,8 @@ func (f consoleFlags) withConsole(
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case basepath.IsOutside(r.Context()):
+			api.ServeHTTP(w, r)
 		case r.URL.Path == console.Path || strings.HasPrefix(r.URL.Path, console.Path+"/"):
 			pages.ServeHTTP(w, r)
 		case r.URL.Path == "/" && fromBrowser(r):

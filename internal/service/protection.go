@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +19,7 @@ import (
 // protectionFlags limit what strangers can do to a server.
 type protectionFlags struct {
 	AuthFailures   int            `name:"auth-failures-per-minute" default:"60" env:"APIKEYD_AUTH_FAILURES_PER_MINUTE" placeholder:"N" help:"How many calls with a bad key one network may make in a minute before it gets 429 (${default}); 0 is unlimited. A good key always passes."`
-	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is used (none); they must write it themselves."`
+	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For and X-Forwarded-Prefix are used (none); they must write both themselves."`
 	MaxConnections int            `default:"0" env:"APIKEYD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections may be open; others wait. 0 is what the limit of open files allows, at most 16384 (${default})."`
 }
 
@@ -49,6 +51,14 @@ func (f protectionFlags) trustedProxies() []netip.Prefix {
 		networks = append(networks, n.Prefix)
 	}
 	return networks
+}
+
+// trustsPeer reports whether a connection is one of a trusted proxy.
+func (f protectionFlags) trustsPeer(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && slices.ContainsFunc(f.TrustedProxies, func(n proxyNetwork) bool {
+		return n.Contains(peer.Addr().Unmap().WithZone(""))
+	})
 }
 
 // proxyNetwork is a network in CIDR notation, or one address.

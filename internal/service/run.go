@@ -14,6 +14,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/console"
 	"apikeyd/handlers"
+	"apikeyd/internal/basepath"
 	"apikeyd/internal/keycache"
 	"apikeyd/internal/telemetry/metrics"
 	"apikeyd/internal/telemetry/tracing"
@@ -79,7 +80,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if s.http.Handler, err = c.withConsole(s.http.Handler, sessions, c.Policy, restored, s.log); err != nil {
 		return err
 	}
-	s.http.Handler = drained(s.http.Handler)
+	s.http.Handler = drained(c.belowBasePath(s.http.Handler))
 	s.listener, s.certificate, s.hangups = listeners.api, certificate, hangups
 	defer serveMetrics(ctx, listeners.metrics, s.metrics, s.log)()
 	if err := c.announce(ctx, s); err != nil {
@@ -178,7 +179,8 @@ func (c *Config) announce(ctx context.Context, s server) error {
 		scheme = "http"
 		warnOfPlainText(s.listener, s.log)
 	}
-	at := func(path string) string { return urlOf(scheme, s.listener.Addr(), path) }
+	base, _ := basepath.Parse(c.BasePath) // Validate has checked it
+	at := func(path string) string { return urlOf(scheme, s.listener.Addr(), base+path) }
 	s.log.Info("serving", "url", at(""), "docs", at("/docs"), "database", dbname.Show(c.Database), "version", c.Build.Version)
 	if c.Console {
 		s.log.Info("serving the console", "url", at(console.Path))

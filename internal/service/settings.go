@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"apikeyd/handlers"
+	"apikeyd/internal/basepath"
 	"apikeyd/internal/signingkeys"
 	"apikeyd/internal/telemetry/tracing"
 	"apikeyd/store/dbname"
@@ -25,6 +27,7 @@ type Settings struct {
 	notifyFlag
 	webhookFlags
 	Listen           string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
+	BasePath         string        `env:"APIKEYD_BASE_PATH" placeholder:"PATH" help:"Serve everything below this path, such as /keys, for a proxy that leaves it in requests (none). One that removes it reports it in X-Forwarded-Prefix instead."`
 	VerifyCache      int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to cache (${default}); 0 caches none."`
 	DefaultMaxKeys   int           `default:"10000" env:"APIKEYD_DEFAULT_MAX_KEYS" placeholder:"N" help:"How many keys that are neither revoked nor expired an owner without max_keys of its own may have, as far as callers without keys:admin create them (${default}); 0 is unlimited."`
 	Node             string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL, the name of this node's chain of audit events (the name of the machine)."`
@@ -59,8 +62,21 @@ func (s *Settings) CheckNumbers() error {
 
 // Validate checks everything else.
 func (s *Settings) Validate() error {
-	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen),
+	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen), s.checkBasePath(),
 		s.metricsFlag.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
+}
+
+func (s *Settings) checkBasePath() error {
+	if _, err := basepath.Parse(s.BasePath); err != nil {
+		return fmt.Errorf("--base-path %w", err)
+	}
+	return nil
+}
+
+// belowBasePath serves a handler where a proxy publishes it.
+func (s *Settings) belowBasePath(handler http.Handler) http.Handler {
+	path, _ := basepath.Parse(s.BasePath) // Validate has checked it
+	return basepath.Handler(handler, basepath.Options{Path: path, Trusts: s.trustsPeer})
 }
 
 func (s *Settings) checkScanningKeys() error {

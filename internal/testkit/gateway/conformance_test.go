@@ -3,12 +3,14 @@
 package gateways_test
 
 import (
+	"net/http"
 	"os"
 	"regexp"
 	"testing"
 
 	"apikeyd/conformance"
 	"apikeyd/gen"
+	"apikeyd/internal/basepath"
 	servertest "apikeyd/internal/testkit/server"
 )
 
@@ -27,7 +29,9 @@ func TestConformanceBehindNginx(t *testing.T) {
 	for _, match := range regexp.MustCompile(`--expect (routing|forward-auth|names)(/\S+)`).FindAllStringSubmatch(string(text), -1) {
 		expected = append(expected, match[1]+match[2])
 	}
-	s := servertest.Start(t, servertest.Options{})
+	s := servertest.Start(t, servertest.Options{Handler: func(api http.Handler) http.Handler {
+		return basepath.Handler(api, basepath.Options{Path: "/keys"})
+	}})
 	_, secret := s.Add(t, "acme", "for the suite", "keys:admin")
 	report, err := conformance.Run(t.Context(), conformance.Options{
 		URL: nginx.start(t, p, s.URL, "") + "/keys", Key: secret.Reveal(), Contract: gen.Contract,
