@@ -29,6 +29,8 @@ type Config struct {
 	MaxKeyLifetime time.Duration
 	// Warnings returns warnings to show to every signed-in reader. It may be nil.
 	Warnings func() []string
+	// About describes this server to administrators. It may be nil.
+	About func() About
 }
 
 // KeySize is the length of a Key in bytes.
@@ -136,6 +138,7 @@ func (s *site) routes() *router {
 	mux.Handle("POST "+Path+"/import", s.signedIn(withImport(importKeys)))
 	mux.Handle("GET "+Path+"/audit", s.signedIn(showAudit))
 	mux.Handle("GET "+Path+"/audit/export", s.signedIn(exportAudit))
+	mux.Handle("GET "+Path+"/server", s.signedIn(showServer))
 	mux.Handle("GET "+Path+"/try", s.signedIn(showTry))
 	mux.Handle("POST "+Path+"/try", s.signedIn(try))
 	mux.Handle(catchAll, s.page(showNotFound))

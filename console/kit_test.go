@@ -65,7 +65,14 @@ func newKit(t *testing.T, o options) *kit {
 			}
 		}},
 		Handler: func(api http.Handler) http.Handler {
-			config := console.Config{API: api, Log: log, Now: now, MaxKeyLifetime: o.longest}
+			config := console.Config{API: api, Log: log, Now: now, MaxKeyLifetime: o.longest, About: func() console.About {
+				return console.About{
+					Version: "v1.2.3", Started: now(), Database: "keys.db", Size: 1_234_567, Node: "one",
+					Settings: []console.Setting{
+						{Flag: "--listen", Value: "127.0.0.1:9000", Help: "Where it <listens>.", Changed: true}, {Flag: "--node", Help: "The node."},
+					},
+				}
+			}}
 			if o.console != nil {
 				o.console(&config)
 			}

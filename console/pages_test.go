@@ -68,6 +68,8 @@ func everyScene() []scene {
 		{"rotate a webhook's secret", "/console/webhooks/{webhook}/rotate", admin, http.StatusOK},
 		{"delete a webhook", "/console/webhooks/{webhook}/delete", admin, http.StatusOK},
 		{"no such webhook", "/console/webhooks/00000000-0000-7000-8000-000000000000", admin, http.StatusNotFound},
+		{"server", "/console/server", admin, http.StatusOK},
+		{"no server for owners", "/console/server", anOwner, http.StatusForbidden},
 		{"audit", "/console/audit", admin, http.StatusOK},
 		{"audit of one key", "/console/audit?key={id}&action=create", admin, http.StatusOK},
 		{"audit that cannot be", "/console/audit?key=x", admin, http.StatusBadRequest},
