@@ -86,6 +86,7 @@ func (s *site) routes() *router {
 	mux.Handle("GET "+Path+"/sign-in", s.page(showSignIn))
 	mux.Handle("POST "+Path+"/sign-in", s.page(signIn))
 	mux.Handle("POST "+Path+"/sign-out", s.page(signOut))
+	mux.Handle("POST "+Path+"/theme", s.page(chooseTheme))
 
 	mux.Handle("GET "+Path, s.signedIn(showOverview))
 	mux.Handle("GET "+Path+"/{$}", http.RedirectHandler(Path, http.StatusSeeOther))

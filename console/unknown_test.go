@@ -90,7 +90,7 @@ func (a reply) again() reply {
 	a.Helper()
 	form, path := url.Values{}, ""
 	for n := range parse(a.T, a.body).Descendants() {
-		if n.Type == html.ElementNode && n.Data == "form" && attr(n, "action") != "/console/sign-out" && attr(n, "method") == "post" {
+		if n.Type == html.ElementNode && n.Data == "form" && attr(n, "action") != "/console/sign-out" && attr(n, "action") != "/console/theme" && attr(n, "method") == "post" {
 			path = attr(n, "action")
 		}
 		if n.Type == html.ElementNode && n.Data == "input" && attr(n, "type") == "hidden" {
