@@ -45,7 +45,7 @@ type importForm struct {
 	Problem           string
 }
 
-// importSource is who may have left a file.
+// importSource is a format that a file may have.
 type importSource struct{ Name, Words string }
 
 // Sources are the choices.
@@ -139,7 +139,7 @@ func importKeys(v *visit) error {
 	text := fields["file"] + fields["text"]
 	switch {
 	case !importfile.Known(f.From):
-		f.Problem = "Choose who left the file."
+		f.Problem = "Choose the file's format."
 	case strings.TrimSpace(text) == "":
 		f.Problem = "Choose a file, or paste its text."
 	case fields["file"] != "" && strings.TrimSpace(fields["text"]) != "":
@@ -185,7 +185,7 @@ func (v *visit) showImported(order importOrder, file []byte, dryRun bool) error 
 	}
 	p := importReport{DryRun: dryRun, Counts: make(map[client.ImportOutcome]int)}
 	run := importfile.Run{
-		Client: v.api, From: order.From, Owner: order.Owner, ExpiresAt: order.End, NoEnd: "choose an end for such rows, or add it to the file",
+		Client: v.api, From: order.From, Owner: order.Owner, ExpiresAt: order.End, NoEnd: "choose an expiry for such rows, or add it to the file",
 		DryRun: dryRun, Now: v.now,
 		Done: func(row client.ImportedRow) error {
 			p.Counts[row.Outcome]++

@@ -62,7 +62,7 @@ func TestImport(t *testing.T) {
 	v.get("/console/keys").want(http.StatusOK, `href="/console/import"`)
 	for _, field := range []string{"file", "text"} {
 		dry := v.upload(map[string]string{"from": "csv", field: importSample}).
-			want(http.StatusOK, "Nothing was imported yet", "Import 1 key", "choose an end for such rows", "is salted", "<strong>in conflict</strong>")
+			want(http.StatusOK, "Nothing was imported yet", "Import 1 key", "choose an expiry for such rows", "is salted", "<strong>in conflict</strong>")
 		dry.lacks("legacy")
 		if k.valid(legacy) {
 			t.Fatal("a dry run imported a key")
@@ -120,7 +120,7 @@ func TestImportRefusals(t *testing.T) {
 	}{
 		"nothing":     {map[string]string{"from": "csv"}, 400, "Choose a file, or paste its text."},
 		"both":        {map[string]string{"from": "csv", "file": "name\n", "text": "name\n"}, 400, "not both"},
-		"no profile":  {map[string]string{"from": "x", "file": "name\n"}, 400, "Choose who left the file."},
+		"no profile":  {map[string]string{"from": "x", "file": "name\n"}, 400, "Choose the file&#39;s format."},
 		"no CSV":      {map[string]string{"from": "csv", "file": "name,hash\n\"" + legacy}, 400, "is not valid CSV"},
 		"no JSON":     {map[string]string{"from": "csv", "file": `{"name":"` + legacy}, 400, "Nothing was imported."},
 		"large":       {map[string]string{"from": "csv", "file": strings.Repeat("x", 65<<10)}, 400, "up to 64 KiB"},

@@ -35,6 +35,10 @@ func TestMenusInABrowser(t *testing.T) {
 			b.click(".menu summary")
 			b.until(open)
 			b.want(".menu", "Copy id", spare.ID.String())
+			for _, item := range evaluate[[]string](b, `[...document.querySelectorAll(".menu[open] :is(a, button)")].filter(
+				e => e.checkVisibility() && getComputedStyle(e).color === getComputedStyle(e.closest("ul")).backgroundColor).map(e => e.innerText)`) {
+				t.Errorf("%s cannot be seen in the menu", item)
+			}
 		} else {
 			b.click(".menu summary")
 			b.until(open)

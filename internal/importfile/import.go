@@ -50,7 +50,7 @@ func Known(from string) bool { return profiles[from].key != nil }
 // ends the import.
 func (r *Run) All(ctx context.Context, rows *Rows, progress func()) error {
 	if !Known(r.From) {
-		return errors.New("it is not known who left the file")
+		return errors.New("the file's format is unknown")
 	}
 	number := 0
 	for row, err := range rows.all() {
