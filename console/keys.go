@@ -101,6 +101,7 @@ type keyFilter struct {
 	Search string
 	Status string // a condition, or empty for all
 	Owner  string // empty for all that the reader may see
+	Scope  string // that keys have; empty for all
 	Unused bool   // only active keys that were not used for apikey.UnusedAfter
 	Oldest bool   // the oldest first, and not the newest
 	Number int    // of the page, from 1
@@ -113,7 +114,7 @@ func (keyFilter) Chips() []string {
 
 func (v *visit) keyFilter() keyFilter {
 	form := withoutSecrets(v.form)
-	f := keyFilter{Search: searched(form.Get("q")), Status: form.Get("status"), Owner: form.Get("owner"), Number: 1}
+	f := keyFilter{Search: searched(form.Get("q")), Status: form.Get("status"), Owner: form.Get("owner"), Scope: strings.TrimSpace(form.Get("scope")), Number: 1}
 	f.Unused, f.Oldest = form.Get("unused") == "1", form.Get("sort") == "oldest"
 	if n, err := strconv.Atoi(form.Get("page")); err == nil {
 		f.Number = min(max(n, 1), maxPage)
@@ -138,7 +139,7 @@ func (f keyFilter) Kind() string {
 }
 
 // IsAny reports whether a filter is set.
-func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" || f.Unused }
+func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" || f.Scope != "" || f.Unused }
 
 // WithStatus returns the address of the first page with another status.
 func (f keyFilter) WithStatus(status string) string {
@@ -180,7 +181,7 @@ func (f keyFilter) Page(number int) string {
 
 // OnlyOwner reports whether the only filter is an owner.
 func (f keyFilter) OnlyOwner() bool {
-	return f.Owner != "" && f.Search == "" && f.Status == "" && !f.Unused
+	return f.Owner != "" && f.Search == "" && f.Status == "" && f.Scope == "" && !f.Unused
 }
 
 // Amount says how many keys match: exactly if that is known, else between how many.
@@ -225,7 +226,7 @@ func (p keysPage) Choosable() bool {
 // Address returns the address of the page.
 func (f keyFilter) Address() string {
 	query := url.Values{}
-	for name, value := range map[string]string{"q": f.Search, "status": f.Status, "owner": f.Owner} {
+	for name, value := range map[string]string{"q": f.Search, "status": f.Status, "owner": f.Owner, "scope": f.Scope} {
 		if value != "" {
 			query.Set(name, value)
 		}
@@ -247,7 +248,7 @@ func (f keyFilter) Address() string {
 
 // options returns the query for the API.
 func (f keyFilter) options(now time.Time) client.ListOptions {
-	o := client.ListOptions{PageSize: keysPerPage, Search: f.Search}
+	o := client.ListOptions{PageSize: keysPerPage, Search: f.Search, Scope: f.Scope}
 	switch condition(f.Status) {
 	case active:
 		o.Status = client.StatusActive
@@ -331,7 +332,7 @@ func (v *visit) list(p *keysPage) error {
 		slices.Reverse(p.Rows)
 	case number == list.Pages:
 		p.Total = (number-1)*keysPerPage + len(p.Rows)
-	case p.Search == "" && p.Kind() == "" && list.Pages > 0: // the service keeps these counts
+	case p.Search == "" && p.Scope == "" && p.Kind() == "" && list.Pages > 0: // the service keeps these counts
 		return count()
 	}
 	return nil

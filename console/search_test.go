@@ -121,3 +121,31 @@ func TestRowsAct(t *testing.T) {
 	reader.signIn(k.add("acme", "reader", apikey.ScopeRead))
 	reader.get(list).want(http.StatusOK).lacks("Actions for")
 }
+
+// The list is filtered by a scope as a whole, together with the other filters, on all pages.
+func TestScopeFilter(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	reader, writer := k.add("acme", "reader", "a&b:read"), k.add("acme", "writer", "a&b:read", "a&b:write")
+	k.add("acme", "other", "a&b:read-all")
+	for i := range 30 {
+		k.add("globex", fmt.Sprintf("many %02d", i), "many")
+	}
+	v := k.adminVisitor()
+	for query, want := range map[string]string{"scope=a%26b%3Aread": "reader writer", "scope=+a%26b%3Aread+&q=WRI": "writer", "scope=a%26b%3Awrite&status=active": "writer",
+		"scope=a": "", "scope=a+b": "", "scope=a%26b%3Aread&owner=globex": ""} {
+		body := v.get("/console/keys?" + query).want(http.StatusOK).body
+		for _, one := range []key{reader, writer} {
+			if shown := strings.Contains(body, pathOf(one.ID)); shown != slices.Contains(strings.Fields(want), one.Name) {
+				t.Errorf("%q: %s is shown: %t", query, one.Name, shown)
+			}
+		}
+		if want == "" && !strings.Contains(body, "with the scope <code>a") {
+			t.Errorf("%q: the page does not say what it looked for", query)
+		}
+	}
+	v.get("/console/keys?scope=many").want(http.StatusOK, "26 to 50 keys", `href="/console/keys?page=2&amp;scope=many"`, `value="many"`)
+	v.get("/console/keys?scope=many&page=2").want(http.StatusOK, "30 keys")
+	v.get("/console/keys?scope=" + k.owner.Secret).want(http.StatusOK).lacks(k.owner.Secret)
+	v.get(pathOf(writer.ID)).want(http.StatusOK, `href="/console/keys?scope=a%26b%3awrite"`)
+}
