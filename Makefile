@@ -69,6 +69,7 @@ install: build ## Install program, manual page, completions and systemd unit bel
 	bin/apikeyd completion zsh >$(DESTDIR)$(ZSH_COMPLETIONS)/_apikeyd
 	bin/apikeyd completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/apikeyd.fish
 	install -m 644 deploy/apikeyd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/apikeyd.service
+	install -m 644 deploy/apikeyd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/apikeyd.socket
 	install -m 644 deploy/apikeyd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/apikeyd.conf
 
 .PHONY: release

@@ -50,7 +50,7 @@ func (k Key) GrantableCIDRs() CIDRs {
 // scope that k lacks, or may be used from where k may not: k could take its secret and be free of its own
 // networks.
 func (k Key) MayManage(target Key) error {
-	if lacking := k.Scopes.Ungrantable(target.Scopes); len(lacking) > 0 {
+	if lacking := k.grantable().Ungrantable(target.Scopes); len(lacking) > 0 {
 		// The message does not name the scopes: k may not be allowed to read target.
 		return &DeniedError{Reason: "that key has scopes that yours lacks; " +
 			"use a key that has them, or one with " + ScopeAdmin}
@@ -123,7 +123,10 @@ func (k Key) mayAllow(networks CIDRs) error {
 }
 
 func (k Key) mayGrant(scopes Scopes) error {
-	if lacking := k.Scopes.Ungrantable(scopes); len(lacking) > 0 {
+	if lacking := k.grantable().Ungrantable(scopes); len(lacking) > 0 {
+		if k.Session == SessionLink && k.Scopes.Ungrantable(scopes) == nil {
+			return &DeniedError{Reason: fmt.Sprintf("scopes: by an owner link no key gets %s; leave it out", lacking)}
+		}
 		return &DeniedError{Reason: fmt.Sprintf("scopes: your key lacks %s, so it cannot grant that; "+
 			"leave it out, or use a key that has it", lacking)}
 	}

@@ -37,6 +37,13 @@ func allFields() []field {
 		{"prefix", false, func(b []byte, k *Key, _ time.Time) []byte { return appendText(b, k.Prefix) }},
 		{"revocation_reason", true, appendReason},
 		{"revoked_at", true, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.RevokedAt) }},
+		{"rotated_at", false, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.RotatedAt) }},
+		{"session", false, func(b []byte, k *Key, _ time.Time) []byte {
+			if k.Session == "" {
+				return b
+			}
+			return appendText(b, string(k.Session))
+		}},
 		{"status", false, func(b []byte, k *Key, now time.Time) []byte { return appendText(b, string(k.Status(now))) }},
 	}
 	for _, s := range settings {

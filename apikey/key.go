@@ -10,6 +10,7 @@ type Key struct {
 	SecretHash Hash
 	CreatedAt  time.Time
 	RevokedAt  time.Time // zero unless revoked
+	RotatedAt  time.Time // zero until the first rotation
 	LastUsedAt time.Time // zero until the first use
 
 	LastUsedFrom string // the address of that use; empty if unknown
@@ -22,6 +23,8 @@ type Key struct {
 	// GraceEnd interpret them.
 	OldSecretHash  Hash
 	OldSecretUntil time.Time
+
+	Session Session // how the session began that it belongs to; empty for all other keys
 
 	Foreign ForeignUse // which secret is foreign; HasForeign interprets it
 }
@@ -50,6 +53,14 @@ func (k *Key) Status(now time.Time) Status {
 
 // IsExpired reports whether the key's expiry has passed, whatever its status is.
 func (k *Key) IsExpired(now time.Time) bool { return !now.Before(k.ExpiresAt) }
+
+// SecretMade returns when the current secret was made.
+func (k *Key) SecretMade() time.Time {
+	if k.RotatedAt.IsZero() {
+		return k.CreatedAt
+	}
+	return k.RotatedAt
+}
 
 const (
 	// ExpiringSoon is how long before its expiry an active key counts as expiring soon.

@@ -14,10 +14,10 @@ import (
 func (k *Key) AppendPacked(b []byte) []byte {
 	b = append(b, k.ID[:]...)
 	b = appendPackedHash(appendPackedHash(b, k.SecretHash), k.OldSecretHash)
-	for _, t := range [...]time.Time{k.CreatedAt, k.RevokedAt, k.LastUsedAt, k.OldSecretUntil} {
+	for _, t := range [...]time.Time{k.CreatedAt, k.RevokedAt, k.RotatedAt, k.LastUsedAt, k.OldSecretUntil} {
 		b = appendPackedTime(b, t)
 	}
-	for _, text := range [...]string{k.LastUsedFrom, k.Prefix, string(k.RevocationReason)} {
+	for _, text := range [...]string{k.LastUsedFrom, k.Prefix, string(k.RevocationReason), string(k.Session)} {
 		b = appendPackedText(b, text)
 	}
 	b = binary.AppendUvarint(b, uint64(k.Foreign)) //nolint:gosec // one of three
@@ -34,13 +34,15 @@ func (k *Key) Unpack(packed string, metadata bool) {
 	p := packed[copy(k.ID[:], packed):]
 	k.SecretHash, p = cutHash(p)
 	k.OldSecretHash, p = cutHash(p)
-	for _, t := range [...]*time.Time{&k.CreatedAt, &k.RevokedAt, &k.LastUsedAt, &k.OldSecretUntil} {
+	for _, t := range [...]*time.Time{&k.CreatedAt, &k.RevokedAt, &k.RotatedAt, &k.LastUsedAt, &k.OldSecretUntil} {
 		*t, p = cutTime(p)
 	}
 	k.LastUsedFrom, p = cutText(p)
 	k.Prefix, p = cutText(p)
 	reason, p := cutText(p)
 	k.RevocationReason = Reason(reason)
+	session, p := cutText(p)
+	k.Session = Session(session)
 	foreign, p := cutNumber(p)
 	k.Foreign = ForeignUse(foreign) //nolint:gosec // it was one
 	for _, s := range settings {

@@ -13,6 +13,8 @@ import (
 type Past struct {
 	key    Key
 	values map[string]jsontext.Value // of the recorded fields; absent ones are missing
+
+	rotated time.Time // the last rotation that was not undone; only known if one was
 }
 
 // graceField is undone by no change: it ends by time alone.
@@ -43,8 +45,13 @@ func (p *Past) Undo(change Differences) (consistent bool) {
 	return consistent
 }
 
+// NoticeField is the name under which the audit log records what a notice says. It is no field of a key.
+const NoticeField = "notice"
+
 // isNoState reports whether a field of a change is none that undoing it restores.
-func isNoState(field string) bool { return field == graceField || field == ImportedField }
+func isNoState(field string) bool {
+	return field == graceField || field == ImportedField || field == NoticeField
+}
 
 // Follows reports whether a change leads to this state.
 func (p *Past) Follows(change Differences) bool {
@@ -58,6 +65,13 @@ func (p *Past) Follows(change Differences) bool {
 
 // SetGrace sets the end of a grace, as the last change of it says.
 func (p *Past) SetGrace(change Difference) { p.values[graceField] = change.To }
+
+// SetRotation sets when the key was rotated last, as the last event of one says. Only the first call counts.
+func (p *Past) SetRotation(at time.Time) {
+	if p.rotated.IsZero() {
+		p.rotated = at
+	}
+}
 
 // AppendJSON appends the key's JSON of the contract, as it was at this time. Last uses are not recorded, so they are
 // absent. An error says that a recorded value is malformed.
@@ -75,6 +89,9 @@ func (p *Past) AppendJSON(b []byte, at time.Time) ([]byte, error) {
 		if err := json.Unmarshal(value, to); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+	}
+	if then.RotatedAt = p.key.RotatedAt; then.RotatedAt.After(at) {
+		then.RotatedAt = p.rotated
 	}
 	then.RevokedAt, then.ExpiresAt, then.Suspended = revoked.Time(), expires.Time(), !enabled
 	b = append(b, '{')

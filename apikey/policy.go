@@ -25,11 +25,14 @@ func (p Policy) NewKey(now time.Time, s Settings) (Key, Secret, error) {
 
 // NewSecret makes a secret for a new key.
 func (p Policy) NewSecret() Secret {
-	prefix := p.Prefix
-	if prefix == "" {
-		prefix = DefaultPrefix
+	return NewSecret(p.prefix(), NewID())
+}
+
+func (p Policy) prefix() string {
+	if p.Prefix == "" {
+		return DefaultPrefix
 	}
-	return NewSecret(prefix, NewID())
+	return p.Prefix
 }
 
 // KeyFor is NewKey with an existing secret.

@@ -25,7 +25,7 @@ func (k Key) Rotate(r Rotation, now time.Time) Key {
 	if k.OldSecretUntil.After(k.ExpiresAt) {
 		k.OldSecretUntil = k.ExpiresAt
 	}
-	k.SecretHash = r.To
+	k.SecretHash, k.RotatedAt = r.To, truncate(now)
 	switch k.Foreign {
 	case ForeignCurrent:
 		k.Foreign = ForeignOld

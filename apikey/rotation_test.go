@@ -74,9 +74,15 @@ func TestRotate(t *testing.T) {
 					t.Error("the grace does not end at its end")
 				}
 			}
+			if want := tt.now.Truncate(time.Millisecond); !after.RotatedAt.Equal(want) {
+				t.Errorf("rotated at %s, want %s", after.RotatedAt, want)
+			}
 			// Nothing else changed.
 			after = after.EndGrace()
-			after.SecretHash = before.SecretHash
+			if !after.SecretMade().Equal(tt.now.Truncate(time.Millisecond)) || !before.SecretMade().Equal(before.CreatedAt) {
+				t.Errorf("the secret was made at %s, the one before at %s", after.SecretMade(), before.SecretMade())
+			}
+			after.SecretHash, after.RotatedAt = before.SecretHash, before.RotatedAt
 			if diff := differ(before, after); diff != "" {
 				t.Errorf("the rotation changed something else (-before +after):\n%s", diff)
 			}

@@ -11,6 +11,9 @@ import (
 
 func (k *Key) complete() bool { return k.ID != "" }
 
+// setETag implements tagged.
+func (k *Key) setETag(etag string) { k.ETag = etag }
+
 // createdAnswer is a key and its secret, in one object as in the contract.
 type createdAnswer struct {
 	Key
@@ -39,6 +42,8 @@ func (a *auditAnswer) complete() bool { return a.Data != nil }
 func (a *importAnswer) complete() bool { return a.Rows != nil }
 
 func (o *Owner) complete() bool { return o.Name != "" }
+
+func (l *OwnerLink) complete() bool { return l.URL != "" }
 
 func (p *OwnerPage) complete() bool { return p.Owners != nil }
 

@@ -20,8 +20,18 @@ const (
 	AuditRevoke AuditAction = "revoke"
 	AuditLeak   AuditAction = "leak" // somebody reported that the secret leaked
 
-	AuditUpdateOwner AuditAction = "update_owner" // an owner was changed, and no key
-	AuditOutside     AuditAction = "outside"      // the key was used from outside its observed networks; nothing changed
+	AuditUpdateOwner AuditAction = "update_owner"  // an owner was changed, and no key
+	AuditCreateLink  AuditAction = "create_link"   // an owner link was made; KeyID is that of its session
+	AuditSession     AuditAction = "start_session" // somebody signed in or opened an owner link
+	AuditOutside     AuditAction = "outside"       // the key was used from outside its observed networks; nothing changed
+
+	// Notices change nothing: their changes hold a Notice.
+	AuditExpiring    AuditAction = "expiring"      // the key ends soon
+	AuditExpired     AuditAction = "expired"       // the key has ended
+	AuditGraceEnding AuditAction = "grace_ending"  // the grace of the key's old secret ends soon
+	AuditRotationDue AuditAction = "rotation_due"  // the secret of a key with keys:admin is old
+	AuditQuota       AuditAction = "quota_reached" // the quota of the key, or of its owner, is used up
+	AuditNewNetwork  AuditAction = "new_network"   // a key with keys:admin was used from a network that is new
 
 	AuditCreateWebhook AuditAction = "create_webhook"
 	AuditUpdateWebhook AuditAction = "update_webhook"
@@ -38,9 +48,9 @@ type AuditEvent struct {
 	ID        string       `json:"id"`
 	At        time.Time    `json:"at"`
 	Action    AuditAction  `json:"action"`
-	KeyID     string       `json:"key_id"` // or the webhook's; all zeros for AuditUpdateOwner
+	KeyID     string       `json:"key_id"` // or the webhook's; all zeros if it is about an owner
 	Owner     string       `json:"owner"`  // of the key; "*" for a webhook of all owners
-	Name      string       `json:"name"`   // of the key, afterwards; the owner's for AuditUpdateOwner; the host of a webhook
+	Name      string       `json:"name"`   // of the key, afterwards; the owner's if it is about one; the host of a webhook
 	Changes   AuditChanges `json:"changes"`
 	Actor     string       `json:"actor"`               // the id of a key, or AuditOperator
 	Via       string       `json:"via"`                 // "http", "leak report", or the operator's command

@@ -58,6 +58,7 @@ type Options struct {
 type Client struct {
 	base  string // ends with a slash
 	owner *string
+	match *string
 	*sender
 }
 
@@ -103,6 +104,18 @@ func (c *Client) ForOwner(owner string) *Client {
 	other.owner = nil
 	if owner != "" {
 		other.owner = &owner
+	}
+	return &other
+}
+
+// IfMatch returns a Client whose [Client.Update], [Client.Rotate] and [Client.Revoke] change a key only if it still
+// has this [Key.ETag]; else they fail with [CodeKeyChanged]. So of two callers that read the same key, one changes
+// it. An empty ETag removes the condition.
+func (c *Client) IfMatch(etag string) *Client {
+	other := *c
+	other.match = nil
+	if etag != "" {
+		other.match = &etag
 	}
 	return &other
 }

@@ -39,6 +39,7 @@ const (
 	CodeKeyRotated          = "KEY_ROTATED"          // 409; another call rotated the key at the same moment
 	CodeTooManyWebhooks     = "TOO_MANY_WEBHOOKS"    // 409; there are 100
 	CodeWebhookDisabled     = "WEBHOOK_DISABLED"     // 409; enable it first
+	CodeKeyChanged          = "KEY_CHANGED"          // 412; the key has another ETag than Client.IfMatch says
 	CodeBodyTooLarge        = "BODY_TOO_LARGE"       // 413
 	CodeBodyEncoded         = "BODY_ENCODED"         // 415; the body has a Content-Encoding such as gzip
 	CodeQuotaExceeded       = "QUOTA_EXCEEDED"       // 429; as CodeRateLimited

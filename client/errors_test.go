@@ -179,6 +179,7 @@ func TestEveryCode(t *testing.T) {
 			_, err := k.admin.Update(ctx, revoked.ID, client.Change{Name: new("m")})
 			return err
 		}()},
+		{client.CodeKeyChanged, 412, func() error { _, err := k.admin.IfMatch(`"x"`).Update(ctx, "admin", client.Change{}); return err }()},
 		{client.CodeKeyRotated, 409, func() error { _, err := k.admin.Rotate(ctx, "rotated concurrently", 0); return err }()},
 		{client.CodeBodyTooLarge, 413, tryCreate(k.admin, client.NewKey{Name: strings.Repeat("n", 64<<10), ExpiresAt: hour})},
 		{client.CodeHistoryRemoved, 409, func() error {

@@ -33,12 +33,22 @@ const (
 	ReasonPolicy        RevocationReason = "policy"
 )
 
+// Session says how a session in the console began.
+type Session string
+
+// The kinds of sessions.
+const (
+	SessionSignIn Session = "sign_in" // a person signed in at the identity provider
+	SessionLink   Session = "link"    // somebody opened an owner link
+)
+
 // Key is an API key without its secret. Times are in UTC and whole milliseconds.
 type Key struct {
 	ID          string            `json:"id"`   // a UUID that never changes; ids sort by creation
 	Name        string            `json:"name"` // unique among its owner's keys that are not revoked
 	Owner       string            `json:"owner"`
 	Prefix      string            `json:"prefix"` // the start of its secret, to recognise the key
+	ETag        string            `json:"-"`      // its state, for [Client.IfMatch]; empty in lists and verifications
 	Scopes      []string          `json:"scopes"`
 	Metadata    map[string]string `json:"metadata"`
 	RateLimit   RateLimit         `json:"rate_limit,omitzero"` // zero if there is none
@@ -47,6 +57,7 @@ type Key struct {
 	CreatedAt   time.Time         `json:"created_at"`
 	ExpiresAt   time.Time         `json:"expires_at"`
 	RevokedAt   time.Time         `json:"revoked_at,omitzero"`    // zero unless the key is revoked
+	RotatedAt   time.Time         `json:"rotated_at,omitzero"`    // the last rotation; zero if there was none
 	GraceEndsAt time.Time         `json:"grace_ends_at,omitzero"` // end of the previous secret; zero if it no longer works
 	LastUsedAt  time.Time         `json:"last_used_at,omitzero"`  // zero if never used; at most 10 seconds late
 
@@ -55,6 +66,7 @@ type Key struct {
 	Enabled          bool             `json:"enabled"`                    // false while the key itself is suspended; its owner may be too
 	RevocationReason RevocationReason `json:"revocation_reason,omitzero"` // empty unless the key is revoked
 	ForeignSecret    bool             `json:"foreign_secret,omitzero"`    // whether a secret imported from another service still opens it
+	Session          Session          `json:"session,omitzero"`           // how the session began that it belongs to; empty for all other keys
 
 	AllowedCIDRs []string `json:"allowed_cidrs,omitzero"` // the networks it may be used from; nil if from anywhere
 	ObserveCIDRs []string `json:"observe_cidrs,omitzero"` // use from elsewhere is reported; nil if none is
@@ -151,6 +163,8 @@ type AuditChanges struct {
 	RevocationReason *AuditChange[string] `json:"revocation_reason,omitzero"`
 	Imported         *AuditChange[string] `json:"imported,omitzero"` // the scheme of a new key's imported secret
 
+	Notice *AuditChange[Notice] `json:"notice,omitzero"` // what a notice says, in To
+
 	URL            *AuditChange[string]   `json:"url,omitzero"` // of a webhook: its host only
 	Events         *AuditChange[[]string] `json:"events,omitzero"`
 	DisabledReason *AuditChange[string]   `json:"disabled_reason,omitzero"`
@@ -159,6 +173,16 @@ type AuditChanges struct {
 
 	AllowedCIDRs *AuditChange[[]string] `json:"allowed_cidrs,omitzero"`
 	ObserveCIDRs *AuditChange[[]string] `json:"observe_cidrs,omitzero"`
+}
+
+// Notice is what an event says that changes nothing. Which fields are set depends on the action.
+type Notice struct {
+	EndsAt           time.Time `json:"ends_at,omitzero"`           // of the key, or its old secret
+	ThresholdSeconds int       `json:"threshold_seconds,omitzero"` // to which the time until then has fallen
+	SecretSince      time.Time `json:"secret_since,omitzero"`      // when the secret was made
+	Limit            int       `json:"limit,omitzero"`             // of the quota
+	ResetsAt         time.Time `json:"resets_at,omitzero"`         // when the quota starts anew
+	Network          string    `json:"network,omitzero"`           // from which the key was used
 }
 
 // RateLimit is how often a key may pass [Client.Verify] and gateways that ask the service: Limit

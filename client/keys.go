@@ -52,7 +52,7 @@ func (c *Client) Update(ctx context.Context, nameOrID string, change Change) (Ke
 		return Key{}, err
 	}
 	request, err := api.NewUpdateApiKeyRequestWithBody(
-		c.base, nameOrID, &api.UpdateApiKeyParams{Owner: c.owner}, jsonType, body)
+		c.base, nameOrID, &api.UpdateApiKeyParams{Owner: c.owner, IfMatch: c.match}, jsonType, body)
 	return c.key(ctx, nameOrID, request, err)
 }
 
@@ -81,7 +81,7 @@ func (c *Client) RotateSealed(
 	if grace%time.Second != 0 {
 		return CreatedKey{}, errors.New("apikeyd: the grace must be whole seconds")
 	}
-	request, err := api.NewRotateApiKeyRequest(c.base, nameOrID, &api.RotateApiKeyParams{Owner: c.owner},
+	request, err := api.NewRotateApiKeyRequest(c.base, nameOrID, &api.RotateApiKeyParams{Owner: c.owner, IfMatch: c.match},
 		api.ApiKeyRotate{GraceSeconds: new(int(grace / time.Second)), Recipient: unlessZero(recipient)})
 	return c.secret(ctx, request, err, http.StatusOK)
 }
@@ -98,7 +98,7 @@ func (c *Client) Revoke(ctx context.Context, nameOrID string) (Key, error) {
 // empty one means [ReasonUnspecified].
 func (c *Client) RevokeFor(ctx context.Context, nameOrID string, reason RevocationReason) (Key, error) {
 	request, err := api.NewRevokeApiKeyRequest(c.base, nameOrID,
-		&api.RevokeApiKeyParams{Owner: c.owner, Reason: unlessZero(api.RevocationReason(reason))})
+		&api.RevokeApiKeyParams{Owner: c.owner, IfMatch: c.match, Reason: unlessZero(api.RevocationReason(reason))})
 	return c.key(ctx, nameOrID, request, err)
 }
 
@@ -121,7 +121,8 @@ func (c *Client) key(ctx context.Context, nameOrID string, request *http.Request
 	if err := checkName(nameOrID); err != nil {
 		return Key{}, err
 	}
-	repeatable := request.Method == http.MethodGet || uuid.MatchString(nameOrID)
+	// After a change that was made, its ETag would be stale: a repetition would report that as somebody else's.
+	repeatable := request.Method == http.MethodGet || uuid.MatchString(nameOrID) && c.match == nil
 	var key Key
 	if err := c.send(ctx, request, repeatable, http.StatusOK, &key); err != nil {
 		return Key{}, err

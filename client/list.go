@@ -30,6 +30,7 @@ type ListOptions struct {
 	Enabled  *bool            // false: only suspended keys; true: only the others
 	Reason   RevocationReason // only keys that were revoked for this reason
 	Foreign  bool             // only keys that a secret imported from another service still opens
+	Sessions bool             // only keys of sessions in the console, which other lists leave out
 	Rotating bool             // only ACTIVE keys whose secret before the last rotation is still valid
 }
 
@@ -96,6 +97,7 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 	params.Enabled = o.Enabled
 	params.Rotating = unlessZero(o.Rotating)
 	params.Foreign = unlessZero(o.Foreign)
+	params.Sessions = unlessZero(o.Sessions)
 	params.RevocationReason = unlessZero(api.RevocationReason(o.Reason))
 	request, err := api.NewListApiKeysRequest(c.base, &params)
 	if err != nil {

@@ -69,6 +69,47 @@ func (c OwnerChange) body() (io.Reader, error) {
 	}{c, (*unlessNone)(c.MaxKeys)})
 }
 
+// NewOwnerLink describes a link that opens the console once, for people of one owner.
+type NewOwnerLink struct {
+	// Scopes are what the link's session may do: keys:read, usually keys:write, and those of your own API that its
+	// people may give to their keys. Your key must have them.
+	Scopes   []string
+	Name     string            // of the session, in the audit log: who opens the link; "owner link" if empty
+	Metadata map[string]string // of the session
+	Lasts    time.Duration     // how long the session does, in whole seconds, from one minute to twelve hours; 0 is an hour
+}
+
+// OwnerLink is a link that opens the console once.
+type OwnerLink struct {
+	URL       string    `json:"url"`        // a secret; open it in the browser
+	SessionID string    `json:"session_id"` // the id of the session's key once the link is opened
+	ExpiresAt time.Time `json:"expires_at"` // until when the link can be opened
+}
+
+// LinkOwner returns a link that opens the console once, within five minutes, for people of one owner. It needs
+// keys:write, and keys:admin for another owner than the calling key's. Links are not repeated: a call that fails may
+// have made one, which nobody knows.
+func (c *Client) LinkOwner(ctx context.Context, owner string, l NewOwnerLink) (link OwnerLink, err error) {
+	body, err := encode(struct {
+		Scopes   []string          `json:"scopes"`
+		Name     string            `json:"name,omitzero"`
+		Metadata map[string]string `json:"metadata,omitzero"`
+		Seconds  int64             `json:"session_seconds,omitzero"`
+	}{append([]string{}, l.Scopes...), l.Name, l.Metadata, int64(l.Lasts / time.Second)})
+	if err != nil {
+		return link, err
+	}
+	if err := checkOwnerName(owner); err != nil {
+		return link, err
+	}
+	request, err := api.NewCreateOwnerLinkRequestWithBody(c.base, owner, jsonType, body)
+	if err != nil {
+		return link, unsendable(err)
+	}
+	err = c.send(ctx, request, false, http.StatusCreated, &link)
+	return link, err
+}
+
 // OwnerOptions filter and page owners. The zero OwnerOptions list all.
 type OwnerOptions struct {
 	PageSize int    // how many owners one request asks for, 1 to 100; 0 is 100
@@ -98,12 +139,20 @@ func (c *Client) oneOwner(ctx context.Context, name string, request *http.Reques
 	if failed != nil {
 		return owner, unsendable(failed)
 	}
-	if name == "" || name == "." || name == ".." { // these would change the path of the request
-		return owner, &Error{Status: http.StatusNotFound, Code: CodeOwnerNotFound,
-			Message: "no owner is named . or .. or has an empty name; no request was sent"}
+	if err := checkOwnerName(name); err != nil {
+		return owner, err
 	}
 	err = c.send(ctx, request, true, http.StatusOK, &owner)
 	return owner, err
+}
+
+// checkOwnerName refuses names that would change the path of a request.
+func checkOwnerName(name string) error {
+	if name == "" || name == "." || name == ".." {
+		return &Error{Status: http.StatusNotFound, Code: CodeOwnerNotFound,
+			Message: "no owner is named . or .. or has an empty name; no request was sent"}
+	}
+	return nil
 }
 
 // Owners iterates over owners, by name. It needs keys:admin. Pages are requested only as the loop needs them.

@@ -1,6 +1,8 @@
 package client_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,33 @@ import (
 	"apikeyd/client"
 	servertest "apikeyd/internal/testkit/server"
 )
+
+func TestOwnerLink(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, servertest.Options{})
+	ctx := t.Context()
+	wanted := client.NewOwnerLink{Scopes: []string{"keys:read"}, Name: "bob", Metadata: map[string]string{"a": "b"}, Lasts: time.Minute}
+	link, err := k.admin.LinkOwner(ctx, "a/b %41", wanted)
+	must(t, err)
+	if !strings.HasPrefix(link.URL, k.URL+"/console/link#link_") || time.Until(link.ExpiresAt) > 5*time.Minute || link.SessionID == "" {
+		t.Errorf("the link is %+v", link)
+	}
+	_, err = k.admin.LinkOwner(ctx, "..", wanted)
+	wantError(t, err, 404, client.CodeOwnerNotFound)
+	_, err = k.admin.LinkOwner(ctx, "acme", client.NewOwnerLink{})
+	wantError(t, err, 400, client.CodeInvalidRequest)
+	for key, err := range k.admin.List(ctx, client.ListOptions{Sessions: true}) {
+		t.Errorf("a link that was not opened has a session: %v, %v", key, err)
+	}
+	var actions []client.AuditAction
+	for event, err := range k.admin.AuditEvents(ctx, client.AuditOptions{KeyID: link.SessionID}) {
+		must(t, err)
+		actions = append(actions, event.Action)
+	}
+	if !slices.Equal(actions, []client.AuditAction{client.AuditCreateLink}) {
+		t.Errorf("the events are %v", actions)
+	}
+}
 
 func TestOwners(t *testing.T) {
 	t.Parallel()

@@ -40,6 +40,9 @@ type sender struct {
 // result is the decoded body of an answer.
 type result interface{ complete() bool }
 
+// tagged is a result whose answer has an ETag.
+type tagged interface{ setETag(etag string) }
+
 // send makes a request and decodes an answer with the status want into out. It retries if that
 // may help; repeatable requests may safely arrive twice.
 func (s *sender) send(ctx context.Context, r *http.Request, repeatable bool, want int, out result) error {
@@ -84,6 +87,9 @@ func (s *sender) attempt(ctx context.Context, r *http.Request, want int, out res
 		return e
 	case answer.StatusCode != want || json.Unmarshal(body, out) != nil || !out.complete():
 		return s.errorOf(answer, body)
+	}
+	if of, ok := out.(tagged); ok {
+		of.setETag(answer.Header.Get("ETag"))
 	}
 	return nil
 }

@@ -51,6 +51,15 @@ func (s *session) events(query string, size int) []map[string]any {
 
 func (s *session) eventsOf(id string) []map[string]any { return s.events("&key="+id, 20) }
 
+// reported returns a key's events that are written in the background, which takes real time whatever the clock is.
+func (s *session) reported(action string, key created) (events []map[string]any) {
+	for deadline := time.Now().Add(5 * time.Second); len(events) == 0 && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+		events = s.events("&action="+action+"&key="+key.id, 20)
+	}
+	return events
+}
+
 // wantEvent compares an event with its call.
 func (s *session) wantEvent(event map[string]any, action string, call answer, want fields) {
 	want = want.with("action", action).with("request_id", call.header.Get("X-Request-Id"))

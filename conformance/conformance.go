@@ -213,7 +213,7 @@ func (s *session) missing(n need) string {
 func checks() []check {
 	var all []check
 	for _, group := range [][]check{
-		deploymentChecks(), exampleChecks(), authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
+		deploymentChecks(), exampleChecks(), authenticationChecks(), lifecycleChecks(), etagChecks(), nameChecks(), bodyChecks(), dateChecks(),
 		listChecks(), cursorChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
 		verificationChecks(), suspensionChecks(), ownerChecks(), importChecks(), networkChecks(), rateLimitChecks(), quotaChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(), webhookChecks(),
 		usageChecks(), reviewChecks(), auditChecks(), historyChecks(), routingChecks(), throttlingChecks(),

@@ -68,7 +68,9 @@ func (s *session) accepts(r request) {
 	op := s.contract.operations[r.operation]
 	if strings.Contains(op.path, "{owner}") {
 		owner, reset := s.newOwner()
-		defer reset()
+		if r.operation != "createOwnerLink" { // which sets nothing
+			defer reset()
+		}
 		r.key = url.PathEscape(owner)
 	}
 	if strings.Contains(op.path, "{webhook_id}") {
@@ -110,6 +112,9 @@ func (s *session) accepts(r request) {
 	switch r.operation {
 	case "createApiKey":
 		s.remember(a)
+	case "createOwnerLink":
+		_, token, _ := strings.Cut(text(a.body["url"]), "#")
+		s.keepSecret(token)
 	case "importApiKeys":
 		s.rememberImported(a)
 	case "createWebhook":

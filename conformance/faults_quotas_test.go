@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -165,5 +166,28 @@ var quotaFaults = map[string]planted{
 	"over the quota without RateLimit": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) { a.Header().Del("RateLimit") }),
 		"forward-auth answers 403 or 429 over the quota", `RateLimit is ""`,
+	},
+	"a used-up quota is not reported": {
+		events(func(all []any) []any {
+			return slices.DeleteFunc(all, func(event any) bool { return event.(map[string]any)["action"] == "quota_reached" })
+		}),
+		"a call that costs more than is left", "made 0 events in 5 s, want 1",
+	},
+	"a used-up quota is reported twice": {
+		events(func(all []any) []any {
+			if all[0].(map[string]any)["action"] == "quota_reached" {
+				return append(all, all[0])
+			}
+			return all
+		}),
+		"a call that costs more than is left", "made 2 events in 5 s, want 1",
+	},
+	"a notice does not say what of": {
+		eachEvent(func(event map[string]any) {
+			if event["action"] == "quota_reached" {
+				event["changes"] = map[string]any{}
+			}
+		}),
+		"a call that costs more than is left", `the event of a quota that is used up is {"action"`,
 	},
 }

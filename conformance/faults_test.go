@@ -37,8 +37,8 @@ type planted struct {
 func plantedFaults(t *testing.T) map[string]planted {
 	all, n := make(map[string]planted), 0
 	for _, some := range []map[string]planted{
-		contractFaults, listFaults, metadataFaults, rotationFaults, verificationFaults, introspectionFaults,
-		suspensionFaults, ownerFaults, importFaults, networkFaults, rateLimitFaults, quotaFaults, forwardAuthFaults, leakFaults, usageFaults, auditFaults, historyFaults, reviewFaults, webhookFaults,
+		contractFaults, listFaults, metadataFaults, rotationFaults, etagFaults, verificationFaults, introspectionFaults,
+		suspensionFaults, ownerFaults, linkFaults, importFaults, networkFaults, rateLimitFaults, quotaFaults, forwardAuthFaults, leakFaults, usageFaults, auditFaults, historyFaults, reviewFaults, webhookFaults,
 		throttlingFaults, deploymentFaults,
 	} {
 		maps.Copy(all, some)

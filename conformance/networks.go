@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"time"
 )
 
 // Addresses for documentation (RFC 5737, RFC 3849).
@@ -132,12 +131,7 @@ func observedNetworks(s *session) {
 	for range 2 {
 		s.verifyFrom(otherAddress, "VALID", key.secret, "outside the observed networks")
 	}
-	var events []map[string]any
-	// They are written in the background, which takes real time whatever the clock is.
-	for deadline := time.Now().Add(5 * time.Second); len(events) == 0 && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
-		events = s.events("&action=outside&key="+key.id, 20)
-	}
+	events := s.reported("outside", key)
 	if len(events) != 1 || events[0]["address"] != otherAddress || events[0]["actor"] != key.id {
 		s.fail("two uses from %s made %d events in 5 s, want 1: %v", otherAddress, len(events), events)
 	}

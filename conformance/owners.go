@@ -17,6 +17,7 @@ func ownerChecks() []check {
 		{group, "networks", "an owner's networks narrow each key's own", needAdminKey, ownersNetworks},
 		{group, "lock-out", "nobody bars its own owner from its own address", needAdminKey, ownersLockOut},
 		{group, "quota", "an owner's quota bounds all its keys together", needAdminKey, ownersQuota},
+		{group, "links", "a link opens the console for one owner, and gives no more than its creator may give", needWriteKey, ownerLink},
 		{group, "authority", "a key sees its own owner alone, and only keys:admin changes one", needAdminKey, ownerAuthority},
 	}
 }
@@ -211,6 +212,8 @@ func ownerAuthority(s *session) {
 	get.secret, get.why = other.secret, "another owner's key"
 	s.want(http.StatusForbidden, get)
 	s.want(http.StatusForbidden, request{operation: "listOwners", secret: own.secret})
+	s.want(http.StatusNotFound, request{operation: "createOwnerLink", key: "%20", body: fields{"scopes": []string{apikey.ScopeRead}}.json(),
+		why: "for an owner that cannot be"})
 	s.want(http.StatusForbidden, request{operation: "updateOwner", key: url.PathEscape(name), secret: own.secret,
 		body: fields{"max_keys": 9}.json(), why: "without keys:admin"})
 }

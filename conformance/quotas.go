@@ -130,6 +130,15 @@ func overQuota(s *session) {
 	s.accepted(key.id, key.secret, "over the quota, here: it counts for verify and forward-auth only")
 	a = s.want(http.StatusOK, request{operation: "getApiKeyUsage", key: key.id, why: "over the quota"})
 	s.wantLeft(a.about, a.body["quota"], 0)
+	events := s.reported("quota_reached", key)
+	if len(events) != 1 {
+		s.fail("a quota that is used up made %d events in 5 s, want 1", len(events))
+		return
+	}
+	notice := object(object(object(events[0]["changes"])["notice"])["to"])
+	if notice["limit"] != 10.0 || notice["resets_at"] != object(a.body["quota"])["resets_at"] || events[0]["name"] != key.name {
+		s.fail("the event of a quota that is used up is %v", events[0])
+	}
 }
 
 func badCosts(s *session) {

@@ -27,6 +27,10 @@ type Config struct {
 	Key []byte // KeySize bytes
 	// MaxKeyLifetime is the API's maximum lifetime of a key; 0 means no maximum.
 	MaxKeyLifetime time.Duration
+	// Sessions begins the sessions of people without a key; nil switches owner links and single sign-on off.
+	Sessions Sessions
+	Links    LinkPages
+	SignIn   SignIn
 	// Warnings returns warnings to show to every signed-in reader. It may be nil.
 	Warnings func() []string
 	// About describes this server to administrators. It may be nil.
@@ -65,7 +69,7 @@ func newSite(c Config) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Config: c, sealer: sealer, assets: assets, templates: templates, signedOut: newSignedOut()}
+	s := &site{Config: c, sealer: sealer, assets: assets, templates: templates, signedOut: newSignedOut(), used: newSignedOut(), asking: make(chan struct{}, maxAsking)}
 	s.pages = s.routes()
 	return s, nil
 }
@@ -77,6 +81,8 @@ type site struct {
 	assets    assets
 	templates templates
 	signedOut *signedOut
+	used      *signedOut    // states of sign-ins at the provider that came back
+	asking    chan struct{} // holds one for each call of the provider
 	pages     *router
 }
 
@@ -87,6 +93,13 @@ func (s *site) routes() *router {
 	mux.Handle("POST "+Path+"/sign-in", s.page(signIn))
 	mux.Handle("POST "+Path+"/sign-out", s.page(signOut))
 	mux.Handle("POST "+Path+"/theme", s.page(chooseTheme))
+
+	mux.Handle("GET "+ssoPath, s.page(beginSSO))
+	mux.Handle("GET "+callbackPath, s.page(finishSSO))
+	mux.Handle("GET "+linkPath, s.page(showLink))
+	mux.Handle("POST "+linkPath+"/open", s.page(openLink))
+	mux.Handle("GET "+linkPath+"/logo", s.page(showLinkLogo))
+	mux.Handle("GET "+linkPath+"/style.css", s.page(showLinkStyle))
 
 	mux.Handle("GET "+Path, s.signedIn(showOverview))
 	mux.Handle("GET "+Path+"/{$}", http.RedirectHandler(Path, http.StatusSeeOther))

@@ -51,12 +51,16 @@ func editKey(v *visit) error {
 		done := notice{key.Name, "is unchanged."}
 		switch {
 		case change == (client.Change{}):
+		case step != saveStep && f.ETag != "" && f.ETag != key.ETag: // the API would say so only after the confirmation
+			f.ETag = key.ETag
+			return v.showRefused(f, &client.Error{Status: http.StatusPreconditionFailed, Code: client.CodeKeyChanged})
 		case step != saveStep:
 			v.show(http.StatusOK, "editconfirm", "Save these changes?", editConfirmation{key, withoutSecrets(v.form), v.changesOf(key, change)})
 			return nil
 		default:
-			changed, err := v.api.Update(v.ctx(), key.ID, change)
+			changed, err := v.api.IfMatch(f.ETag).Update(v.ctx(), key.ID, change)
 			if err != nil {
+				f.ETag = key.ETag // the reader has been told, and may send the form again
 				return v.showRefused(f, err)
 			}
 			done = notice{changed.Name, "was changed."}

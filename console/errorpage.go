@@ -36,8 +36,10 @@ type errorPage struct {
 // showNotFound answers for addresses without a page.
 func showNotFound(v *visit) error {
 	// A signed-in reader keeps the navigation.
-	if found, ok := v.sessionOf(v.r); ok && v.identify(found.Secret) != nil {
-		v.me = client.Key{}
+	if found, ok := v.sessionOf(v.r); ok {
+		if v.session = found; v.identify(found.Secret) != nil {
+			v.me = client.Key{}
+		}
 	}
 	if methods := v.pages.methods(v.r); methods != nil {
 		v.w.Header().Set("Allow", strings.Join(methods, ", "))
@@ -106,6 +108,8 @@ func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 	switch {
 	case refusal.Status == http.StatusForbidden:
 		t.Title = "Your key may not do this"
+	case refusal.Code == client.CodeKeyChanged:
+		t.Title, t.Message = "Somebody changed this key meanwhile", "Nothing was saved yet. Send the form again to make the changes that you made here; everything else stays as it is now."
 	case refusal.Code == client.CodeOwnerNotFound:
 		t.Title, t.Message = "There is no such owner", "It has no keys, and nothing was set for it. The address may be mistyped."
 	case refusal.Code == client.CodeWebhookNotFound:

@@ -17,7 +17,7 @@ type event struct {
 	When    moment
 	Did     string   // what was done
 	Key     *keyLink // the changed key; nil on that key's own page
-	By      *keyLink // the key that made the change; nil for the operator and for a leak report
+	By      *keyLink // the key that made the change; nil for the operator, for a leak report, and if nothing changed
 	Changes []fieldChange
 }
 
@@ -25,10 +25,14 @@ type event struct {
 type keyLink struct{ ID, Name string }
 
 // ByOperator reports whether the operator made the change.
-func (e event) ByOperator() bool { return e.Actor == client.AuditOperator }
+func (e event) ByOperator() bool {
+	return e.Actor == client.AuditOperator && e.AuditEvent.Changes.Notice == nil
+}
 
-// OfOwner reports whether an owner was changed, and no key.
-func (e event) OfOwner() bool { return e.Action == client.AuditUpdateOwner }
+// OfOwner reports whether the event is about an owner, and no key.
+func (e event) OfOwner() bool {
+	return e.Action == client.AuditUpdateOwner || e.Action == client.AuditQuota && strings.Trim(e.KeyID, "0-") == ""
+}
 
 // Summary says what the details of an event hold.
 func (e event) Summary() string {
@@ -60,7 +64,7 @@ func (v *visit) events(list []client.AuditEvent, about string) []event {
 		if e.KeyID != about && !one.OfOwner() && !ofWebhook(e) {
 			one.Key = &keyLink{e.KeyID, e.Name}
 		}
-		if e.Action != client.AuditLeak && e.Action != client.AuditOutside && !one.ByOperator() {
+		if e.Action != client.AuditLeak && e.Action != client.AuditOutside && e.Changes.Notice == nil && !one.ByOperator() {
 			one.By = &keyLink{e.Actor, v.nameOf(e.Actor, names)}
 		}
 		all = append(all, one)
@@ -85,12 +89,21 @@ var webhookDeeds = map[client.AuditAction]string{
 	client.AuditDeleteWebhook: "deleted", client.AuditTestWebhook: "tested",
 }
 
+// noticeTexts say what notices are about.
+var noticeTexts = map[client.AuditAction]string{
+	client.AuditExpiring: "Notice: expires soon", client.AuditExpired: "Notice: expired", client.AuditGraceEnding: "Notice: old secret ends soon",
+	client.AuditRotationDue: "Notice: rotation due", client.AuditQuota: "Notice: quota used up", client.AuditNewNetwork: "Notice: used from a new network",
+}
+
 // ofWebhook reports whether an event is about a webhook, and no key.
 func ofWebhook(e client.AuditEvent) bool { return webhookDeeds[e.Action] != "" }
 
 func did(e client.AuditEvent) string {
 	if ofWebhook(e) {
 		return "Webhook " + e.Name + " " + webhookDeeds[e.Action]
+	}
+	if text := noticeTexts[e.Action]; text != "" {
+		return text
 	}
 	switch e.Action {
 	case client.AuditCreate:
@@ -107,6 +120,10 @@ func did(e client.AuditEvent) string {
 		return "Rotated"
 	case client.AuditRevoke:
 		return "Revoked"
+	case client.AuditCreateLink:
+		return "Owner link made"
+	case client.AuditSession:
+		return "Session began"
 	case client.AuditOutside:
 		return "Used from outside its observed networks"
 	case client.AuditLeak:
@@ -123,7 +140,7 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 	for _, text := range keyfield.Texts() {
 		all = append(all, fieldChanges(text.Label(), text.InAudit(c), inWords)...)
 	}
-	return slices.Concat(all,
+	return slices.Concat(all, v.notice(c.Notice),
 		fieldChanges("expires", c.ExpiresAt, v.inTime),
 		fieldChanges("old secret works until", c.GraceEndsAt, v.inTime),
 		fieldChanges("rate limit", c.RateLimit, func(r client.RateLimit) changeValue { return inWords(limitText(r)) }),
@@ -142,6 +159,33 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 		scopeChanges(c.Scopes),
 		metadataChanges(c.Metadata),
 	)
+}
+
+// notice lists what a notice says.
+func (v *visit) notice(c *client.AuditChange[client.Notice]) (all []fieldChange) {
+	if c == nil || c.To == nil {
+		return nil
+	}
+	n := c.To
+	for _, at := range []struct {
+		field string
+		at    time.Time
+	}{{"ends", n.EndsAt}, {"secret made", n.SecretSince}, {"starts anew", n.ResetsAt}} {
+		if !at.at.IsZero() {
+			all = append(all, fieldChange{Field: at.field, To: new(v.inTime(at.at))})
+		}
+	}
+	if n.ThresholdSeconds > 0 {
+		before := inLargestUnit(time.Duration(n.ThresholdSeconds) * time.Second)
+		all = append(all, fieldChange{Field: "announced", To: new(inWords(before + " before"))})
+	}
+	if n.Limit > 0 {
+		all = append(all, fieldChange{Field: "quota", To: new(inWords(plural(n.Limit, "unit")))})
+	}
+	if n.Network != "" {
+		all = append(all, fieldChange{Field: "network", To: new(inWords(n.Network))})
+	}
+	return all
 }
 
 // fieldChanges returns the change of one field, if it changed.

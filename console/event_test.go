@@ -46,6 +46,13 @@ func TestEventsInWords(t *testing.T) {
 		{"a new key that works", client.AuditChanges{Enabled: change(nil, new(true))}, ""},
 		{"a suspended key that was revoked", client.AuditChanges{RevokedAt: change(nil, &late),
 			Enabled: change(new(false), new(true)), RevocationReason: change(nil, new("owner_left"))}, "reason: → [owner left]"},
+		{"a notice of an end", client.AuditChanges{Notice: change(nil, &client.Notice{EndsAt: early, ThresholdSeconds: 7 * 86400})},
+			"ends: → 2026-01-02 03:04:05 UTC; announced: → [7 days before]"},
+		{"a notice of a secret", client.AuditChanges{Notice: change(nil, &client.Notice{SecretSince: early})},
+			"secret made: → 2026-01-02 03:04:05 UTC"},
+		{"a notice of a quota", client.AuditChanges{Notice: change(nil, &client.Notice{Limit: 5, ResetsAt: late})},
+			"starts anew: → 2027-01-02 03:04:05 UTC; quota: → [5 units]"},
+		{"a notice of a network", client.AuditChanges{Notice: change(nil, &client.Notice{Network: "192.0.2.0/24"})}, "network: → [192.0.2.0/24]"},
 		{"what the event says itself", client.AuditChanges{RevokedAt: change(nil, &late)}, ""},
 	} {
 		v := &visit{now: late}
@@ -74,4 +81,30 @@ func inText(changes []fieldChange) string {
 		all = append(all, c.Field+":"+value(c.From)+" →"+value(c.To))
 	}
 	return strings.Join(all, "; ")
+}
+
+// Nobody caused a notice.
+func TestNoticesInWords(t *testing.T) {
+	t.Parallel()
+	says := change(nil, &client.Notice{Limit: 5})
+	v := &visit{now: time.Now()}
+	for _, test := range []struct {
+		event client.AuditEvent
+		did   string
+		owner bool
+	}{
+		{client.AuditEvent{Action: client.AuditExpiring, KeyID: "k", Name: "ci"}, "Notice: expires soon", false},
+		{client.AuditEvent{Action: client.AuditQuota, KeyID: "k", Name: "ci"}, "Notice: quota used up", false},
+		{client.AuditEvent{Action: client.AuditQuota, KeyID: "00000000-0000-0000-0000-000000000000", Name: "acme"}, "Notice: quota used up", true},
+		{client.AuditEvent{Action: client.AuditNewNetwork, KeyID: "k", Name: "ci", Actor: "k"}, "Notice: used from a new network", false},
+	} {
+		test.event.Changes.Notice = says
+		if test.event.Actor == "" {
+			test.event.Actor = client.AuditOperator
+		}
+		got := v.events([]client.AuditEvent{test.event}, "")[0]
+		if got.Did != test.did || got.OfOwner() != test.owner || (got.Key == nil) != test.owner || got.By != nil || got.ByOperator() {
+			t.Errorf("%s is %+v", test.event.Action, got)
+		}
+	}
 }

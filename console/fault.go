@@ -174,6 +174,9 @@ func (v *visit) addRules(f *keyForm) {
 // withWriteScope wraps a handler for readers whose key may change keys.
 func withWriteScope(h handler) handler {
 	return func(v *visit) error {
+		if !v.may(apikey.ScopeWrite) && v.byLink() {
+			return v.refuse(errorPage{Status: http.StatusForbidden, Title: "You may only look", Message: "Your link does not let you create or change keys."})
+		}
 		if !v.may(apikey.ScopeWrite) {
 			return v.refuse(errorPage{Status: http.StatusForbidden, Title: "Your key is read-only",
 				Message: "The key that you are signed in with lacks the scope keys:write. " +

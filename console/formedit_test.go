@@ -50,6 +50,7 @@ func TestFormEditAsAdmin(t *testing.T) {
 		Scopes: &[]string{"datasets:write"}, Metadata: &map[string]string{"plan": "free"}})
 	k.must(err)
 	b.fill("#name", "production 2")
+	b.refused(412) // and sending it again changes the name only
 	b.click(sendForm)
 	b.wait("#confirm")
 	b.wantNot(".changes", "scopes", "rate limit", "metadata", "expires")
@@ -103,6 +104,8 @@ func TestFormEditAsAdmin(t *testing.T) {
 	}
 	_, err = api.Update(t.Context(), id, client.Change{Metadata: &map[string]string{"plan": "enterprise"}})
 	k.must(err)
+	b.refused(412)
+	b.want("main", "Somebody changed this key meanwhile")
 	b.click(sendForm)
 	b.confirm("name: production 2", "production 3")
 	b.noticed(id, "production 3 was changed.")

@@ -40,7 +40,8 @@ func (f formState) Fault(field string) fault { return fault{Field: field, Messag
 // keyForm is the page on which a key is created or edited.
 type keyForm struct {
 	formState
-	Key client.Key // the key to edit; zero for a new one
+	Key  client.Key // the key to edit; zero for a new one
+	ETag string     // of the key as the reader has seen it; empty for a new one
 
 	Ends      []preset
 	Longest   string        // a key's maximum lifetime; empty if there is none
@@ -67,7 +68,7 @@ var ownScopes = []scopeChoice{
 
 // keyForm returns the form of a key, filled with what was typed, if anything.
 func (v *visit) keyForm(key client.Key) keyForm {
-	f := keyForm{Key: key, Ends: v.presets(), now: v.now}
+	f := keyForm{Key: key, ETag: key.ETag, Ends: v.presets(), now: v.now}
 	before := valuesOf(key)
 	f.Values, f.Was = before, before.Encode()
 	if f.IsNew() {
@@ -80,7 +81,7 @@ func (v *visit) keyForm(key client.Key) keyForm {
 	if len(v.form) > 0 {
 		f.Values = withoutSecrets(v.form)
 		if was := f.Values.Get("was"); was != "" {
-			f.Was = was
+			f.Was, f.ETag = was, f.Values.Get("etag")
 		}
 	}
 	if !f.Values.Has("expires") {
@@ -102,7 +103,7 @@ func isOwnScope(name string) bool {
 // other keys, and takes more as text.
 func (v *visit) offerScopes(f *keyForm) {
 	for _, choice := range ownScopes {
-		if choice.Ticked = f.Ticked("scope", choice.Name); choice.Ticked || v.may(choice.Name) {
+		if choice.Ticked = f.Ticked("scope", choice.Name); choice.Ticked || v.may(choice.Name) && !v.byLink() {
 			f.OwnScopes = append(f.OwnScopes, choice)
 		}
 	}

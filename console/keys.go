@@ -139,7 +139,9 @@ func (f keyFilter) Kind() string {
 }
 
 // IsAny reports whether a filter is set.
-func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" || f.Scope != "" || f.Unused }
+func (f keyFilter) IsAny() bool {
+	return f.Search != "" || f.Status != "" || f.Owner != "" || f.Scope != "" || f.Unused
+}
 
 // WithStatus returns the address of the first page with another status.
 func (f keyFilter) WithStatus(status string) string {
@@ -285,7 +287,7 @@ func showKeys(v *visit) error {
 		return err
 	}
 	alone := !p.IsAny() && p.Pages == 1 && len(p.Rows) == 1 && p.Rows[0].Own
-	if alone || p.OnlyOwner() && p.Pages == 0 && !impossible {
+	if !v.byLink() && (alone || p.OnlyOwner() && p.Pages == 0 && !impossible) {
 		p.Create = v.curlCreate(p.Owner)
 	}
 	if v.r.Header.Get("Hx-Request") != "" {

@@ -14,7 +14,7 @@ type notice struct {
 
 // notify shows a notice on the next page.
 func (v *visit) notify(n notice) {
-	http.SetCookie(v.w, cookie(v.r, noticeCookie, v.sealer.seal(noticeCookie+v.session.ID, n), Path, 60))
+	http.SetCookie(v.w, v.forFrame(v.session, cookie(v.r, noticeCookie, v.sealer.seal(noticeCookie+v.session.ID, n), Path, 60)))
 }
 
 func (v *visit) takeNotice() (n notice) {
@@ -22,7 +22,7 @@ func (v *visit) takeNotice() (n notice) {
 	if !found {
 		return n
 	}
-	http.SetCookie(v.w, cookie(v.r, noticeCookie, "", Path, -1))
+	http.SetCookie(v.w, v.forFrame(v.session, cookie(v.r, noticeCookie, "", Path, -1)))
 	v.sealer.open(noticeCookie+v.session.ID, value, &n)
 	return n
 }

@@ -32,6 +32,9 @@ func (s *site) protect(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Cache-Control", "no-store")
+		if s.framable(r) {
+			s.letFrame(h)
+		}
 		defer func() {
 			switch problem := recover(); problem {
 			case nil:

@@ -49,7 +49,7 @@ func (v *visit) pass(secret, id, path string) error {
 		Secret: secret, Until: v.now.Add(secretTime), Server: serverURL(v.r),
 		Rotated: v.r.PathValue("id") != "", // a form that creates something has no id in its path
 	})
-	http.SetCookie(v.w, cookie(v.r, secretCookie, sealed, path, int(secretTime/time.Second)))
+	http.SetCookie(v.w, v.forFrame(v.session, cookie(v.r, secretCookie, sealed, path, int(secretTime/time.Second))))
 	return v.redirect(path)
 }
 
@@ -59,7 +59,7 @@ func (v *visit) passed(id string) (s newSecret, ok bool) {
 	if !ok || !v.sealer.open(secretCookie+v.session.ID+id, value, &s) || !s.Until.After(v.now) {
 		return newSecret{}, false
 	}
-	http.SetCookie(v.w, cookie(v.r, secretCookie, "", v.r.URL.Path, -1))
+	http.SetCookie(v.w, v.forFrame(v.session, cookie(v.r, secretCookie, "", v.r.URL.Path, -1)))
 	return s, true
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/internal/basepath"
 )
 
@@ -28,10 +29,11 @@ const (
 // session is the content of the session cookie. It contains the secret because each call to the API
 // proves it again: a session ends when its key is revoked, expires or is rotated.
 type session struct {
-	ID      string    `json:"id"`
-	Secret  string    `json:"secret"`
-	Started time.Time `json:"started"`
-	Seen    time.Time `json:"seen"`
+	Kind    apikey.Session `json:"kind,omitempty"` // of the key, if it is the session's own
+	ID      string         `json:"id"`
+	Secret  string         `json:"secret"`
+	Started time.Time      `json:"started"`
+	Seen    time.Time      `json:"seen"`
 }
 
 func newSession(secret string, now time.Time) session {
@@ -143,17 +145,21 @@ func (s *site) sentSession(r *http.Request) (found session, ok bool) {
 // setSession sends the browser a session cookie.
 func (s *site) setSession(w http.ResponseWriter, r *http.Request, of session) {
 	name := cookieName(r)
-	http.SetCookie(w, cookie(r, name, s.sealer.seal(name, of), "/", 0))
+	http.SetCookie(w, s.forFrame(of, cookie(r, name, s.sealer.seal(name, of), "/", 0)))
 }
 
 // endSession removes the cookie and ends the session for copies of the cookie too. A copy may have
 // been used while this one was idle.
 func (s *site) endSession(w http.ResponseWriter, r *http.Request) {
-	if found, ok := s.sentSession(r); ok {
+	found, ok := s.sentSession(r)
+	if ok {
 		s.signedOut.add(found.ID, found.Started.Add(absoluteEnd), s.Now())
+		if err := s.endKey(r, found); err != nil { // it ends by itself before long
+			s.Log.Error("the key of an ended session could not be revoked", "error", apikey.Redact(err.Error()))
+		}
 	}
 	if hasSession(r) {
-		http.SetCookie(w, cookie(r, cookieName(r), "", "/", -1))
+		http.SetCookie(w, s.forFrame(found, cookie(r, cookieName(r), "", "/", -1)))
 	}
 }
 

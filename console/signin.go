@@ -18,10 +18,14 @@ type signInPage struct {
 	Problem string // why it failed, or why it is needed again
 	Return  string // the page to return to
 	Typed   string // the form that was sent there, to keep it
+
+	Entering   bool   // somebody was just signed in
+	SignedOut  bool   // of a session that the identity provider began
+	AtProvider string // where to sign out there too; empty if that is impossible
 }
 
 // secretFields are the fields of forms that hold a secret. They are never sent back.
-var secretFields = []string{"secret"}
+var secretFields = []string{"secret", "token"}
 
 func showSignIn(v *visit) error {
 	query := v.r.URL.Query()
@@ -90,6 +94,14 @@ func signInPath(e sessionEnd, back string) string {
 // challenge the browser (RFC 9110, section 11.6.1), and proxies replace it with their own pages.
 func (v *visit) askToSignIn(refusal *client.Error) {
 	back, why := ownPath(v.r.URL.RequestURI()), notSignedIn
+	if sent, ok := v.sentSession(v.r); ok && sent.Kind != "" {
+		v.endSession(v.w, v.r) // with its key
+		if sent.Kind == apikey.SessionLink {
+			v.endOfLink()
+			return
+		}
+		refusal = nil // the key is of no interest to its reader
+	}
 	switch {
 	case refusal != nil:
 		v.endSession(v.w, v.r)
@@ -118,6 +130,9 @@ func (v *visit) showSignIn(status int, p signInPage) {
 
 // signIn starts a session with a key that may read keys.
 func signIn(v *visit) error {
+	if v.SignIn.NoKeys {
+		return errNotFound
+	}
 	p := signInPage{Return: ownPath(v.form.Get("return")), Typed: ownForm(v.form.Get("typed"))}
 	secret := apikey.TrimSecret(v.form.Get("secret"))
 	err := v.identify(secret)
@@ -192,9 +207,20 @@ func (v *visit) showTyped(p signInPage) error {
 	return nil
 }
 
-// signOut ends the session.
+// signOut ends the session. If the session's own key cannot be revoked now, the session goes on.
 func signOut(v *visit) error {
+	sent, _ := v.sentSession(v.r)
+	if err := v.endKey(v.r, sent); err != nil {
+		return err
+	}
 	v.endSession(v.w, v.r)
+	switch {
+	case sent.Kind == apikey.SessionLink:
+		v.endOfLink()
+		return nil
+	case sent.Kind == apikey.SessionSignIn && v.SignIn.Provider != nil:
+		return v.showSignedOut()
+	}
 	return v.redirect(Path + "/sign-in")
 }
 

@@ -71,7 +71,7 @@ func (p view) SignedIn() bool { return p.Me.ID != "" }
 
 // Warnings returns the warnings for signed-in readers.
 func (p view) Warnings() []string {
-	if p.visit.Warnings == nil || !p.SignedIn() {
+	if p.visit.Warnings == nil || !p.SignedIn() || p.ByLink() {
 		return nil
 	}
 	var sentences []string
@@ -80,6 +80,23 @@ func (p view) Warnings() []string {
 	}
 	return sentences
 }
+
+// ByLink reports whether the reader came by an owner link.
+func (p view) ByLink() bool { return p.visit.byLink() }
+
+// Brand is what the pages are called.
+func (p view) Brand() string {
+	if p.ByLink() {
+		return p.visit.Links.title()
+	}
+	return "apikeyd"
+}
+
+// HasLogo reports whether the operator has set a logo.
+func (p view) HasLogo() bool { return p.visit.Links.Logo != nil }
+
+// Return is the address that people who came by a link go back to.
+func (p view) Return() string { return p.visit.Links.Return }
 
 // May reports whether the reader's key has a scope of the API.
 func (p view) May(scope string) bool { return p.visit.may(scope) }

@@ -72,6 +72,12 @@ func (s *site) signedIn(h handler) http.Handler {
 		if v.session, ok = s.sessionOf(v.r); !ok {
 			return errSignedOut
 		}
+		if v.byLink() && !forLinks(v.r.Pattern) {
+			if v.r.URL.Path == Path {
+				return v.redirect(Path + "/keys")
+			}
+			return errNotFound
+		}
 		if err := v.identify(v.session.Secret); err != nil {
 			return err
 		}
@@ -83,6 +89,9 @@ func (s *site) signedIn(h handler) http.Handler {
 		return h(v)
 	})
 }
+
+// byLink reports whether the reader came by an owner link.
+func (v *visit) byLink() bool { return v.session.Kind == apikey.SessionLink }
 
 // errNotASecret means that a string is not a well-formed secret.
 var errNotASecret = errors.New("not the secret of a key")

@@ -49,13 +49,21 @@ func (e ApiKeyStatus) Valid() bool {
 // Defines values for AuditAction.
 const (
 	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateLink    AuditAction = "create_link"
 	AuditActionCreateWebhook AuditAction = "create_webhook"
 	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionExpired       AuditAction = "expired"
+	AuditActionExpiring      AuditAction = "expiring"
+	AuditActionGraceEnding   AuditAction = "grace_ending"
 	AuditActionLeak          AuditAction = "leak"
+	AuditActionNewNetwork    AuditAction = "new_network"
 	AuditActionOutside       AuditAction = "outside"
+	AuditActionQuotaReached  AuditAction = "quota_reached"
 	AuditActionRevoke        AuditAction = "revoke"
 	AuditActionRotate        AuditAction = "rotate"
 	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionRotationDue   AuditAction = "rotation_due"
+	AuditActionStartSession  AuditAction = "start_session"
 	AuditActionTestWebhook   AuditAction = "test_webhook"
 	AuditActionUpdate        AuditAction = "update"
 	AuditActionUpdateOwner   AuditAction = "update_owner"
@@ -67,19 +75,35 @@ func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
 		return true
+	case AuditActionCreateLink:
+		return true
 	case AuditActionCreateWebhook:
 		return true
 	case AuditActionDeleteWebhook:
 		return true
+	case AuditActionExpired:
+		return true
+	case AuditActionExpiring:
+		return true
+	case AuditActionGraceEnding:
+		return true
 	case AuditActionLeak:
 		return true
+	case AuditActionNewNetwork:
+		return true
 	case AuditActionOutside:
+		return true
+	case AuditActionQuotaReached:
 		return true
 	case AuditActionRevoke:
 		return true
 	case AuditActionRotate:
 		return true
 	case AuditActionRotateWebhook:
+		return true
+	case AuditActionRotationDue:
+		return true
+	case AuditActionStartSession:
 		return true
 	case AuditActionTestWebhook:
 		return true
@@ -208,6 +232,24 @@ func (e ScanLabel) Valid() bool {
 	}
 }
 
+// Defines values for Session.
+const (
+	SessionLink   Session = "link"
+	SessionSignIn Session = "sign_in"
+)
+
+// Valid indicates whether the value is a known member of the Session enum.
+func (e Session) Valid() bool {
+	switch e {
+	case SessionLink:
+		return true
+	case SessionSignIn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UsageInterval.
 const (
 	UsageIntervalDay    UsageInterval = "day"
@@ -293,12 +335,19 @@ func (e WebhookDeliveryState) Valid() bool {
 const (
 	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
 	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyExpired         WebhookEventType = "api_key.expired"
+	WebhookEventTypeApiKeyExpiring        WebhookEventType = "api_key.expiring"
+	WebhookEventTypeApiKeyGraceEnding     WebhookEventType = "api_key.grace_ending"
 	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyNewNetwork      WebhookEventType = "api_key.new_network"
+	WebhookEventTypeApiKeyQuotaReached    WebhookEventType = "api_key.quota_reached"
 	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
 	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
 	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeyRotationDue     WebhookEventType = "api_key.rotation_due"
 	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
 	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerQuotaReached     WebhookEventType = "owner.quota_reached"
 	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
 	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
 	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
@@ -314,7 +363,17 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyCreated:
 		return true
+	case WebhookEventTypeApiKeyExpired:
+		return true
+	case WebhookEventTypeApiKeyExpiring:
+		return true
+	case WebhookEventTypeApiKeyGraceEnding:
+		return true
 	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyNewNetwork:
+		return true
+	case WebhookEventTypeApiKeyQuotaReached:
 		return true
 	case WebhookEventTypeApiKeyResumed:
 		return true
@@ -322,9 +381,13 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyRotated:
 		return true
+	case WebhookEventTypeApiKeyRotationDue:
+		return true
 	case WebhookEventTypeApiKeySuspended:
 		return true
 	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerQuotaReached:
 		return true
 	case WebhookEventTypeOwnerUpdated:
 		return true
@@ -509,7 +572,7 @@ type ApiKeyHistoryResponse struct {
 // ApiKeyImport Keys to import
 type ApiKeyImport struct {
 	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
-	// absent. Whether an owner may have so many keys is not checked
+	// absent. Of an owner's `max_keys`, it knows the rows of this call and not those of others
 	//
 	//
 	// Example: true
@@ -639,6 +702,11 @@ type ApiKeyResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
 
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *apikey.Timestamp `json:"rotated_at,omitempty"`
+
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 	// `keys:…` is refused; all others belong to your API.
@@ -646,6 +714,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
+
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
 
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
@@ -862,6 +937,11 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
 
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *apikey.Timestamp `json:"rotated_at,omitempty"`
+
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 	// `keys:…` is refused; all others belong to your API.
@@ -886,6 +966,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret *string `json:"secret,omitempty"`
 
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
+
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
 	// its owner are enabled.
@@ -898,13 +985,20 @@ type ApiKeyWithSecretResponse struct {
 // AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-// changed, and no key.
+// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
+//
+// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+// `keys:admin` was used from a network that is new. Each is written once.
 //
 // Example: update
 type AuditAction string
 
-// AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak or of `outside` is the key itself.
+// AuditActor The `id` of the acting key, or `operator`: someone with access to the database, or the
+// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -912,7 +1006,7 @@ type AuditActor = string
 // AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown. `imported` is how the
-// imported secret of a new key is hashed.
+// imported secret of a new key is hashed, and `notice` what a notice says.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
@@ -944,6 +1038,9 @@ type AuditChanges struct {
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
 
+	// Notice A notice
+	Notice *AuditNoticeChange `json:"notice,omitempty"`
+
 	// ObserveCidrs The old and the new networks
 	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
 
@@ -974,14 +1071,21 @@ type AuditEvent struct {
 	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-	// changed, and no key.
+	// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+	// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
+	//
+	// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+	// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+	// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+	// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+	// `keys:admin` was used from a network that is new. Each is written once.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
-	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak or of `outside` is the key itself.
+	// Actor The `id` of the acting key, or `operator`: someone with access to the database, or the
+	// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
@@ -1002,7 +1106,7 @@ type AuditEvent struct {
 	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown. `imported` is how the
-	// imported secret of a new key is hashed.
+	// imported secret of a new key is hashed, and `notice` what a notice says.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -1010,7 +1114,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key or webhook that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that it is about; all zeros if it is about an owner
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -1035,7 +1139,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
+	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
+	// `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
 	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
@@ -1112,6 +1217,45 @@ type AuditNetworksChange struct {
 	//
 	// Example: ["192.0.2.0/24","2001:db8::7/128"]
 	To *Networks `json:"to,omitempty"`
+}
+
+// AuditNotice What a notice says; which properties there are depends on the action
+type AuditNotice struct {
+	// EndsAt When the key or its old secret ends
+	//
+	// Example: 2030-01-31T12:00:00.000Z
+	EndsAt *apikey.Timestamp `json:"ends_at,omitempty"`
+
+	// Limit How many units the quota has
+	//
+	// Example: 100000
+	Limit *int `json:"limit,omitempty"`
+
+	// Network The network from which the key was used, a /24 or a /48
+	//
+	// Example: 203.0.113.0/24
+	Network *string `json:"network,omitempty"`
+
+	// ResetsAt When the quota starts anew
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt *apikey.Timestamp `json:"resets_at,omitempty"`
+
+	// SecretSince When the secret was made
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	SecretSince *apikey.Timestamp `json:"secret_since,omitempty"`
+
+	// ThresholdSeconds To which of the operator's thresholds the time until then has fallen
+	//
+	// Example: 604800
+	ThresholdSeconds *int `json:"threshold_seconds,omitempty"`
+}
+
+// AuditNoticeChange A notice
+type AuditNoticeChange struct {
+	// To What a notice says; which properties there are depends on the action
+	To *AuditNotice `json:"to,omitempty"`
 }
 
 // AuditNumberChange The old and the new number
@@ -1215,7 +1359,8 @@ type ErrorResponse struct {
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
 	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
-	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409);
+	// KEY_CHANGED (412); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -1485,6 +1630,57 @@ type OwnerKeys struct {
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
+}
+
+// OwnerLinkCreate What whoever opens the link may do, and for how long
+type OwnerLinkCreate struct {
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name *Name `json:"name,omitempty"`
+
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes Scopes `json:"scopes"`
+
+	// SessionSeconds How long the session lasts, from when the link is opened; 3600 if absent
+	//
+	// Example: 1800
+	SessionSeconds *int `json:"session_seconds,omitempty"`
+}
+
+// OwnerLinkResponse A link that opens the console once
+type OwnerLinkResponse struct {
+	// ExpiresAt Until when the link can be opened
+	//
+	// Example: 2026-11-23T10:35:00.000Z
+	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// SessionId The `id` of the session's key once the link is opened. Revoke it to end the session.
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b5e551005
+	SessionId openapi_types.UUID `json:"session_id"`
+
+	// Url The address to open. What follows the `#` is a secret: browsers do not send it to servers, so it is in no
+	// log.
+	//
+	//
+	// Example: https://keys.example.com/console/link#link_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV3ZmWsN
+	Url string `json:"url"`
 }
 
 // OwnerListResponse Owners, in the order of their names
@@ -1820,6 +2016,12 @@ type ScannedSecrets = []ScannedSecret
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
 
+// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+//
+// Example: sign_in
+type Session string
+
 // SummaryResponse How many keys there are, and how many need attention
 type SummaryResponse struct {
 	// Active Keys that are ACTIVE
@@ -2046,7 +2248,10 @@ type WebhookDelivery struct {
 	Status *int `json:"status,omitempty"`
 
 	// Type What happened. `api_key.address_observed`: a key was used from outside its
-	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+	// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+	// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+	// that is new. New types may be added.
 	//
 	//
 	// Example: api_key.revoked
@@ -2076,7 +2281,10 @@ type WebhookDeliveryState string
 type WebhookDescription = string
 
 // WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
-// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+// that is new. New types may be added.
 //
 // Example: api_key.revoked
 type WebhookEventType string
@@ -2286,6 +2494,9 @@ type WebhookWithSecretResponseDisabledReason string
 // EventId defines model for EventId.
 type EventId = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -2349,6 +2560,11 @@ type Forbidden = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type HistoryRemoved = ErrorResponse
+
+// KeyChanged Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type KeyChanged = ErrorResponse
 
 // NotAdmitted Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -2460,6 +2676,10 @@ type ListApiKeysParams struct {
 	// only the others
 	Foreign *bool `form:"foreign,omitempty" json:"foreign,omitempty"`
 
+	// Sessions `true`: only the keys of sessions that people have in the console, until a week after their end;
+	// `false`, which is the default: only the others
+	Sessions *bool `form:"sessions,omitempty" json:"sessions,omitempty"`
+
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2479,6 +2699,10 @@ type RevokeApiKeyParams struct {
 
 	// Reason Why the key is revoked; `unspecified` if absent
 	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -2491,6 +2715,10 @@ type GetApiKeyParams struct {
 type UpdateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
@@ -2512,6 +2740,10 @@ type GetApiKeyReviewParams struct {
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
@@ -2660,6 +2892,9 @@ type ReportLeakedKeyJSONRequestBody = LeakReport
 
 // UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
 type UpdateOwnerJSONRequestBody = OwnerUpdate
+
+// CreateOwnerLinkJSONRequestBody defines body for CreateOwnerLink for application/json ContentType.
+type CreateOwnerLinkJSONRequestBody = OwnerLinkCreate
 
 // ReportScannedSecretsJSONRequestBody defines body for ReportScannedSecrets for application/json ContentType.
 type ReportScannedSecretsJSONRequestBody = ScannedSecrets
@@ -2838,6 +3073,9 @@ type ServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx echo.Context, owner OwnerName) error
+	// CreateOwnerLink Create a link to the console
+	// (POST /v1/owners/{owner}/links)
+	CreateOwnerLink(ctx echo.Context, owner OwnerName) error
 	// ReportScannedSecrets Receive GitHub's secret scanning
 	// (POST /v1/secret-scanning/github)
 	ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error
@@ -2967,6 +3205,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter foreign: %s", err))
 	}
 
+	// ------------- Optional query parameter "sessions" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sessions", ctx.QueryParams(), &params.Sessions, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sessions: %s", err))
+	}
+
 	// ------------- Optional query parameter "cursor" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -3029,6 +3274,23 @@ func (w *ServerInterfaceWrapper) RevokeApiKey(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
 	}
 
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RevokeApiKey(ctx, keyName, params)
 	return err
@@ -3077,6 +3339,23 @@ func (w *ServerInterfaceWrapper) UpdateApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3159,6 +3438,23 @@ func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3406,6 +3702,22 @@ func (w *ServerInterfaceWrapper) UpdateOwner(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateOwner(ctx, owner)
+	return err
+}
+
+// CreateOwnerLink converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateOwnerLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "owner" -------------
+	var owner OwnerName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", ctx.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateOwnerLink(ctx, owner)
 	return err
 }
 
@@ -3744,6 +4056,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/imports", wrapper.ImportApiKeys, options.OperationMiddlewares["importApiKeys"]...)
 	router.GET(options.BaseURL+"/v1/owners/:owner", wrapper.GetOwner, options.OperationMiddlewares["getOwner"]...)
 	router.PATCH(options.BaseURL+"/v1/owners/:owner", wrapper.UpdateOwner, options.OperationMiddlewares["updateOwner"]...)
+	router.POST(options.BaseURL+"/v1/owners/:owner/links", wrapper.CreateOwnerLink, options.OperationMiddlewares["createOwnerLink"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
@@ -3845,6 +4158,16 @@ type HistoryRemovedJSONResponse struct {
 	Body ErrorResponse
 
 	Headers HistoryRemovedResponseHeaders
+}
+
+type KeyChangedResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type KeyChangedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers KeyChangedResponseHeaders
 }
 
 type NotAdmittedResponseHeaders struct {
@@ -4129,6 +4452,7 @@ type CreateApiKeyResponseObject interface {
 
 type CreateApiKey201ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	Location     *string
 	XRequestId   *string
 }
@@ -4147,6 +4471,9 @@ func (response CreateApiKey201JSONResponse) VisitCreateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.Location != nil {
 		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
@@ -4286,6 +4613,7 @@ type RevokeApiKeyResponseObject interface {
 
 type RevokeApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4303,6 +4631,9 @@ func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4398,6 +4729,26 @@ func (response RevokeApiKey404JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	return err
 }
 
+type RevokeApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response RevokeApiKey412JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeApiKeydefaultJSONResponse struct {
 	Body       ErrorResponse
 	Headers    ErrorResponseHeaders
@@ -4439,6 +4790,7 @@ type GetApiKeyResponseObject interface {
 
 type GetApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4456,6 +4808,9 @@ func (response GetApiKey200JSONResponse) VisitGetApiKeyResponse(w http.ResponseW
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4593,6 +4948,7 @@ type UpdateApiKeyResponseObject interface {
 
 type UpdateApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -4610,6 +4966,9 @@ func (response UpdateApiKey200JSONResponse) VisitUpdateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -4721,6 +5080,26 @@ func (response UpdateApiKey409JSONResponse) VisitUpdateApiKeyResponse(w http.Res
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response UpdateApiKey412JSONResponse) VisitUpdateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5093,6 +5472,7 @@ type RotateApiKeyResponseObject interface {
 
 type RotateApiKey200ResponseHeaders struct {
 	CacheControl *string
+	ETag         *string
 	XRequestId   *string
 }
 
@@ -5110,6 +5490,9 @@ func (response RotateApiKey200JSONResponse) VisitRotateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -5221,6 +5604,26 @@ func (response RotateApiKey409JSONResponse) VisitRotateApiKeyResponse(w http.Res
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKey412JSONResponse struct{ KeyChangedJSONResponse }
+
+func (response RotateApiKey412JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6513,6 +6916,159 @@ type UpdateOwnerdefaultJSONResponse struct {
 }
 
 func (response UpdateOwnerdefaultJSONResponse) VisitUpdateOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLinkRequestObject struct {
+	Owner OwnerName `json:"owner"`
+	Body  *CreateOwnerLinkJSONRequestBody
+}
+
+type CreateOwnerLinkResponseObject interface {
+	VisitCreateOwnerLinkResponse(w http.ResponseWriter) error
+}
+
+type CreateOwnerLink201ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type CreateOwnerLink201JSONResponse struct {
+	Body    OwnerLinkResponse
+	Headers CreateOwnerLink201ResponseHeaders
+}
+
+func (response CreateOwnerLink201JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateOwnerLink400JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateOwnerLink401JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateOwnerLink403JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLink404JSONResponse struct{ OwnerNotFoundJSONResponse }
+
+func (response CreateOwnerLink404JSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOwnerLinkdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response CreateOwnerLinkdefaultJSONResponse) VisitCreateOwnerLinkResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8533,6 +9089,9 @@ type StrictServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx context.Context, request UpdateOwnerRequestObject) (UpdateOwnerResponseObject, error)
+	// CreateOwnerLink Create a link to the console
+	// (POST /v1/owners/{owner}/links)
+	CreateOwnerLink(ctx context.Context, request CreateOwnerLinkRequestObject) (CreateOwnerLinkResponseObject, error)
 	// ReportScannedSecrets Receive GitHub's secret scanning
 	// (POST /v1/secret-scanning/github)
 	ReportScannedSecrets(ctx context.Context, request ReportScannedSecretsRequestObject) (ReportScannedSecretsResponseObject, error)
@@ -9161,6 +9720,54 @@ func (sh *strictHandler) UpdateOwner(ctx echo.Context, owner OwnerName) error {
 	return nil
 }
 
+// CreateOwnerLink operation middleware
+func (sh *strictHandler) CreateOwnerLink(ctx echo.Context, owner OwnerName) error {
+	var request CreateOwnerLinkRequestObject
+
+	request.Owner = owner
+
+	var body CreateOwnerLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateOwnerLink(ctx.Request().Context(), request.(CreateOwnerLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateOwnerLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateOwnerLinkResponseObject); ok {
+		return validResponse.VisitCreateOwnerLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ReportScannedSecrets operation middleware
 func (sh *strictHandler) ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error {
 	var request ReportScannedSecretsRequestObject
@@ -9602,460 +10209,493 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37dtu4ticKvwo+9e6RZC1KpmT5Jo8aezi2k7iS2ClfkroobUEkJLFMASoCsqzKzjf6Tc5//SLnTfpJ",
-	"zsCcAAlS1M12UqnaWd17LYfiBZeJeZ+/+akSiOFIcMaVrLQ+VQaMhiyBPw9pMGDVQ8FVImJ9IWQySKKR",
-	"igSvtCoH8YROJelwUZVKJKxT8Srsjg5HMau0KvZqxavIYMCGVL9ATUf6N6mSiPcrnz97lTcioPi+4usv",
-	"B4xwNiE3bPpEkhFVA490pyQKa+SAjBJxNyVqQBVJ2FDcMknUgJEu60ecR7xPRA8ekWQ4loqMxopEikS8",
-	"zXuJ4Er/rAaRJIKzWpvnBr5xW9+go6h6w6Zyw6/v7dB6t1Hd7vl+dSfYDKt7rNmrbtHt7k6wG+4xv7dk",
-	"hudUsTfRMFLVdyKOgmn5TGN9h8RxMT1nj0Q9PeYBlYTyaYt02pUbNm1XOiSSRN+bUGWe0491/uiQgMax",
-	"JBEnnUmnzSULBA+lp5/8YywUhWeVJPAP+8yYR0q2+dMwoT1VjZjqVQdKjfQK6A/A+6uGKKp1/1lhtcyg",
-	"9v/4oe77+5Mftv1Vl+OcDWmk92p2QT6YfaURhyVhNBjgTFukk9h5igQHT7iYeITykNA4hjnRPo04rIPq",
-	"ELMMD59i8kOzsa9+2NxaNkOmkmn1oKdYMju1CxwNUYJMaKRIl/VEwggliX7K/W7d/UpPJEOqKq1KxNVm",
-	"o+LZz0ZcsT5L4LsfPnyoHozVgHEVBVSx2Y+/EhP9YercRJ6evzgke/W67xH91/bOlv8sN/3njCYsIQmj",
-	"8fCHdoWOohs2DduVJavwgXUHQtwsP98TvNGc8YccbgJnu82XHG7zQedw7zTue7h/rh6MouprNq2ehOVT",
-	"jELnUO8TikxzlDDJuMqN7RF4TTacUzpkc9acDlmOz4xYEjCuqowHImThwjEG0f9s+KNoxOKIs5UHczbh",
-	"ZWdBj0bon+4/nLFUYsiSarOx8mAuAjFisnw0En7LDUeyEdVcItTCR45owGRxSB5hw5GaOgybC1idbKAh",
-	"VVQyJVsJoyFJ/zVJIrV8Gc/ZH2MmVSmJnYT6JPciOCORBNaoj4Iev2TJbRSwJ5LEor9wHZuvf238/NPW",
-	"+523m6fvLrfPf2x8+OX55uHR8YuFg/vsVeKI38BivmTqNZsj3G7YFES3kiQKK15FjFgCXEHPqNJn6mAU",
-	"6Ye9il7rIVNGAQGGcMOm1xyoufIfCZMjwSWrdUU4/R8bUQgrhJ++krQ/h+eJnmLcbimZUEluWaIXbcFg",
-	"8HX3HNFZHLLk+NbqVPkRwY+E4a/F78eRVAfjMFLH9vf8AP4Ys2RaQ6lR8n3O7pQRQrfihpXuCP5kl2Nm",
-	"BAn8/LAdOReKqvKvv4xu028TChJAsiBhanYg8JKHDeRqFM4byOGA8v78ZRjDkw/7+ntNZdPSr+NP8PUF",
-	"SwBkOk0HkSAjeC5CeKMe9uy3zavgdOZHDSQ1T051gCCvo7Cj2R8lIYujW5ZXSTIRtbO5SERF+qV6jSpe",
-	"xayQfbuZRZSwsNJSyZgtZn4nXLHklsZnvTnHG3RnxvtqYLl2ZB6R+5rnhKxHx7EilAwjPlaM9ESCQkca",
-	"nZGTgRgncJ0aSsgmrH+yE4Kjl83IfifHIf8jYb1Kq/I/NjKjagN/lRswAzshmN1rNl0mpxOYUyfdlhs2",
-	"rZF3ORGpTxHcywPmkc5GhyghWqRDN7pgK3To/2y86HY8QiXpTtu8g49dnZ8c2kE+1S941tGC40d6Sy9g",
-	"KB7paEuBwY8ekbTHfmhX2hW8791UDQTXS9jmnXES195RNTiWAR0x520vhVbobmk81htDrq5OjvRKD8nT",
-	"3WoT/l+98UwP0ggnykkUemQyiIJBm3PGQi1MCYw44v2iOhdEVUcZKSG79IyuR3agsMzfGqCfmW3Qdtji",
-	"LZgZfk59KRk+fOg+Yz/rlXKdA24VLjVgmrQoJ1NN/WLC9wkud0cbvi0aDiPeWTbawpGww13tPKBWqId8",
-	"EfGAzT3iZzye5k52ar2raMjgEMdU6Ulxpg+1IkMhFWn6fo08zziAfkNMpSLbfpsjM5AeaTTh+IM1uemT",
-	"UBOhsck6Y66iuFMjHyI1EGNFOnYA+ixxwmgSR3oV9SiG9IbJNs8xIBIL3mdJcdcbfmO7Wq9X69uXvt+C",
-	"///rnAWVemEqpYaglk5V/enMGHSI4EoPffGKZsMESwusKzv1dHVdHuqBfQ2Lok3u0jk1NpfOCV5wnzkZ",
-	"i3KuAEt5pDHw5kiuxpqSy7xtXdn1Wd+MghmE73Ma/gQL0fpUCQRXWgVvfarQ0SiO0ETe+F2inWxGnel7",
-	"+g85Hg6p/lNPNmGaq3BB5DgYkFTKV7wKsFr8RqjHc3L6/uDNydH1+fFPV8cXlxWvEjJFo1hWWr99qvQi",
-	"Fhs9oyukXvYhk0gzFfiAFpwwhOwjme/Mqir7JGb0FhngWFU+f3RfY15N7v26VO3RO7DMVFFUjWWl1fR9",
-	"2IHVGNFxkojk3GwWbt0seZlB6HkMaaxJloUeAaUhm0skySQRvF/xFvpRywZj7t/I31xi/y16OHcvTOQ5",
-	"Dc2lNQmva5TMjO7AMTNiibZ0s3nej+DY3ShKmLymKkdz4M/pMmvA9sZqnLACQWWPkvLb700w3vfT9q2c",
-	"Nk195nQVZuB9m4cMvEprHrFADHG5HGqbCOuEijhBL9L9iAzeMnu4NFUMRBwSSuDzLQI+KNLOu6jaFdCr",
-	"2pWEjUTiXJSpQ8yMs0CAcJF8oU99K6JAaENSC4JIBoL3ov44YWC1UMVuWeJ4e3HkqGFFilB5I8HShKgO",
-	"Lsu3Q8aHgvfiKFhXUqDDKJxhm+DhiSSxv89S8uvjX67Pj9+fvT4+ylEqtc/AKwLKNSl1GQnAZRPukyBh",
-	"mizQfYSn5D6UsadnregN47ODB5Naa8Hw8+zYTw/eHl9fHrw+Ps0NPfeYVp4pR1tLzyRlvtry2SfBQGhe",
-	"be4AdpdY3xxV8EQvSqS6/+wel+5zc/NSJ162xZ71V6CRCUSu1SU+1TfCPyJFhnRKBvSWeUQKbTFRBdYU",
-	"iPVQ76az4+xOMR6yEEyob+SYHBnP2KlQL8SYh2sel9SxliO5U6NdGGtDL6TjgSsS39Hxm5P3x+e/XJ+e",
-	"XV6/OLs6zZ8fIDL7JoxHpG9LiRA8cumOwb+MmoNmq9Wq6DiMFEYQ4kgrwEral0X35snNx6TNxWv3jVAN",
-	"zGJNUjEhsFnmpNUjvVn6ywmTspS7Pj87+uX6+PTw7Oi4SB7mDSiFDnFA1WPjZPNwNakk/T+j0T6RjIf6",
-	"3I557nP32Pb6ll4JcDxwGheti+64X4hclSo/l8fnpwdvchOSYsjUIOJ9MtFUDNoh0Xr7PlEsjpElgcJr",
-	"qN0Z+30msoXWghokQql4ZoOEQJ6HaQqTSA0IJV0aGu9ycUqXZ2fXbw9Of7EK3UV+s+a+7eDdiZGPQ0Z6",
-	"iRiiK4+God6jfaKSaZYJUSf3PKoNFJJCvKEJ+pLKSVGPM4Zb5lCinuabg/OXx+W0aG05677bbpLX0fN7",
-	"0tmmHvOY01saxbQblwxbq6BdKlNZQ7mcsMT4tYrjvzo9eH9w8ubg+ZvZwc9/EcYXtHAHyqQy01+yraE9",
-	"bZU5KSM2X+WehGlmfsPFpESpwQGkEph0GeNkSMOyTTu7ujw8e3t8fXX6+vTsw+n8ifdoFLOQhONEz1Ol",
-	"n9EKsdZvxFgFAjUHMzCt+rDghmT5L1MxJgkbMaqcF9x/CR5PthzwKe4fiyVrkWZ9kzwFehVa0UcifeaR",
-	"Zn2LPM3YI5C0vtzYI09LTnCbpwzBObmcqYlIblAm24cko0kwYFIfDMEDhhwA7gcTA/KGkIzavISOnnlk",
-	"y/fJU1rCX+G3TfLUoe8WKSHqNl+Jqp2hlFF0jRRIqoX+8rlEaclklkYi9ayoER4EARtlQqwkqUyvW7O+",
-	"5ZFOBEkTatpBJVbweJqGmFD3poYpmTHlXMn26SV5Gw9TNgpJZIuedW99sJryQiTdKAzRIlpDVRE2xSdj",
-	"OBBlyIJJsJihAOWzhN28ODt/fnJ0VDCn4LUt3CGK2Rt6GwtvBcPEGlrGuHoEr9Ym8hHj2Jm1bWMa3Ehr",
-	"45fqKhdXL16cHJ4cn15eXxyevTue1dIx5uZMTdk0JJykzRC65/gf1wA01t4tjaOQdMdoymmhl23ro2nb",
-	"ZdmMi14wc/+Dj8KrSCqRTM8hBTFc2ymSPpUnnNScwoibxNhlCfW8Orm4PDvXWuHbs/dFB4lq5W0zawzE",
-	"TBl+BqFDYuNyfj2LywGj1sskuMmvDDMT0EY/9wmVNyYpAqOrJi73l3sizmcGj6tghg/seyLGcai1SX28",
-	"wFr5RqzAU6EOwmGk1NoEZdT6ck5kz2GXkbFWP0Cn0NywjC0dHB2dH19cgO/g4M2bsw8l5qG1LUpf3PA3",
-	"a36tXt+s7e3ry5rLwg+QjI1KjAQtZoA8GKLr8D+aNz+RhMaxmLDwOojCJFUgHsKlIYd7rgcSdLV8ynzJ",
-	"upwfXB5fvzl5e3K5YEHK30ZEj9R9P0vA3/ZJ0QLbvK8FhjOEpP1ZQzOOtAXqZKw+sfn9kSQx65VN9Ker",
-	"s8uD6+OfD4+PjxZMdUAl2TQp9vpN+iO58oG6r/9DKBkKrgaoGIJCR+OYBEIqSRpb+ybH7U6REUsiERKp",
-	"aKJAn0Xu1HC5U83HzIG/obzORTW+eZE9yyq8/ALBmXWo3Wx7AmTf5kD3qfswiCPjP0ydIuSpFsa4SI6K",
-	"+uxxXblpOclSLXm27mROcc5Kb7H3P0hV/+t1nFOhDiGWsq44+idHTcDd9Zby2UyA1QIbi3x8r49/uZjh",
-	"uCuGS2xQTPNZJ1yCof5AjLlCKxwWQ3CG65AJYsoJ2kwJjSTLAjVP9EfvrvU3v9FQ0zphpW9K2btPgOiG",
-	"zYkNlbuPXx/PDwMVUlfAYWRTYmFtZZo8nNjc20L9DTidvqUoD1TlgD5JuiwWvA/FdDnr/5siAayFCP97",
-	"BdWTbNJOiMfsEeiH5g6n/qJ0ImeXB2XquK3jsW9xRAa83fiRpSbtoRgyrtBSQednkDCV5mT0BbJIfBVk",
-	"aWiV/VvhhCURdj3x38dSzZv9N0X+F1Gfr039w0hK48TNs8Goz6lJ8iuSy8XJy9ODy6vz42uTIDVDNE4K",
-	"p6Z9CSMz8U0oMRY98jJSg3G3+m7cjaPAFHaaCrsEBO/sDRd2UA9hlfWFcRtDBPb3dSe/cFKa/YOI0B+B",
-	"QwHalgkREP1FqReJkWoVj05Vau4R8X71ASoDTBjz+Gamm24zCYVRb4ZUBYNHmPjFnFcTG4jch68TdkcD",
-	"ZeoOulPFjGOJJpp/cOWhXXN8eHRxQAQn76qNrW2gj4tXB/pvtIaBtOAVVLLtpjXTDy5Oa3Wog7n/4n2Z",
-	"7GaTLILmYrYNeDBejbtP/mE+Xiz0uZ+eVhLysDqK1UJmYqofTo/PV9XWTOwjLSkGZXc2/CaZAj9tpPYL",
-	"uputSPqWtLdvTD9L7fm1RdQ/2eOIOR/fPY6rrNMX0fbKnW5kqc/NM/WY+u7rGOn6h2Zjr0Oo1Jp/Dx7V",
-	"0h2m8N0V90hR8wujEJ31eusKEXzCFSGKyEmkggHY3mUqz+HB6enJ6cvrsxcvZh3UVm9L1ZuEBSy6ZakA",
-	"t/aPVeL2MTJj0+MCys33UeMRxoX7qMpf87HPTTp8FJXOEhokmG9H5Fyib9Fclmv7BaBIYk7GofkVdy6M",
-	"UkXh/lmH9o2iZ+gmjbAmGB42hsNKSYiNhwikRySYbHK4B6mL+Sbi4WxC1j5CNZUn6T0e+/yLeJehR1Nd",
-	"uy49Dsvc5AkDQ0nrJxZsaREFfjh+/urs7PVFiTpcfI2BBkChxyBTdJ+EzKQ9sG+qXqJ8Fb4RLnTF6VgN",
-	"RBL9ubbmG0aSduMFvkk5liOo2ijZ9MPz46Pj08uTgzfXRycXB8/fLFAH3aSB3Hv3bWIBYRyGYliMSMDJ",
-	"l/qC+YO8MSbEUj5NLWfsDQtnefzzu5PzJTqvedG+KXcBu+1RpxJxsOhnjFU7AKM5GAyaBbOZ51pzjBXj",
-	"pCJK5BxJNpnTul2dhKWHzGyep7DcpezM5O3JxcXJ6ct8HQFDQBg7GyrJXdVgQbbIxfHh+fGl3pkDc3Tg",
-	"jLSIQcjD3x8ymYVOf3B3z/X6OzMrc/67e+S8aP/xiOxRXQUQ41ETQcKo12OJNnPQ+WHCVEjOZsD/IHeU",
-	"EcJHDod9FMZsK6MiSdKbZmnIyOH5jLnkNfuGBUMO2LdUrFg+5W9E+pp9vqfj0eKbLCogXLC9y92Pdu1M",
-	"glMkSRSa6j81YEPN2iVjRhVLFbVvsBTwW9nxdIJYqgB4bph3Y1I7Iz1+Gr9DgI1I73OPxpLNlKNglEaY",
-	"YG3Fq4ycRz5VcomV8zBXMUHTxnqyDFI3JWwfzSDKpxMkjJ4R2gh1KRLS4eM47tTISa/NaReDIhQ8cRHv",
-	"p/lxgJvkIEqREZWSSavYEcEL8Ei/Vep7jZpfa9T8jUaz4lUavl9vhd3dVmun8tGrRIoN5TI6OcU56m0b",
-	"0rsTfGSz4VX0mLEgDPF7TNkGTRIKDiSjT5ZBEjMDmWWksV7Cfb0sHdiojmfWJ1VS08w6dD/uk47+ZEc/",
-	"gsvlzjo3mq4QMaO8kuqggJNSupnwO3AKEkLwnoeIR2UjTSjzW4Dtu7m5uWcKCDkRvZ5kyjMVQW2O4Cke",
-	"UcmYBxiZF2QYxXFky3dmYKw2/apfr27WL+uNDPJpFTAnzXcUDalaeuDf2vs+WzymJRuv7/nsVURXq51s",
-	"/XMgBzZ1PD0KLVCSYDdZLBmeByRj9EBHss3RT8LCmarpDJAMqrcM3GCNvBAJUckU4Iz1Gcmd3M43dSjS",
-	"QNcKaG5O2IDG8VkPMEkWPfeTvv2CKQWU8XGOU9zGGLyM8xjvE2dzgOvmzEp0f2eB0gPNnOSrjzZ1Oq8y",
-	"4oLP/rGGzYJoFBlVYeFY0xttWrRc/ghILRYakGQ0Sizk2W8VA6XocKWPJSNE+ZaWzxhpPQtGaG2sSIFN",
-	"YnAgHFS9WfE2hw0Cy4s4gdFHohxvr+Ff1gsxn9WYVSC4jKTVzubLhYQFItGcH1OqJIkZzcQAWMQTl9eA",
-	"sjXREpRwoTwixZB1RThtc5OTla/FjJRkcc8J/4jgBlyXXIRMGlMpzzfmiRWTYrgazeN2ZlrXPIp3tlJP",
-	"F/BGo57jwtG/GAG7nykHMZXqWjPba6o6Jn6VXdOr17GVxCOaZe/YxYYJz5Ag+jKu+4wbmKtyYGhTYWv9",
-	"2ta1E8L/dSH7g7dI3YAe6pmAjYOJV5HgNXIAolzPE6RoVpCV4WgkjEIBb5cGN5oG9GtAfYsEz29Xw5sF",
-	"+h9GPBqOh9APoAj6n84TcSLLiJO7KW+oFHDYCCywpe7wSdnoJZ1KIkU5guXupb+3/okqMBXAgEN/jXPS",
-	"5jOWk6EWtWsqzq/ZFPJEI3y4yFjCZHqdjPmC821VbhtSQdGPpXZ0igfblp1BubvtW5GIyb5VEkmUKss1",
-	"Yl9NLShrWgEthZPdbOgdvGeG3Fc533O0nkRMZGVFhQEXmoWv2TSvNNR9HwjT/rOoMhQ2GEazbD/ny4kP",
-	"CE8a0PyizuwhTK0E6xQxn22Cn5MI+EQarxLqbFFCNEdJ1l2eczEpWZ6FKwJDnb8ibyK5YD1ew5g5mzCZ",
-	"+VwK5GxU61I+nYW7Rghxv9Jsi1JgyYS9yoj2I57y3kWvfpfdWVwomEjuXfNXbYmm4aUiRzPg1Nm9xH5e",
-	"QaGWoCNgFU2poZayYet9NTcXeepW1d+uNpqX9Xqrsdva3Kr5O43VtZS5pqvlPZNBFGfQ+6hN5CzWljFh",
-	"E9bTstcYN0qSDnprAMraeJe9NrdCEbwCbhymRlC1M/AfM+Eb62wwBjHWnllDyryfKCFW43WLTOTcypsb",
-	"lxmx6+mGPZGwqM+vDT3NLj7OMb/2iLvk5qFrqogMP7GeF3TKp+ETFBttvDyJJNPLbBURkrBRTANwrKy2",
-	"bP2EBuya8XDJyo0SdhuJcZY2osRIgvsDckdyCoR1IHKWJQnIcl28eS/NwatEJQR+CqCLRuneB5D52x3T",
-	"2Ghru/FMa9YkCrUakyit1lnt6z7td9JhjseAHjUzQlefXYEXACS5OW7GUVD3CcICpMuLR03rbvNQt+t+",
-	"a3P91czr2eUSA9PMnkib04HSg8KgQcfv0UT/TwdvvDa3dTwtdic0CQ/GakBM4lmb2/wkw39uOJtA6mpG",
-	"SCaAOOtuMkXnO9+EQ2lVwbCe82SUsF50V74RaHoEA5rQQLEkbVOEB9PTKqo2ivo8kgwrlPcxFcqKumwx",
-	"6c21f3n55sedxnbZYqYunKWOm1k/ykrek4oJdmKQ4zphVC5XE87TB87x/ixiWnrU3mGjI/S7qbLSqeJJ",
-	"aoD03b0PX1rNv2LdKln8YxWl6wLvLepGwH6MR8amVRv6ScfjHIz0m5mqkFNbVnTrnLPbiE2WaOs0ZW/o",
-	"RRVJlqvLaZKICdb2zuhfQ5Gwa+uZnW+NGTdDVsCun8t5dDnk3tywUY7wjWk4Kw3nf/KFfj36fF22PUYQ",
-	"xJVUZ1wyFpY6YLebJapzIkZC0ni1F7+zd+fIcIXmZuuOHzGul45+jjPCLiQnguvlk1iy7KVtN2i/zMvg",
-	"Vzf9mVzte3gZslYa5mCkW+4VqG4B7UO93ZqeB9N0EWv19kkGeIhKMOa5j2dNEVTQbKJhqfsqFgZwT8Rh",
-	"pp9FcUwMBIvVKHZghVEc6OMZx+VhqN3tpjblZp1Q9A6dUNt+c9cY/3jBL/NK3cdF/Xnuql+krLIABGQs",
-	"hag3D4oY86jKc8g8COYQk54FgbyM/3XaXOvoEOSxdx4cXp68P9ZKd2bIWGWeC9LJRFHHWjPmGZudxgMs",
-	"L+Vhm2eD0nzKMGQT9eF6YX+r4MMVr5KlkNnUno/uOUnvmxFKppMddDJbk2qBjSthtOp99G9F0qppUtG0",
-	"8B5wv/7yMPRBmy+NPeu3I5ScHl82BH1zxC2h/D0C0taqN8Qos46VxuQ0F+lqAnBZoFmr6XDPFFlYMo5R",
-	"llhbitDRKJ4WVfb69wjxf4cI8feY75eN+d4/ejtHpn6I1OACFAZXk79fPND7VOD+ktGYhXNdYpeOzcp4",
-	"kExHJtsk75rvpFpEpwXQNYlW00JC+9oUjlnaJbBjWlIb3/aI8Q4svb6xWg0ZfKEDP8iCU6Gq//P8+OXJ",
-	"KTl4eUyOTw/Pf3l3eXxEXpy8OYYf2/yXD2H85sP78S+bP24Fr85H3UZz3N38kb/Z/OXuMPL/ffKiPz29",
-	"vLo7u3j+/tfhj/57/uL1Bx6/+jA8/6V79SNtc3jR8enR/G+givUG+lhWWrv1vUaZiblgPXvjOE4TfI0m",
-	"+BREXcLUOOFQS+bwah6mrsNnBSee5lRYDK7ZaUiouxOF9XP8CI3TnZdHh3c/XgWvf/eP/Hpjs7m1vbO7",
-	"d/D88Oj4xctXJz++fvP29OzdT+cXl1fvGwc3v8SyOG2vMqJKsUTP6n/9Rqt/ftT/5Vf3rj9+8r363ufr",
-	"3/zq3kH1V/3Tp23/83+Uqv0Fmv9YnkQHiVBZKACiQEHMaKKJB0nYqTbh4GOUAzHhBh9EnyXNwg+C8vjy",
-	"B+vXDcEfKtAoNuDOWZe6GunEjN50Ws5YTIo2ygs7CNQ4UymPWQBtDmaCLZTN7IAa6YixklHIOq0ytGYP",
-	"wOCKFi3KMPMgKqmdnKDs7DvCynaNsC1UNVVBf9IONs+9BgUXT2+aAZAmN9hKdngkp/imuY34moqFk6lY",
-	"f0/Fq+g1S++4tu4PM/LUsXGd5YGaO7ML+E7nApYRORcUkyr9Z07lTgc2q3IbkhDJ4i6FoAEEyqirKCts",
-	"EWOnBakgeoExWy8ImJSWQ9p8kBq5hIwD/S3se6jXhOA/0s23lVJZyKeYx5f6vf36Ir+3czKf2oH+Fx7H",
-	"F7Ta+/hp9/PTqvvv5udnnzY/5y7VG5+fzR5Zr3JXNW+vzraCU2kP/ez82O+nC469nOeocZlwyjV2N41Q",
-	"kzTbGbQ8m3nz1O0kqaXROIk7aDzoNwwEZqIAQ3jmpVCQUQJnECibTbDxrayRDqSxOPZT1APs84TB0bPn",
-	"E6F3tQYvOoWQCt7AxWSfdIWmiYSl7+IW+1b02lxAd/FblshI8LReztSCmqyZdFwHluHkOVyNdGwwCgY9",
-	"EBNkNmmIKksoQbgoY3wPqBxYM/YBgVXYU+tEx73VW23z+Ff0F8NbLtmdyt7gWFNLn3wR077zZNrMfemD",
-	"2LndeTRnWi0fcTRk2cMzYbo1n7c7do/FSjEBV9qt8bDLEufhFc03eNjacNnjq1hyJUNeK0ozh8pWCn7A",
-	"s2DGZA+uHgeBp1OzwnnDuiGRkiXIR0TWpJbV7Ax4EG2M7NFxEt9jtLa5bo5rr/mWUisnPYhl2SCm40Qm",
-	"U1IFBfDOzaBM/0mEjaMql8gISOMCwLGI6M1yu2DlmRj18bNXoVZrWOUZFH4OKHhJ4JbGMYB7nryzsVsj",
-	"qDLtACEeXCiXsWRJahH0LPCmEbhem4M7w3rhykO11hNRL1OQFgbFzcbY/MTHDXYHmZKwdIWtQjEn42Am",
-	"xWDfgOQbQQxZfH1QQbEt+Zxe1PUHZRrcsOl1FM7N85rRbXLNWmgckz9ZIrAfZV5j/yJ5EWs559YKmrtV",
-	"Z/MOwhNJ3KKsuRSem/rCCraZCd5GJTl3nYFSo46HRp6x6fQ/EY2liMWif7FYAVYDJIWMCasFabrKkHHN",
-	"8J9o+0oMh5SHLdIBYdix6WbYIxmSCNBPDP4S/LGThmfj6IYhuofgZfnnhbOup7c09gYEAY5owxhT2s0i",
-	"1yaQbQ+pZYe4rB8XsvjF6ZKojt07YTJVrTFlEhshrZw0mYmh5QmTnN2VZTFQKbF1LOmgfdDBTA+qKWA2",
-	"AUsbBlxgQNworY/Pe8qyNBfvkdUUStfYmkzKBhrAraDfJosd/fPbZrOWFu2BqbXFUVQA3HvNR+YqGI6J",
-	"sNK8sCJ33iTyzz/HpleZVJzdasd0XCXjD+dd0IUAzWbRR/LW5wqxpLmrVdDyV1oxJ3tl/Z13Q0PLNz27",
-	"e+4MCsbCSjNw0gzWn4GbSLZ8Btnd82fgmmmrjR+e+OJEWy9LO5jNLHhsGm6s8tm5q+kagCstJtqW96GE",
-	"NNtuORmYW+eOumh4rjTyHI7l+sPPZf4tn4Jz+9xp5AzQleaQpv6sP/4scW/54BdG3wrG60rjVlox+NIH",
-	"sBJE1VE0YnHES62nxz557veqjVXiOHb1Mo/FaqtXVkj66Kv34EKCR1/fkuyLNdPnZtYf4DeOmKJRPCfe",
-	"FUnTfRn8DIjIxuJwdv3h6iJ3/dQjf4xZMiUjmtAhU+icQYCN3Dwd92ppGokJKKww3CifJG0jECZfAwES",
-	"lurCdr72wx/nreNCiyWZEqZv8iDxilk4WMzgrZETGPoophEnP16cndpQGvgjmls7ehG7MRuSUATjIePY",
-	"LrDN5YCOgGgwSgB5smpAFcbiqIE1JEMWRhT0b1PSKEdxhNFCGFWqmre5qbBloakTkGXOfwSgWbgDnuk1",
-	"OEpEP6HDGjFIYxaekjxt+v6zfTKL4OW1uXPx4O3zk5dXZ1cXHpmFLctdM1l1+cdtdRMpwanzyAzYvB5V",
-	"/dk+KWmp57X5bD8xj6RtTj2SB0X2iIsGrV+8+Wy/zXPdXTxSABD3yAyoj0eOjt+cvD8+zz3nYsZ65N3B",
-	"5avsV/2tpv7W2+PLV2dH7iT0T1vP9knWtskjuVZGHnHajZh/YMsOjxQaWHptPoP4mI3fLrL+4t6zfZJv",
-	"GU6eNuub9qppaa+vbelhL1pHZ7gW55Q8bTb0F2wnefJ0CyjLaYLsFTsV63s2n9Xa3LmJDBnlJjestB0y",
-	"NkIuvglR8CaYyJ5rgGy9nqX9jmvklE1IAJX+JkmShmGaMpoyrcKxKWOJITDwOaWyjCvNc1liGKNlZyu5",
-	"O1z5kPN3NErcHStyZs2YBphC3YvuSKRSTsESWSjhykQBWZF5L3YeHv8xpjHGz13nYZkUWs9VKOekNDsf",
-	"fHV5+Y5kFRv2Q+X52SUWSy733b7GrrmHLDk3+zJB9YrKwYXeXFaegN4ZUDnoZJSbq0h6Ip1iJSe9Qw5o",
-	"Y2u74uk/tup6+IMhDarmci7PIr11ZgXd2vT7QGiJXrHC0sRGWAQXOziHDmZm4DQ1KXaA1lnnq6Y8zybq",
-	"f9l0zy+IivUFYbDWy0y+P3aVJoZFWY1PMA8CEsoG7M5Lm78k5q9xEhtiE0maqD7SJMz7NXKmKbPNX709",
-	"OPRS/z9LTOYolOSykWbQTzvVKob3q3il2oti1nmmWeUtS6Le1DmMBTGx19vdDv3d+u5uM9gJt7f2aKPH",
-	"KPWDrS0a+vUtutntNXv1bqPrd3cbjSCsb4XbQX2r6/d8n/q7+cy9emMXSkLsv5ubf0VC9/1QqlbPU75X",
-	"paPztEwZ6aInHZZ7/8TfxcmiNufH4gn1TJKQ6bKviVef2WLxXCVmfRpMr+Poll03e3tBg+6Edbbd3fU3",
-	"t/IEsVVv5Aiivp1P7fz/Vf//H/+9biZYfVtT9la9QQ4uDk9O3EpYe4jkiAb3hq1y8TyWgZDQUgSSFaxa",
-	"o8fk1tUMb6Va9yzTPAq9nB8AwXAfP267WE/D6aBONmJCfzqXIGyhhXu5dqMQeUyBp/X8i31dzXRmRiPG",
-	"KhBl6kjHRDk7rWxJ0tw0bJtn6jb2SYfdRVJJvNXNubXZUm1uu+B3AsF7cRQoc7PTgjTXnFbPARNGTGfS",
-	"fFPS/TbvGNRi86JETEg3YRQaLmuZBfmcCAegJiIN2hrToiRBFiuY9UQQOQmGWcnAvnOaVPbIrAZcRu8G",
-	"K+gJeBkC0KMhXtzxUD3x3W2+h0qKx8fuZulx5CoRcsQCrPgGDlfiIuPkDAAGGjWfKHHDOIncB9POZpCr",
-	"sbO93Xg2657IAReUr0UO/CDtvQOKHHjktLGWppZSCf+WdAL2SlHUU6KpbL/NoclEL6FDhgH3hKhkrPm4",
-	"Zhd3U+y9B8bfhxS6xsPDg3k8+ZIgz2agTnibY2JAlNgz55nIsIK041s2J2dnJ8/Infpe11Vpej/PFS2w",
-	"Lmi/QvMZbQ3zKUnZ/GNWEJQP71pfvh5EZQlgJ30ukgIAAOZYX+PUlvn48K4ViHYuINFyqsVHF5Et7uNi",
-	"pdy82zaAh/zhyMANQgo6pDPYGlbkvFZUVco0cXNWlomm+0iiWUSju9GCXDGcmpHpoGybWmkCpd6kvreT",
-	"Y1L13b1tf6/eKBrQ283SSGO0DpLTKp/f2fJ3tptb9a2VPg+K36I1Rs3QI5KNaGK7wBr9x118rUpLpmQr",
-	"YbSU/ctxd9F3bH6OI0rGUokhS6rNRtn7xpIlVm+f99JUIVsp+FTEC0S6Lzt+bxi9OWf3gAc8mOFcPQBm",
-	"L545A5y5nPHB41+P680i7i1Zn/m86XJAORjxKushhgiHGVtxVKa+ELPLNFdnPIgndCrT3sy5RYEP68UD",
-	"RFTQqgyWaK7cACRspByISvA61JYuyqKIzFvHOC0nm085+8bJ33Idq+5Uf9HCXUwAmJsS2hVZvVUrLaJq",
-	"+OBxjfRJxka8okfqWqtu+iUGTpsHCEjv/OaZag5YHfPaLd83IGxZv7cM2K3gM/5UCYRU1wHj0HqqolWA",
-	"UUz1HEaJMN4hdykcb262gqdzjzynM3jkHhnz6I8xI3QoeD/LrLamQdprF2tWsG054CZo65cmwO0UAjvq",
-	"P2q4Zo2tLWdh9jWJlK0XF9rgVazNgV/qVTNeP8ZDD77ZqWENaa3WwQsRB1wxaNqLVyyAW9EDn2dlDtE0",
-	"trbyRnG+qOo/W7/9r1q7LdvtO9+vttt39Rft9t3OC/3n3ouP8Puc3/6lf5n34LP//K92u7bs9f819+X/",
-	"Xvjy9eq5AMhUcEUjXrIz2LqBSqLXzhhHQFrGT1mmRp28uwXP2sm7223rYNWbdXhydK4/Bx7AfagfNho8",
-	"jQVPrUO8X/S0uVkjB7zN9QurQzoasbDwUqnfgt/jBrCw02pt+B2rPsFv5jM18lxTdZdNBQ8JbXPzmieS",
-	"xLD/5Gmqcm80ms+A2svPZ9HV65BUcy9HUY28lyWtvKu1Pv776Yb+98d/P/vPdf0uMOtsrZKsmMDulztA",
-	"j2Su6I3Nhr4/sy2yzZRlMH7KwNbYajq7VMAOAMB1QOWqbvCNemM35wq/H+2UukRy3vIFQLimwfRS/So1",
-	"GdEJ0sKykwR8PJQoRof4v5xyhX6C1MtNgb+2OTi5s6relFkB3aKZOMOpcorcd071cE4Fu/26FHw5hRs3",
-	"As5xJXkGajxKTMCvBdUZ5UIwYQ7+EMCKYhDZIhyV1V7OMRRf50RtCiOUEsjmSimZTpu8Ra/PQIwyk2il",
-	"9ztN0Ra9P81ByFZHcCZJxIN4HOat/cZKH87aGC75tIMppQZsKFl8q89mkqsKLppR9fV9ZmYfsyXPFscd",
-	"bZl+C4S5uE4CbknBsBEK26htUYLK6RplEzDf+5ZNwFDWgJrm7E5dB+NEllXduwUUeM/qBRQ4ixzT/GXz",
-	"/Z/hyz31688n6vTox+PjRvX3991THvXvXyaRn2+ZqDLViT1imi4/Emr1SoHdnGaO/XDdAK9mVUgmQ1eJ",
-	"WQemfiktAEtdDVtXK3dl0YYc1q676wBXPKHycYsN3eLp1QRBiv6f8X1jlVjez0WStQotYLZgkPiJJCHr",
-	"0XGsIOgdsQLgTWO1LPv7hGq/VPg1vftaqgU9GfMhW2W6Md4LmrZwalPOnYKmOkUpc1sbwEz/Lsh7uYNS",
-	"zEfxUPPOY+S1eSH2sDpQ31kPm2uLCc+rwGrApm0O2pfVvNxe4n9jWD4zwXsB831hRgKtddgtS9ocfdnw",
-	"puG+i1yWJaFk/CUFFrEuwm6k7dxwGPFVeE4KKFr37X/yrW7mbMADmdTj49TBG8EOA429cJaU6IMcLcOC",
-	"+4vh6rKCni80+rICgne5niAz0ltrX9hmNDLAiSbzs8+UQYcrqd0NxknCuLoelXqcfVBWrOIHHuvoNo+j",
-	"v5odAgzlesSSOR+6NP3oDQwdJ9T2V1lX/K6rzjoOE0mHgI6Hjk5n5fQ7YWQzCm+bo8bLiyHhg1/ZQA53",
-	"D3pHDXZZHyW9kwY78n+67G6fvpcN9ro89qpoDAsk52yFTZUeUhUMGLZ0Lt0hD8Gi4V2pGQyQ0XnlcnN9",
-	"Q8odpZenn5l9LhPuP6VsZD0YaODWY4BVC2gco6wdS8iuACE7YkkktHIHv5NASAWJPWTMY4b7Dv24tHEy",
-	"cw5SPjFLl/hNBLha8OF8QSYy5ZlYZQnrnuHeszRtPrCK9vYOb8U06UTJazEn2SAEOF8jiKiZA3ZblS1r",
-	"BEwYuzE5K3Xy9K3gIZ1CiuSOZ7DSFBxcrgZem5v7lCCbdc/AvlMiByJRWrLquxC7XK8nmBMhne6TOvDF",
-	"kE4Lsq++SPRt1hcvWoFo0+JLu1XZ6syl0Xfpqs9A4NCY8ZAmZtWsOMd3QhwpCnnUHyhydXnopB6FdFrx",
-	"KnpRATedq0E+zwgvlXCGnCxd7+jcEw8WwoiG2Tngl56tDGxzC9+tDEiIQeOzH6qRFCrohrGRNE3eDFYi",
-	"6qNFIfj9SH5zR7JG6lm2+Vc7n3PP5IU1Y8urXrAfQI/QOcXiCRvSiJtDNI+s4CXgyItkCSHt7e3trJaG",
-	"kjDJ1JIOUaBa5Ha6tLWKX3+MNg7Z9N3BlS12ZtHfU1DjsTSZ9FoZNf2MqnSsBgZC/unLw/ODZy3Sgd3v",
-	"aMYpeMA87LMJEKkUMIonEQ/FxLZz6JAN+0hZveQCtoGDMrZ39jko34QuA5Z94AcL7GMFS2wZ18hPpHyQ",
-	"JmyH0C0z49heOAzTguIeB68wsoU08VBBtD7M9zxphNEbi6FZLo3gQw+UN98J50GE43Y0KcnuH3fjKEiT",
-	"f2mfVW/YtK/NlyTiChT3p/qqwTuPBK+JpL9xW39m6i8E1ngDqqBx3oBXF7GcL/Opmp0cwnqHRFwqCGf0",
-	"nLo1KQgX0Gkm4qTL1IQxTgLKMfIRzeSt0D6r9/vTP7Ybf8jb3ebv4e5OP9y82x4P/xzu/j7cnQTTZrMx",
-	"GPvTrdGNv+Xf7v3+e5/9+cfg98mkX0Awr+9t7eVixvrlv/mN6h4NqoPfq3xU/XP9AhCVW2nj3ioutUe0",
-	"EhMzxaCdZZf1I27SpfUgcDPz5TIzW4rXwXxOKIcmMoZusKk1Jx28pQPxdpvXDcBrsgVV+Ns7zT08behQ",
-	"89q8C00cvG6HcEYT6EICyXCmjngiTE6nbZ8J89PbjcFm/NVoopHpCYgY3aazE0ZfIF8/nPGWAisyOaD5",
-	"nFDXWZoeL3hl1aZDL6j1KoC2t9t3jbr+r82q/u/n+r+O9J9b+s8t+HPneP29h83VjM8U/+Qrfjyz9h4o",
-	"TXopeAj9tmVM5QArohY0rfIqmI5mftecFcgk111rTm5b1swMaCNt7yR6BDEVsV1CPuJkqsVtI5H0LYAN",
-	"L9o8jpSKIUkpw9d8oJ+/2DLNsx59BV1aU1+xlRBKoKk3z+HuUs2SBJmZBmHLm5QhXiWo+vLGdpCLeoCL",
-	"bq7zEPPVwf2cH+h8+l4w0tlWZp9LBUG+l1uJaW0ziXJVvrm1n1X40rjmIsPq6dXl4TNrHoGlgyAU4CsC",
-	"MwkceuWBzN2ivl2K0bks087JmDOyutHEsieeT6PKbmjuLkpmW6zt2/F4+RX6uGBjLsoT5w8M+8x1vyvZ",
-	"BCC3ubtgzUu7FZml6+xESrGFvqYQaA6jsHx/9lbZnwVVAfjTGpn/RYwAeH7Oyub7bpaYglOn5aOJMrVA",
-	"/b3W0jgRw0gy1I/TNkgxozfSI50xlyMWRL0IwOZ7VmmRNNJC7CBViyOVdlDL2rzlG0c4rzIQo9nXIUVm",
-	"xBLJMBmIi2tMH7822QoQ+rjWlrOmDBFHwbQARuA+PrM1FwHlLxgLtdSZb90DO7dECNJ1pv08oPvEjEIO",
-	"EWTzpfwZMqnzdYcGvAC1C/CpEy6whFfZb7KR8qB2FaGsM8wB1BUl8g6DOiK1IkrjtD2MibuuFE7Va/Ce",
-	"JWEUFPBOG1slWTv67je0y+I5XbOvR0JGKrplUDGZzZVEUo4NnC0soZfWJoD9BbIua4PIwppJVnFfGCnb",
-	"EyFPQrkP6yOZezBPEMV7S2nCrse8RqlYxoT5J0V+ZNZm2ZLjIqaVb/PxCSwQgUN+TyS5eHVQbWxt77sF",
-	"Y2lzeOwKgTA0hZK55PXG+xP1svn+5Ort+d7e84Off/o5uElu9v64ujy58v/9Inl5+H7njx93f+n/sLhO",
-	"b06rFP1TJzfaAtoL/HVNR9E18vMVqvZwdXIf98xKl/E+vbychRdpNX25twBt8Vk0nV7EsTYM4Z6fANj2",
-	"kKp9i5zuNifR2leUliYWWmqJcVLWVPWEm/wQ1O6g6ijLy+4EgivGVR7Q21ysrFfZqdidKW/CyB2eP6v6",
-	"f+mSzrlE4haXmMEYEzxhLES7Dxd/PdpJGxqUBand1d63zBQSXWawsWVrY6MfqcG4WwvEcEMESsvSjVcs",
-	"jkX1g0jicKMbi+4GLo3vd/eCLtvcpY36Xm9zj+7tNevB3mZ9r7vt+4HvNzZ6Qmx0aVJTd2rFOlVz11Ly",
-	"lnN4lIEqtwVxK0uC7NysIgvKTYIPRaScUGTFU9tNo9ShIMVaWW14e1qyQR3tZm3zWc344bQa1PHaHP81",
-	"SSLFOgYFvYVeXgPx47YMhbR6bL2USSDjNuNTtEDsK//v//4/HafMCjH2jY3SZdisV2BO08G7k3ta6Pc1",
-	"xb+w/f2IdvfFeDikyXR+PuxM4hNm7WYZI/AjZ+Dn1KwOyzgeJym+vmISx/3T4ndWf3/E+9dSlKnkpvNw",
-	"Vk2H47FGv+m57X5266/Kxt9csQ4AFNKyuJc71wloy6OE3UZiLEuaYn+dOgCRmJHYsox9yGtCX5AEvQB9",
-	"Rfr7LCHdKemYnMIfMIOwfY8UpTEHW2bhAqU50JjhDhCge1kH9n1jX6QNQ1ABhAcg+QatBfQ72iBGYaxf",
-	"rrTBoYLiCUhnXybnrjQ3O9TDn+NdYUEE/dJIhFE7Pc7klsalUKZyUZXwHFaVfWFAQxQmBoJvhSjsogFr",
-	"ytFvAvSP1FI0YMUFb9CntJW4Jn0XJxMoDHwYlVazMVvy67jxnOxEk+lfUuVt5d6CRK15wAeKJvNwq/RP",
-	"VtmzO+QRqo9azMgw4mPFPOxFibF/KNvF/JXHS+1HdJ2ZER6lW4InH3cFzhAurIvi2FhhLWZBHBOt8uHn",
-	"s9X3DE3OpfsTS8tLQm7uqsp9wxGARQAj6xUygXC5K15FrzeoLC7mQLZcMIb5wjxbNiyR10wKCuKcDeZh",
-	"mgVv0yNULveWyIj343K3XnmNUh7rNPuWiMO0S8x+1kUegi0IsIMc1NQQc6GI0AxyytSqurHDjHLqUbOs",
-	"tMmObH7cVLMY0C0hemvvh1ignnoHcmm3fY9sbvu+PhcQKF0aV509mWtA5tn6C4BCKYmvAULKxCSQmJor",
-	"I11ED83XlBJbeCP8jE0y+5RnjY9gv9rcdXbVyDFN4sjZVyRkP3WC2QhMwSM3LMZEHV7h7z04dwVXo2RP",
-	"vfmlYe/BMDksBdDOEJxtpyj4rp7VkMagWYTWJUaJSXPNWm/H6A00LaFEL1Xa2jxDY87rNFkLvEg+86zy",
-	"6pXhX5OnnTyultv+VCRZk+FCIYnjoc998ZlHyvC08+DPwCpyONqonGEtFM65zYEd57x+lkGnK1rxKmY1",
-	"Kl7FrkbFq2TqesmUK15ldogVr5IfY6UgeXMuRTuQGS6KdODAoN0L3MYCg/53hkAr2bgHYKEFQqoFbgsn",
-	"jTviJjkv124RmOq+m6GYM1C21ku88cv49sqYRX8FWNs9AU5XxDuyp2ae8mHLXC2Wi1v8hnqH3rAbNt0H",
-	"r1C+g7PV8CJJXL5R3vpg0ewcHp9t18K2cmBGugXS95DNCVPJ9BpA6ucrF+8SBrOFs5ZjrHpx8owtLVuY",
-	"aGN7RKU0EPhg7YAVZL6TP2+rwQzM0brtDmZ7UWChbl8yl2SsGg0bVEY7pgncITajX5fjcjbJOvx/gOwj",
-	"TjrYXpNEivQZVHbE02KDQRSvDukBstVovo25Uiu7I+eJlbtZz3TOW6/Gd4WOwOYLV0k8sz/66QXbcsTi",
-	"6JYl0+VIvaY7OhFYvDqh4M6d31OQKsWGI7XImLe3YCZKsVNtGT0v5tDQVKU8rJ4aHOabpEejWLPoiRUx",
-	"hmsnJkGQhdYumcFv5sImERovYN0v5cmwXnMhHuk4jBSu6RNJOlHYscUjEbq0QrM1+lezyNUonNNUdmfz",
-	"QeDEvYhHcrAID8DEasygUCGG+jIyHqXZGYCjgrdGahkSQH09dwFU85ndWyGR3u5zJEk4LmtApZlrl9ki",
-	"zEf0a8wx1tLhpVQPFtg+2WmAq0Wa1sdY2YHthvXgTZvaRx7jKhgABRaRWaNzum5c5ttt5DKs8MDM6wOW",
-	"34ItfzVRZqOZq/LeS31/kT+mh9S8z66NlzEwu6UrsNHF0DDmLkQpxDa6yFPXbaYbpi+6JzJMkfv/FV11",
-	"s0l8AZa2KmRMKY3P5tFofhbxfseko0lr7Cc5ZrNPOil/7LQIJY27OysqAgBn76DY6bTa3DLPLKVIvxfp",
-	"AdO/huLWJDoi3wCBEYs8hrkZWUWrTubTkG6jP5O3ibM7Z9hBiXYz3xZzmFOv0Oj7ksWm7Y4ciFEJGNq8",
-	"L2fns/y7AzoaMQ4pSCbVoGbM6GvRBUwFXPCZFFHrH9GL2+Ydc7Oxcp23xYzewDsgDzyDZbVpdtg3Cvu1",
-	"lfSNMpth35ahxNsrmMPsXoEITO6KG59J72JyPCxcsfGc/NidC8WlsVl5ziisTp2N1F6ZvScbqb0Sspjl",
-	"rygmVZ7cZse7cPNLkxa0NmT0eppxDJsSkMdGqZEz7LuRKnIGj8G8IKCQJXTLSHcKxUJRQqS2h3nATHfe",
-	"tAsZOqWHkZQR788kGMxddzvVj+txYUc4uWx4Jr+jPMxvXrJY8hxoc9I0xM8759eQOvYFawqZlQHI1uTZ",
-	"C2Y71ygx5L5Yf7QMzgEmf1zt68F2p1UKS+fhRAXweNi7Z9V0fXb4AvVy+74TtONLFmQ65wfXgggsMh8z",
-	"6Y4rGjOzrFn3wYluf6OppdTmKPdASlu1etGsc8zbdLioeJU+KqT6ZXpCObZmL5bZe8tQ4MpY2Uptu+7n",
-	"ZjBDvV5kkFBesIiNZoPg+5oRynEQMBbOYKVl8bv0jsc9JWWG89XVydHtDmao7W1hN4cy1bHxIGtYxLYm",
-	"8BoCliXj0JfxjDm6OCSvRH1uEyZNYC0LG4jCGk4tIEv5yjXvuXJf078EK6hfkWdrKdG6gG8O913E14Va",
-	"31P4CgGOUFWZYfv9hAZshdDvWnvppQmUOzNJYKaIdn7MYdtv7i4LORRWOj+JBQv4F8DlPdyT+lDeORf4",
-	"7Z7Mc/1TMXc75idAO5MaCYjWKVEjHUh47ngWrQhIb8QSqkRia2GxZzV4W8ALm9WLWd1WTHiNnLMwSlig",
-	"MuSnnigHsbZJ1qDh1cx1yLWmo+iGTcOCNec3Z5Jm5+n3HyI1wAxmV2VbDYVtVof8VEzpn9OhDwh6wYF+",
-	"ClGDhKlxwiGt0ml0ycO0bicvYSYDyYLrt73XP+0luy9f//JHcjn5/erd0e7Jm3e/nojGG/qGXkwKlb76",
-	"nDsJxfiO3w6qv9Lqn351798bH//9wyffa3z+j+WpDzjZ2cP/0ZunA9ue7DLNWEi9zJiTKAdiwhG8AL4n",
-	"WTBOIjXF7omwxhgoOxirQZmy7bbHgLQMTU62tS+2sKncVekoquZKBCi8VNPJcyqjoPztlxaMzQ7e1AaP",
-	"qJQTkYRYbQMg71DCEEmn9sN2iqx09QeyL2tah+8ymrBk9Q9T0oUn0iKa7ANwvfiFz5B41BMYwOSKYv2S",
-	"WZJL91hbN17IRrGYDhkmNeWHhCE0DzJgPcOoPSPyPFPJB7RrsFZMkxBZa/M2/9e/9DwZVxHWINb+9S9y",
-	"wXiIefQ3DDrtddJtapGL48Pz48sOEUmbd/SzIon+hEdbBBfO3oK4Cqbi2K0RIAtKBNp8pkYgZEEUMpQ8",
-	"1KlUIJpX7mNeFi6YPqTY5kXZL5NItTnChURcT8Qemyr83CFPwUvQgpg8dvG6YdNnNXLAnZei/Q9v4ULf",
-	"0OYAFDcZTM1rETihY9YUOnVLvZbH2gAxbf0jSTqQK4NLvfG7FLxj8izQN65XwxQH6D8x6AqNWTpZK+kO",
-	"hs65ACSEvebWDhklohuzIQlFMNZEUsteQ8xA82I8jee2ucS6A/3KIaNcYa/JRPQTOrQ08oJG8ThhNmEx",
-	"EUrFLNTzuyqRRcZ2Q7eJp3UiF/EHsSJIl4a4kOiO42lBPWAqNht7ZmFwoLNt5oFMzplKptWDnoKwbwrT",
-	"0eZNv14jB9mGWjAIzR+YndWVKRKL+Gica+AD8wpZEFMT0QrHuGvMKSjTcti5p81tFR/5Y6z3fEQTOmSI",
-	"FKkHO+bsbsQCaCUmQi16YKK+b0bzlqmBCIFoDsgQ/mHSq8iIqgGJaXAjPfLq+OAozfP3MNDd9LfI2+PL",
-	"V2dHuRQxvYD6kGrJ3qmRs3eXJ2enF/hIw2+aBcafPSd3CDOMkMQOz84vTEN2WSMvHIimNlf0hoFrOpma",
-	"AZupXEZDJv/1LyxVeHFINjc39/SJ0pa6KcSDxGEcwTCK48jor9jp1AjWNu+UdJIGm8fgOsVRwIzeYLjn",
-	"wYgGA1Zt1Hxjf2QqzGQyqVH4GcBhzLNy483J4fHpxTE8o/W1SCE+57sTAtUEbymnfaaPlWadFa9yyxKJ",
-	"rLdeMw+JEeN0FFValc2aX9usgGQfgJDcuK1vGO6JRkeZVnIO+oYBhhU9s6jIFNKgEJjg2UaZ8mKLZwKl",
-	"RFiiTOO4zQ1MaY38IsZEMmazouD9ZRDR+4YgXN6bJifDK4XpYZChyMG5pUMWAhvE/AsggksT7bHZ4yic",
-	"IGsFGDa6bZ5I0nHgWDsLYFfTCXkIzQIuCre9Imc1w23TAgsDgmrSMOHpLG4Cq6lPLTYwhRo0470AVmAU",
-	"QHZHAxVPDZ6T5qOgHSEjRXQZ8CDVyDvaTz3GbR4K0Kv7Y5pQrhgWDrS0gY+5YCCV0y1Jk8QAntcVCT9g",
-	"dQmm3unh6l0Wt4yMR3BGIQ3wJhoBdoemhZEexgj63A4Y0aI8dYXDmUml2klYaVWcshkgWsuz5mrg2S3o",
-	"KjjrobY2mwEeT525GdClSNooMAfwKVAKgV9mOqGJIxs1iq6WrXWBD32eHcgHW2ojmUrxtjWJYBW2rV7v",
-	"tDBfKKuoQjhfRBU3PwLJQ+WFKQdpc0ioTouwsC2HZc95W8qYomVTznwh2ZxnE6yWLDFky1gMcpwoEDK4",
-	"Wl1rZQa5oWxISQpLcZ2+YrUNmQG0WDh0rOYAJd3A0pu21YrdqX0SUMmqkvEUBcDtBDdn6Pp/ru3LcsNe",
-	"3IRpxsZanaa1LmlsAeB3xYHX8mzVEIi0Ba6222gX9RA0yMc8NJ2LZhLni9gjpcfIIJaUzv7vUNu6nGo6",
-	"eqrYSdCk/s2SkIeGX8T7sCVO7WBnlLBedNeBTOZOFHZSeRGpGjmk0jUbScz0/PSG4F+AO4BimsajAe1q",
-	"Y1AK0vl//58OwPa3ud5GFMidi4sO8Gb4on5tnjxakDOF1riiifI0d1eCUIAqMazcCKy0TVaa/mmkVue6",
-	"Q5526M11o/PMFHAkjOk/sNkOSmwGqMNOry14C8IkOq9pxL930AqKwnRdgAdmRF4jlylqQbrwNGuIqaVV",
-	"acc9Pcb498ZZ/fD5POJlNAkGX+bsmt03rY2vqYK8VoPPgnQTDZlnDqkmHFM1CTW2RZf8TkE9/XXOjOzn",
-	"8Du5ma1W67IK98+qT4vTyaHelRaeGkvMLTwtrdfxd1eZbgYo9WgTzknitYqS9wsyHjQplOP5GWKkrVQc",
-	"ZoWx64jo3Jid3qvpIRkauCbT3gVbhFskHpyCti2cKbR5QRVZdQp6G6I+X3MGABWT09FN1q+pAUMdHJoh",
-	"aB4Q8TEzjCkFjL5hU8D6hueR8NrcnAesPgQcPXQM8Cnp5HsEdFAuwqxTk8Cq86KX9cxBG8NACZtseQbc",
-	"Xts/WVtko6Y9QS8YOVGE3Rl53IEP1tZv1VC24KbHxDwRbOI86zAxAEPNzAyL8u34bmkshUkThkYy+87c",
-	"zAYWCt/LRm56NZSc2PvB05bPBCdh265Bpaj+8D5p+HPqdfzy4RZ6Sqw88CWD/ggY2BBgAMu94fvWZWug",
-	"aovePH3NjBaesK1MJGJuWO+upmTYRiiu1WSLhcdjlmXa/JbPStG8d6vqb0P0t95q7LY2t2r+TuNXJ5Jq",
-	"zn4m2OCxcgdKBQPpWWx8u7coNp7vDLcoiO/0DfqcnYRc02YThy40SEXdKF8GVckqmPIALpkDufIxyzw2",
-	"SAwQ9hjleuHkm9jUZ9vNQNNtt7tK/TP46dexQXO5VvD0bFG03XbTaNB41vT7D8FxdYjNUOd90Ny/kb/5",
-	"s1f5uWqKuKon4bKHc/fCOJtI2WUPpSdg4zkNfxqbrOCmX1/+wBWnJj7AQnxoc/lDL0TSjcKQYUITMrHl",
-	"T4HDPRemghPkBqh++6i5kBvb+e2jJpTsbOr9S6MjWiOhfSA86wnUpFYMIKA5bejys1cZlRYsHpreXxi+",
-	"gDiicfhlAbgauVCostngUittDaaVAUQmRhW8zQGCUL8ooGBnyIGYQDpUn0bclER1Egur3fHwwazAOEWq",
-	"zj4HfdfbWjxDZzhw49mq0A4ew07a3QMmAp5kJ7Lj4DvZ4A6VpEcTE55rcwd43YKxD9FDqQdk4KDBDeMA",
-	"1RYQ2/WD+xYUyhjU2dNQBweRH/BgA6SjUasy/+SMGwxZLZJLxbM5X89FOF2T48uhVjqQBjLKOsVhhGhJ",
-	"TF1uv4xb/1op5aKa1CFkFrFQWwL576Gur7Wg1NF78O7EeFS5IIk2AiUxcLbpWAqox8t6AK4ydLeN3Cim",
-	"+jCMElHJRMNQdKOYVeloNFcypNWXBn/fNmqxHVZMV5yZhm7Z7bPw+Nv+Z1e2FADB1mb9pozxcz4wb1Jx",
-	"C0pEfU2SsrmmM3qEOYao8iqrWEgw8I1enEbf0z3+hpSKv0RVMGkhj1BsPaN1rEs0JQkwJVqDEUg25RjT",
-	"KqXsjeN4+pgaxBvjtF32YHrfw7QOrxJH/MZGxF7Pr8qG2zZe4j2fPXP3lTSq9bJH8MYUWm3ph87T2ywo",
-	"2grPpLd99iqYq7z0mav0NsvJp0ufeZ/etpbWZmEtvp7e1vT3lj9xKtShYW1fXdXDD0OC3MSqfGtqfMhS",
-	"9DjcCO/Gpxs2vda87DOqgTErqxxDKpNpLGrEkiHVM42hYCUwnjuo9zeqopcFrtJMhbSQnUOENJKklzCG",
-	"SuA+/JCICSZp1gh8U+tQNI0SAV8xkUwD2gNaIGQg2oAjlYJ7OaU1daR0RTjNvTgXPSNph168LCGVRoha",
-	"m19C6gAX+IacpumodV6WhQTBBAi46CUx2qGDZeOgbOiplel4+Euq460X63zNplqJg0DnQ8Kitug83UfY",
-	"iP1ZnPZZ70ceIb08ZvfQQN3DXR4OgmVeWylQLniuuJgQGPBjqyf1v7XPYzb2Wth8s8juwBqwSrv56a7l",
-	"PLGITGvrMYu0F+iFnHGbLHslp51+d4MsEafNlcTpC8CQ/urC9NymmD5MknrlqVEvAMwVPSfdKQZqBQRi",
-	"9UGrkQM08jPM11xzp0hpJgPhUIvI1uZQnZGwAORtThia57IGXnkR0mfq68qPh/PjDIi56B6wmH4G5vJb",
-	"tBD/Zm7nPICzu94OjX1f6n+2tPsu5f6ZUu4lU/cXcWl4gKqgpKrk0NhgaWTf6VuS4p+PECxun3Q+fe4U",
-	"zbZcE8tIYj4Ppt4CQYJBlw+L5wwu8N/XyFtxqw05/XAuQQZi/jZoj6Iy4iZltjdWY8DpuoHUKZuaYSIR",
-	"B3ljE6MVXWbGH7b506a/9wxMQAvR3iKY6mCtyVSst7BFVYlpHLn5+5iWBa2sa+5bIRfDGqVUpYnTNM36",
-	"NDmhmHAAdjA8axv24JQe01q11TpQ4+Hcm95Aw7BMEXF7H35VXeS+cRF2pxifEYsIbbU8KFKfiSygrEXh",
-	"k38nZxPQCN33zQqpagP5Ae57/h0XhhiyTnbZwKwgBgr9DE0BIMxQFPmnwmlibBsWZ8TivtMNWvBxHK8t",
-	"kUxh70rBB/9e+1Zmz8/bu+8W/APUx1wzDJeqc461By23SUP/b6yuf0nVL62FR7Pzm9UD7xl++dbDDmtq",
-	"kCvFKQ4F78Wm5+JXjlKAdvBgx8r8EMXGIJJKIMxrn6klDcImVBKq3ORPFQ1Zy6atQ6marWQAeYbZnQC2",
-	"FdvWKYHWIx21x6Qu5uLVEj4FaR8GVR+qu6DOU38+4kEUIjp6JG2BK8NSCgOSjMoWdH4EBFlbdtoXIsSE",
-	"1BOFUHWmzGLMQ2FVX6tbp9kngLHX5rHok4QFItF8GKBwIOU/UiRhFDLkuzS4yee8EP1QKJi0X8Q+HHZN",
-	"aSw4a7W5LQCGW0H1lHSaNt7MAM0xewfKmVKJoCdqU0BziIBPZJsb7KRrUyBhoCVCsdC99cqQxUM0y5Ie",
-	"h9EQKj+BLUSCewZOKJtdDmoBWo1yx8TYh3hBeWwklTW+ljULU9Opulcy+lf12hmb6cJCNJX67jQVAD0r",
-	"hGwKwePZZYynNpftiZGl+KjyxbKCORBcRhKHiYqZAUwv6hnwgvr2TOOOxWpdY6fqb1XrWzOPGTWD1tnm",
-	"3laVsl2tZmxtVnd7DVb1te4RbIZNtrUgb+T+OsNMO8AZ1cwmjlz3GTcnBpo8masGSitbl93CBNdWNcwJ",
-	"XF3jwBa3311Mf4GCkO4VILP+1Z6pHD2s76NaoCwk0AN+ga5gBHnGz403I+veLt327TyrXTMNE12NAOpE",
-	"9k07PHtJYakIYKQhdK7NfUOZbRijGMchNvnOmt2ga40qD/Jep2lKKrRDh0T8dweXh69q5BA7JeFwRc/A",
-	"puCWAD7BhCah3gnMvtBHRo5YoC6xWba+aGBb2jztqW38StDMSusnXIRaTbJQYXWfINA3eJd+HId9Zku4",
-	"wAsEbVIj1ZpNjjX6DhbhQyUXVOjZVcZ0DlOrbL1KmBEaiJARTZU0YTKrrEkhufU89NdwIbARDY309rCE",
-	"ZVtgdmimHxHE3Gi+38wzzFNOcalq5DKZZttKJSlA8WLR40Jd5Ryp8m8TkFNCvB2jE7hUqgeUk1A47SMj",
-	"BUqhK8X1j9d22VKTPrvw2yfHFofDmYr83Up6o9OLBxJ8oWwiESMhsZvd4nTgj4vyZ53fzFCAIgtj2bNS",
-	"eKakWe/KzC/GnPmYYumbN/nVTf/S9x8kb5GKFonbGVMI01igwOu72P2b5y9EbGIApjI5Cj7bR5ehKYpl",
-	"eaXIuZNix9mkAM5m2KSCOAiGfBzwSanESKbpDnhvT2ib2BZA5LAiTV0lFgIDYIgb8tkn1NafxiFLENHV",
-	"fqBGTkKvzfWUPFvUDuUNtyyZYu8/sPilotP5ISADIE4wAkTOekRNRJsHgluz36LtSdsQ0kZ44BEwvg00",
-	"tw19afniFKHDr1k1PsicR802hCmYSFKbD+nUXLLoImV5iHDD3yh2E9KZ8pIQ2/wgLF2BWF1BVUBYBfxT",
-	"PK00LnFyO5uWFTmDx8MC4SHOmiUkYhy9WSzFVjxpa6/P6v3+9I/txh/ydrf5e7i70w8377bHwz+Hu78P",
-	"dyfBtNlsDMb+dGt042/5t3u//95nf/4x+H0y6fN7iBA82p9NHOZBSgKsW0nlaHbY0+OdljeF9GvmluDO",
-	"Mh7KgrO/+U8OISytHvn1l58/vL+6vDj/6d3Z6ds3r388efXyxfHR4fODvd2d7a3m5sHkbnrx9apHrJMg",
-	"RfvMndO/cSTifgUdX7bQ4p/hzjgV6ty09vj6rozoluV8GXl6fdzgx9jWEJW6M55PLYZC5qZoNLF5AHTQ",
-	"1n+5KDEz8Yo+U1B9RPDFXa2FTBAsZ8yVcXYMLMh45DRY7kDJI+DSlHXmdnqbetjuBAqC4auLTGWshfp6",
-	"pQ9L7gbv9lnPVmgtvR/Q9de433ZmTx95uPEOu1+QyxNhGrVhq3SW3ELEhiryu1YjAdApn2GbITxAa/nW",
-	"p7TxcatRaF/cqnuma3Gr2fictaVvbaa9/Be10TZtPfWjztfsC333hX7pC4vxAftCXy/mbPf0zW3fdwp2",
-	"EzakEY94v9La29vb2YL1Z0rmUzn9etF6L1r4dm6gWaxt4edb5M8RksAMnAP23ar/B+RrKndjS8PoyBlW",
-	"tujHYaSqWeuAOX5wQULwkyLmMprukIXpArkCuBr2dctDt5IUufXSaY7X5g7wj8xa4NgQcz/Rhi82s8E6",
-	"OBq2EHBVWQgni91kbGUq27ykPZ8FWMXWfJHBVp2HHapX5Nj29CgIlhLAMrcdr6OZgm1nm50aiFVb12hC",
-	"GSX9XBabEmWxX9z8kuDvvHaBSydhewo/kRY2xEGozNkdZeNBC2VVRmZ6s8wZlc1a6E7nri3WzQA9WLTu",
-	"zrwoeaDE6iMDMjiAR1ZctJuIh/M/Ha1Rxmi/HS2AGrUdNaA3o9M224T7Z/MIHJk0L4/AxtYfBcjPDLAI",
-	"21cytsYqY8P+RI87NvQDQkjCQj/Pnl3N6oZ0is4zk4qADSvtcpX1Zaqve44XgQquepS11Ifgm5lfxDPe",
-	"+A/CIMMs6bAs3tQXKvUeoS/XRFMt3zd7DgtUqsCao2oT0iue4RvO5voLN9dEC51QVB167M7xWW3tNiFL",
-	"BVldltr9qdJLxHDGAaREadZ33iG1mPq0ubiOA6s01XyeKypr6lBpVZqvf238/NPW+523m6fvLrfPf2x8",
-	"+OX55uHR8Qu99BFN+4esBU+Tyud10MnSJl3fmIMIyPF4YecmdOCcOTd+RzjLI5w5HeZz4S19eZEmjIUL",
-	"VhXuOa0g5qrCL0RCeD/id6Sj77s29N7xyGVCWS+6IR0nn6LjkUMahtP04jXFq8f8VkzbvAOt3sdq8Gcn",
-	"TfuIoxvWItKWa2AOAuZJEgvtb+gK4K6QxVm1OIP/F9wgpPWcJAjNBBu+j4G29NUpkAE1KAZZe5xFbXE6",
-	"WuG3jTIgETQI2EhBA0U+BSAM0ycEu5IUu4i0OTTOQDhqj7A7/TQ0ox0xwEYD3QqB2jo10ilu0sb//d//",
-	"BzxKWUeFVJ2HmNiBnqttlDKgEpvphoyrSE3tImYxN2pWxAb0aBhafLkaOYUuPFDVZDDxoYKNJQHjqsp4",
-	"IEIWkqvLF9XdFgkZpKKoARtiYFOP5gQ3ok8Vm1BY8EIuSUlvJFg/CQVeAGNsd8wIGRLxNu/8XDVdTFio",
-	"/+p42UwwxwWeN+1pJC6YaXjTIk1/03RncFvPmKZFc1rVgNrdbOxp2upkxT4sNL15pKiRMy10J5Gx5+zA",
-	"2zwdubR0gQSMuMcwkFyWBgL0YZs3hAA3/9AGimc6zmy2+cHR0fnxxYXbLqbMwnMO5zLr7qIA2JcLo3pE",
-	"Mv00NL+ZGuR3PT7sdi61vUdj0Hgl2sXDkZoCMPuQxlp/0gok9nPKgsD67BNq+zGDQvq06W8+wyWSAmiu",
-	"cEDaHMOIdiotB9qwA3PQf8Cl3z5mf/ofAb8dh2BSyQMxHFLAQGzzpu9b7bfQgAr0Sosm4HSLnsk5ZXej",
-	"WIQLEZxnIf3ThsszTfaylsrbzdm2/VJNY4MJPZyTrW36dGDNKGTQWaMc3Ht697IKNwd1OT0thozh0Hg2",
-	"hc/wHyP20qOhHzVH3dAQsOgIGPNTFCE2M/5ZAZ1ZC905eDjOYcstm+3ti482G3tO67z5BsMHF4ySBEKi",
-	"0TDmUc6jYV3z+6SemRA1cmLbkudovs2B6AEoE/rG0pTlQW/7IiuDGSIU1CDqD7TowmjCvj4J9qy0+Wy+",
-	"xOazAg3OwX7W83pU7Oc5JkwZTgzKYm0/6u3ftwBRj6mInlPF3liEyEVPpjeep05s9/HqOxFHwXTlt9j7",
-	"QRc+GEXV12y6ki7s3Jt79tQYPqs9bSI4zvNni7oBz74g7QucXbowEfNVX2Hu/2oOcfjel9XlT4U6CIeR",
-	"MsFSzUmWPpOSxF8RYH3DlMNiggELbgAPzvY4t9YARMCNW2GOUZCaAtjEQM5ParPwx063BlvoVWx5EEk5",
-	"1upt2qbL3pgqMwNoDwM6+bTNTU9LkxJnkrqhf7ZmiDZ/DHhuCr9sU2isAmm+XSPg7cI3em2eZXbbiiRX",
-	"nTbqO2itNsk6khBhSFO/2vyYBgPA4Itk1uuhO03zwaE+znawx+tkFNMA6qQgOQ31DttSJX2J5vABa8He",
-	"mbaDAPWn5WeH3UVSSdeX3mWQqm2q7CAWkerx3Lw0LSqCqbMkGWvrBNKsuiz7jNv/5QDNljTLjmQtbxCk",
-	"QfNdGrjgDG2evUCLJd+oa52QKRrFsoM+f731iZjIMq0Uh5t1LXtAZlsyPR/zvGvsQ1ZB0GWBGBqUfgM/",
-	"VQ6qGybT60S/KC2ZQhV5DXDnDAd5gb8ozT+KWZ8G0+s4umXXzd5e0KA7YZ1td3f9zS1wEHkVfU7KnH5m",
-	"EhevDqqNrW04Tu5U1ho7fqOy19vdDv3d+u5uM9gJt7f2aKPHKPWDrS0a+vUtutntNXv1bqPrd3cbjSCs",
-	"b4XbQX2r6/d8n/q7lXXQoNPmunJAG1sLC7k+rw/kfAK09WWwFBIG7y7Bq4ADqVW2tK4vYxbg6TZlJZy5",
-	"/dK0Lk2x43CWACkmuH3r+CzFWGlCT3HQAXRJTCotX4uTmTfVV3kT8iD7orp+US9icWj6s0ECn+0UZoWA",
-	"bSrpxNMMSnyEocB9EgyEnn/6BOb5ZeO3tdrmu417k8DSUoCMpTLD5P9+KQNfv0T/62o7uJVp19OCsrFm",
-	"Qlne/5lpBwuS+V8ckp3t7QZ2I4fu4OjIclujY5M1jq2K8R7sq/CpbcD72hWDiPS5o+3otE8voqVB+4S0",
-	"mSvpC3A5KEHmuCE911+pDXAPHKPYVsojry4v3xHovF7sqe5lHZrSxuo1YpsoayvR8VZqDazNU28lleQM",
-	"SubM0sq0zA60gbF0U28y+CUAXJIIn5E5G0p1gnwZ3spawV11MplU9eCr4yQ2jsnZki39yhzfPrEtBmHD",
-	"YPP+0+XD5pEHw8yvwb1OXH01PdlfQpCVYUpeuhSOWWJu2bl5AvUjUym4johid6NKq767t+3v1Ru+71Ui",
-	"rZfUd7b8ne3mVn0rKyRLs3aIkwaqmUJ3RpXQZDynt0bEl05SE+jciRp8qPtu3iLZk0FCZBwFvuqlcODf",
-	"89e+BVGkr2hGWi6b3hvL1SrlyB8bNd9uq0sR61nmQPhox6byKmb0hoVpF/JygfVCJGkxWUA5Bm7ARJ0a",
-	"3dPg7Fob2iKbcUGChEGsiMa2JfkTafOh29y8NZmPe4949eXlbDRDY0M0+/02p9ytNLPWZwkWog1p2bhX",
-	"jZyDIi6t3ZpC32vD12ZzZ3EHwcE/C2k51rXdTauWy5Hm9fvfwIo/tKEQANSUd/cZQ/k5obYoSn9WRga4",
-	"xTXovq4c0vPGFV5N+jTWlj4YNy1rrGe3PVcsndoZlwPKb6C3FTkxvh8LNJS5hCiqIAAcDZn5zNRS1u63",
-	"CAt7u9ip/I2Z9Souz0sh3lI+NR+TD+e+hfpd0PJpvjQTD07GN/WOGP0ez0ulpbmgZBL6Uhj1M/O0GRhW",
-	"0UtZKEay5yY72NJdE/A2AOUe6U4VgwCX/sPLgBYwbmM+HCWmG+kBNxWPaEA7XXkhaxgjcYlzATOvzrBK",
-	"ktfIpcgau6GXDfuiQkBNm6qadeoz8kQWGrvSrEeoM0yJ6OqQkmxTg7McYm2em/zgS9NuPsTMAWt0pRa9",
-	"4beAlgUrNS+n+AzXeZV0YvPihU3kCx3AZzp5Yxtrg45R1seazGljbZXJr9bDOt/FOAMAw1XYJ7luw1mD",
-	"YHfQBiqitEO1KQT96v2BYfhZh+A2x5J044BEaxDLXZf1AAZSL27TL5vv/wxf7qlffz5Rp0c/Hh83qr+/",
-	"757yqH+/vr3NezbuzdrdGqr93vC2kE1aKEW2uqq1qTZtdXIIw0+h9hs53NT657WqiOndNX5Hr/X8boXr",
-	"dCacbU1oSqsk4J/oAcKD19JiQeTrpOp6KKsVSq3l3gS+uk4aqLCM+Lsl+a0lcaZbY9UbIzRX9l/iCzY+",
-	"wf9+XqrUTGxgQjJlUAdwDJlxlukzxgWhrSaE4jS5PwrVg1qb/yLGRDKWgVE56Jb7JrHN7e8KwCJGUJRX",
-	"uJ6ZSpr1alvhKcyNeDjzEzajwjXVLMOwWWOYPAUrGMfpSt2zC+tGvbELuWPfGee6jHNNtrmsfNQWcn3n",
-	"lA+vGcVD+Vc3+rA7ujqD/QpNPlLr0Da4anMu0NSaMsycy3prECVEFkvpTvGdT5t+c5V+G/CdlkmHwcSS",
-	"o5OLg+dvjo8KPB75PwLyBDSOAWsJe0kKblg3FyHDBEewyyKZpr2Aty5KSIqAHEliENrJkFEOJa37WSZz",
-	"Nu4O+gJTyHVnKNpcwOiR/agFEoqkaeqxoK/G48iS+3r8kH/OtFtAQG1QoOEO18O1Ii9elesu6KRd3kp7",
-	"biuNc7CcrRpgT9WTWaFXbKyxHnf+kh0wzGEqsWqAnmwxqT113yX5P0GSO146xJUd0pB9z+/4Zwj4rK3C",
-	"+jI+b0Shi7AKsbKI9zf6kRqMu/Pja5q+GA9HIuIm1jCiiQKxxMnLSL0ad9O8EGLf2sIEow6EBTuYQBIz",
-	"ekMS4/c2KI+dQpivYwAiTaE/kZNIQZMCrKpAI6taLcwBH91H1yFUJGHVQtNv1tocx0hk1DcYlV0RTgsu",
-	"7v0soZhkySqY36IfpNAuDF5ZtyI7i6u1eRZYS78Xsl7ETdgQHVyQv2pL5RxFCqVMpNgQ1CnDgXElIFc1",
-	"ksRUhBAl2ny7SV5Hz7GUyBiZeuKQ2gp5rIX01/3ZCsEtf9Mzv89pG4obdQER1RAx25a6t/WAsfiuF2Wp",
-	"cWmEQy8ktn6wFRKZw7MbdLc2t7frgb/dbe40dtnWXri7t9Prbte3t8KtYC8Iqd8L94Kwtxf6e4yGza3d",
-	"+vZuyLo7W/XdwLpFkf9kXseXQN3VdxA9MTUJdoCVouAt8SIvdo8eHx5dHDgE8vRdtbG1/QzLjvQ8bcaq",
-	"WQo97X3SpZJtN61CenBxWqsDheQW5O3x1eHJize//sle//vfJ4OLf08bO9sX5zeNd2zrTe8o6d1e/jze",
-	"jiavXwcvXh4mtwfR8cHg1Wnj5uhsMG2cbLOXN2cvhnenN2c//vtNY7orfto7aFzuvXz5o9j+8OMvP6y+",
-	"YBd2emut18e/MID826eKFOMkMNmVCj3Uj5XelDqhzYiv6Si6xuyVcRKbinfZ2jCctRaI4YYIlAio2njF",
-	"4lhUP4gkDje6sehu4Cd9v7sXdNnmLm3U93qbe3Rvr1kP9jbre91t3w98v7HRE2KjS5OaulMmWXo1/aFw",
-	"gr+IuokFEEVtM6tSMBUSJFK5PYppl+n10oO4hl3U+qLZqGuTp5283nh/ol42359cvT3f23t+8PNPPwc3",
-	"yc3eH1eXJ1f+v18kLw/f7/zx4+4v/R/SZ+ds0Lrr9oKxsEuDm7n5tCDkMPVlQrEgznTRiZTlwkrE4T/d",
-	"yXIq1AUw95XVqQsjus96vW8mIh+w6JbNVWmWhOUh7OxqCrOx+PRbc/zWJrvUyEzQC8p8zVCNbFpXoSYi",
-	"bKMqzlhIqNLnNhIcndJtnvNK491a5dD2LeiOUNFqo96cmb4MEScdbMBUg+iXqV2Bv2WbA+n3EzEe2eoM",
-	"BwJsNqhuw+jocG9hOWqkSEITlkIYJAwBA0CnGVI+neM3vzALeS9vx6M1RcCpzNrYWUwhW+KydEuwF1PL",
-	"eMf8HfH+tRT6a1uOrbypDWcoDNPGZsFy9ipjjniI9foalqVZxWW2pZnmdzfxNxVQA15hsQHlvcEBF8PJ",
-	"vhITInqKcVMFyfBsauU5BDhZCzbrtsXZ9skw4mPFEHEW/3YwZ7HNswM628p4Uhm7w8YAM9G13PECCJP5",
-	"7OvMeq8zXMXsURwYk+T07PL6xdnV6ZFFReiyWPC+bHMlCHqswb5z2HTIgkgi1v+aPXf2bYsaUdp1x2R4",
-	"4uGrkVeA1apfE4LzOIG+BlilwEOT5+nw9bRTT5vnW/VoOzdIqByQWEgm014+2FvafCZhAOkLxvGu+aL9",
-	"tL7W9H2vzcc8ZgaoMTXXAxyENcNr5K2lBCNegEIQhDj9THeKehS42yPe5kM2FMm0BXAVmspNhAC0fiQn",
-	"Mh7plUunZSK62oYHjx3psj4kRCnia7NYv7rNbxgb4YANgepR1X3P931LDPotW3AhixOw2yiA/YZ8LaHS",
-	"JiqQaTlHRN0Ptvgfj0VsFn4WjdjZkfviEa+HENzYK0UI9r4AwHHReZ0BHJfiEW/7pVDCOObNrwQl/F3g",
-	"f2MCfwYa+MGy3xRbzHX8Xjg9anOppegWhSIHw5qRIwKu2ExHNYvKlQJ9yY6H4FMRwkEB1pBF6NHXs6o5",
-	"LYkFJFaKCddGNeKRoZPJxSOrWSQrY3hhmjFGqDVLYoij5Ih4E6710gCxR8x590gJ0pRHTk4vrl68ODk8",
-	"OT69vL44PHt37LX5T1dnlwfXxz8fHh8f6ZtcNgFzATZhNBBqmgoaN2ywoJgQpJlTSFi2OGWSx9VBHlTC",
-	"EQip4kILnf+PvWtrbls3wn8Fo9fKlzjOses+dNzj09YTe+pETTxpnbFoEbLY0IRKQmY1Gf/3DvcCECRo",
-	"3RNbh28ZhxIhLLBY7H77fZfBlHhwZXE9AyIruMcRCjnTmTh4Z7mFzMCdLkPg6jk5eNddW5eHEYer5qCc",
-	"ATvLFP5Ka9QdnbN8SxSfR511Dhg2wnOjBTg8UwP8ef29Mc8xEDyZI8rXPVqMrt47+sM7drAVbaMto2GU",
-	"UWG7esUnOkV7CXfWd1j4W3YrnUY14pniRoR7n1fdaIski1hniJx0x65Iglp0OzLOJKh6+q1THEwk2ebf",
-	"9R6Tedy+td4SuIgNq1ltob2tdHXN3Jwn8xm7CDH4gbpZOYxffiP6ZcHNDG6/XXgKPYaJkmwyHEaD4thE",
-	"8jKvieJg8A0alIgOsmqkenS1bnu1+wgiJUaw1Kxkg2okBrM5ukqfqcd6Jq7u1N8IEeBv/xtIGdb2r1Ii",
-	"jrSOpYeK0ghIDRUJHxSxpuflbgzeLhtn2fihbrORbksuN5+K0tv5FZRSqdPpLcATy/mQw+NiyNWFlZY4",
-	"CZsiNMP/aq9NnhXkJHfa9VNeP02YWi+kdull47X7W4/JuR7mM3ceZCza67MxhZKteR3zykeFN6BbZGbq",
-	"nHSyyVimmcRrDU2ou3WLWTp2f+66wnrPxbO0nWvUNWRcTMa2pl1fwAA36MVv488nmblc1uaWX1Zu2aH1",
-	"sTrhCIgJV+fxyeXdSKlvs2kogjgW/HAXhHxYee5PJPEDAFkqWr7Z32+iY7jmN66cBILGb393OI3UX5Wq",
-	"uKCmXV/ZJBJqwkU0PlJjj4ciGZl/dwjStovY6U7X/IFPwK81yaCD5/yUi1yEudulaQAAYzCOvslpuJiQ",
-	"D1lhVvv2acnqrWt4gY3bJeOwJzAbbHbfQbehvoRSR5iZS1QuVAK7O5Rx9Ajc0lqJ/iSN+11GjhPvUU8H",
-	"SRikoeBBiGwsB8Yx3SRZMM12RU+jLB0T5JxQV0Bxvc1GKk+wwrIrTjEjKBH6APziAKNDWAKNZ3qC4juM",
-	"dSC9Hqo88PemxUdkKAgc0YdKttjZoRncgSxin/Q2/CUc9BzXxrcsX8OJAaZYJ4qG3KiUocjUg0QNH6Qi",
-	"dzzZDMe0kCea27ss7FuQpn2+/P+bRWtgRCxc8/6JzHlPWCoB5LeJ7keaa191zu3XdioY7u58lMnB7eXw",
-	"/Yc/psd/e//lv+k/8/98ujo7Pr+4+te5OrgILoJe3tmkpa8jPUIU+6wwk0yDoDHHEGs7Wi7o1jTrg3wC",
-	"8uNb3UU3P4TbnB4/HjcJO1AEpeBtiSOtEtfufad/3UbhEzrPWGqPG/0tCTM+UCKJaLp7pQjGh6qjGbWN",
-	"Ay2U4MhYl9Y1thfkgZeMDF9tj4/FAGj0uWK1rQ72wqGEPqmCAKZBVjBdWxs0L+zs5nVxuj6bbfi8erMv",
-	"WeHntfuegTlXdVPdGbdt56RUE106LBtgrS/Cr/CcuP2BCXNk+O7lrWdZ0LO0jmQ7HAkQA63qRTZIDmT5",
-	"fIAH1PBtZjcJoHvK0VKm1XhcPJojkdB4LBMZWsIdEWU2e1BuxoTed1AQjtW9yHQUxzfJKEBAKXWJsCQs",
-	"jvBEDChQJPkNmsFm/p11ecZlL/tqOHQd4hnOBE81xJoJCL6sTmBDg/7hFDannsCHQXrr9/b81ZXv+aX+",
-	"PfygqaFZcboamm+Lo9GWgGabjxKmoNnc1XnPOvvGUlFFxwqbyrTMWB2+KxKZm7LRSbk7Og8ibfN10Ir2",
-	"Bpu/hiBtm9wkodHyxQa8XXFFsutIGM1M0QThDzLRR7GzvtDEYa4SZhzHilVkyMafq1Sd2V++wgnS9RKO",
-	"l47QiLjskMKqgQOc/m8hF0Hjn/Y0ngj+kaCJoLAH7V2J6Tkn1xFloh+FfYcJxbq/w+fcn++noG38XNOT",
-	"CUAJ5uJ5gXKjO41mEWw1E/Y/EhOBTbkttthGmbfoGWgtH8bF6bZPB11FL+no7XMWBEZ2+o6ZZ7e/Q859",
-	"BHnaOsWAicAB54yDOQ1ufomKJq/2RYipw/IOb+9WW3AgQm3UMevmzsO977yfnvYALdfct3cZsFoR71wR",
-	"TiT263nFdfFMRAAopICODqBHO6MCqZcdTKfTymZY8eCa8TBUi/35o0XFeNgfuO1NWuRRHIs7KcgFyZDb",
-	"E6H5USWuaNqr9HVLe7pmSJf/cGgd3OoOjue+7OHmqrKx7fhq/DPS15B7CBIM+dCRbMBBAieO3OE6daOo",
-	"qaeKRtz2icyNqKkNwpFiA1En8OCd0iOj627C+5vkPg0GwI+JMkisIFOShANy6kTlXjcKw6fJ6HGV+uck",
-	"kMJgWk22hMGUNHCG0f2EwDQEC3TkymAWLHL7+JfD/f0l0gxKbyydhDPdgOVAS3UJFQS3kCoc5rUVEFQc",
-	"3uLPuoXVWh71Yf30cHEevx789XP2lw/nozQb/DqKP5xffv7D3bus9yUbq7sjdfZScR7Wlm3WaVuC7I9y",
-	"HBcutip4uLkkFERKjUfJdRrp4nwQ/XJk1edzLgk5JAKQBtE7WbSYCcAdxrwLgHXoG2BOqOBDcjfh5QcN",
-	"FmPYSG22ja3b2Pp3kjx4HaF1TwLRmc14L+kBYRTpYzORdyjHsZo+FF4N2buLp4kDJFSDyQNUdVMZBzp6",
-	"lOjppPkfgkd/+nhhgoVd8C801lotGeKrLul+Yv2oKzBqI3BcEQcx4xFlUk+vzsX74i/1tG1PovbzKChr",
-	"vkADo1ApU3c4qp+BEapR98B6ZF9EJPv111xIjayFp1fnwFRYTMJ9oGUOzEhDlUrIsACq3FK7WlVRCKZL",
-	"P8lpsam/D3kf7Q8aGYpG0JApri1ARWa+z7K91aCIltTJVFORXxsr7xHA5CdxSEQa9juR/7Z5zsMoxGNL",
-	"K3Jd2DbOVpuEkfZ8/O/Bo+QSgdMFEJhLB5NElibMYkm/Pv0/AAD//w==",
+	"7P35dhvHsicKv0p+OKeXpL0LEAAO4rD2OguiKImWRMokJW3bUBOJqgRQZiETriwQhN36Vr/J/a9f5L5J",
+	"P8ldGRFZlTVgIilb9vG5t72pQg05RMYcv/it5qvxREkhE107+K02EjwQMfx5xP2RqB8pmcQqMhcCof04",
+	"nCShkrWDWiea8blmPanqOlGx6NW8mrjl40kkagc1e7Xm1bQ/EmNuXpDMJ+Y3ncShHNa+fPFqx5d8WH71",
+	"SSBkEg5CoVkyEkwnPBFMDeAf12LusYGKWe9kUH/HE3/Ua7CThPkjLodCs1mYjJi4EfE8GYVyyJIRT5hW",
+	"Y9FXwbwr6TaPcRarhJsPslD60TQQgce4DJhUCZuNhLRfY6FmU21+FbeTMDbPqpiFiWZqJkVsfsaXBl2Z",
+	"W4Ju7TvZerNz+cvrX5r979s3/94bb/3od2srluSt8jmuQ3FZLkeCSTEzg3qk2YQnI4/15ywMPJy1GbC5",
+	"yvoiUjM2G4U+XtQivgl9wULdYB02idXtHNclFmN1g6vclX0xDKU0a6YG8B5cTDVNmOZzc10rNp7qhE2m",
+	"CQsTFko2iJVMcGtCzZQUjcIiPL1pPeWTsH4t5vpps7X/jLf67fruoNmsP/O3gvq+2B7Ud/hu/5m/F+yL",
+	"5mDF6pzzRLwNx2FSf6+i0J9Xr1Jk7tA5kgkHZsgjrhmX8wPW69auxbxb65n9M/fGhsbgOfNY75ce83kU",
+	"aTPJ3qzXlVr4SgbaM0/+MlUJh2cTzeAf9pmpDBPdlY+DmA+SeiiSQX2UJBOzAuYD8P46nbF6q/mkRDIw",
+	"qMNf/tVqNg9n/9ptrrsc52LMQ7N55QX5RDvNQwlLIrg/wpkesF5s56liHDyTaoYHgUcRzIkPeShhHZIe",
+	"o2W4/xTjf223D5N/be2smqFI4nm9M0hEXJ7aBY6GJYrNeJiwvhioWJizbZ5yv9tyvzJQ8ZgntYNaKJOt",
+	"ds2znw1lIoYihu9++vSp3pkmI8OJfJ6I8sdfq5n5MHduYo/PXx6x/Var6THz1+6zneaT3PSfCx6LmMWC",
+	"R+N/dWt8El6LebCSKXwS/ZFS16t5wwxvJP6w+LizitNedba7csXhpg86h/tZ+66H+9/1ziSsvxHz+klQ",
+	"PcUwcA71IeMogyax0EImubE9AK/JhnPKx2LBmvNxXjRNROwLmdSF9FUggqVj9MP/0W5OwomIQinWHsyZ",
+	"ETvVo0GJdOfhTHWixiKub7fXHsyFryZCV49Gw2+54Wgx4YZLBEZw6Qn3hS4OyWNiPEnmDsOWClYnG2jA",
+	"E65Fog9iwQOW/msWh8nqZTwXv0yFTipJLKd4GMFueGAoXSH6SLNIDZeu4/abH9v//n7n47N3W6fvL3fP",
+	"v2t/+uH51tGL45dLB/fFq0WhvIbFfCWSN2KBcDM6iRH7iWZhUPNqaiJi4ApmRrWhSDqT0Dzs1cxaj0VC",
+	"+hwwhGsxv5JAzbX/jIWeKKlFw6hG//E0DGCF8NMfNB8u4HlqkDja0YxrdiNis2hLBoOvu+OIzqJAxMc3",
+	"VkXNjwh+NAqf+bX4/SjUSWcahMmx/T0/gF+mIp43UGpUfF+K24SE0I26FpU7gj/Z5SiNIIaf77cj50ZR",
+	"rf76q/Am/TbjIAG08GORlAcCL7nfQD5MgkUDOQIVeOEyTOHJ+339o6GyeeXX8Sf4+pIlADKdp4OIkRE8",
+	"VwG80Qy7/G16FZzO/KiBpBbJqR4Q5FUY9Az74ywQUWhskmoR9WxrmYgKzUvNGtW8Gq2QfTvNIoxFUDtI",
+	"4qlYzvxOBmAwlYf8jl+TWoCmDFMyAg7s2EA6CaOIgf7MBI+jUMSMSz0TMdMjNRMBCxOPzUZKC9Yzdl0P",
+	"eGhXhvqQiUgLtt1qN9iFsc14xHgs8tLAV+Mx16h69v4BejmX84LG8Q+7HqhgZitijcEV7P9EJiK+4dHZ",
+	"YAGDA+tByGEysnIrpEf0oRllIAZ8GiWMs3Eop4kAUxTELg2dSzZS0xiuczoL2fjNT3YKwHyyGdjv5Gbw",
+	"n7EY1A5q//E0s9Kf4q/6KczATghm90bMV2kqMcyplxLmtZg32PuckmD4CNwrfeGx3tMeS5Q6YD3+tA+7",
+	"0uP/o/2y3/MMLfTnXdnDxz6cnxzZQT42L3jSM6LzO37DL2AoHusZW0nAjx7TfCD+1a11a3jf+3kyUtIs",
+	"YVf2pnHUeM+T0bH2+UQ4b3uljEp7w6Op2Rj24cPJC7PSY/Z4r74N/1+r/QRIB8Uzl2geG1O4K6UQgVEn",
+	"GIw4lMOiQuuHdUcdqzh4KZfa7OCByrZ4a4B+SttgLNHlW1Aafk6Bqxg+fOguYz8bVPLdjrQqZzIShrS4",
+	"ZHND/WomDxkud8+Y/gc8GIeyt2q0hSNhh7veeUC92Az5IpS+WHjEzwxvc0926r9IwrGAQxzxxExKgqMo",
+	"YWOlE7bdbDbY84wDmDdEXCdst9mVyAy0x9rbcPzBnt5qssAQIVmlvalMwqjXYJ/Iq9KzAzBnKWOqMIqx",
+	"4chdmWNALFJyKOLirreb7d16q1Vv7V42mwfw//+4YEG1WZhapSls5HPdfDozhx0i+GCGvnxFs2GCrQn2",
+	"pZ16urouD/XAwwCLwqSaVc6pvbVyTvCCu8yJbOqFIjzlkWTiLpDd7Q1lN71tU+n9xdyMqgmoH8958D0s",
+	"xMFvNV/JxBghB7/V+GQShegkePqzRk8BjTrTeM0fejoec/OnmWwsDFeRiumpP2KpnlPzasBq8RsByNnT",
+	"j523Jy+uzo+//3B8cVnzaoFIeBjp2sFPv9UGoYhI0+orbZZ9LDTSTA0+YAQnDCH7SOY9tMraIYsEv0EG",
+	"OE1qXz67r6FXszu/LlX8zA6sMtYSnkx17WC72YQdWI8RHcexis9ps3DryuRFgzDzGPPIkKwIwLPMnbmE",
+	"ms1iJYc1b6ljvmowdP/T/M0VFvCyh3P3wkSe84AubUh4fVKzM7oD19RExMncnefdCI5c81c8ydEceLT6",
+	"wprwg2kyjUWBoLJHWfXtdyYY7+/T9q2cNkN9dLoKM/C+zUMGfrUNjxhYUAVqmynrhgslQz/a3YgM3lI+",
+	"XIYqRioKGEcD7oCBF4518066bg30qm4tFhMVOxd1agTSOAsECBfZV/rUtyIKlDEkjSAIta/kIBxOYwFW",
+	"C0+Mtez4u3HkqGGFCeP6WoOlCXEtXJZvh4yPlBxEob+ppECXWVBim9YRYX8vU/Kb4x+uzo8/nr05fpGj",
+	"VG6fgVf4XBpS6ltnR3DI/FgYskAHGp6Su1DGvpl1wq+FLA8eTGqjBcPP5bGfdt4dX1123hyf5oaee8wo",
+	"z1yirWVmkjJfY/kcMn+kDK+mO4DdxdY7yRN4YhDGOrn77B6W7nNz81xfE22XZ/0VaGQCkRt1Sc7NjfCP",
+	"MGFjPmcjfiM8ppWxmHgC1hSI9cDsprPj4jYRMqBQ/TdyTF6Qb/BUJS/VVAYbHpfUtZgjuVPSLsjaMAvp",
+	"+CCLxPfi+O3Jx+PzH65Ozy6vXp59OM2fHyAy+yaMyKRvS4kQfJLpjsG/SM1Bs9VqVXwahAnGUKLQKMCJ",
+	"ti8L78yTtx+SNpev3TdCNTCLDUmFgoBl5mTUI0hkUeNJLLSu5K7Pz178cHV8enT24rhIHvQGlEJHOKD6",
+	"MTnZPFxNrtnw13ByyLSQgTm3U5n73B22vbVjVgIcD5JHReuiPx0WYneVys/l8flp521uQlqNBWYPzQwV",
+	"g3bIjN5+yBIRRciSQOElanfGfpeJ7KC1kIxilSRRaYOUQp6HiRqQ6sNZnwfkXS5O6fLs7Opd5/QHq9Bd",
+	"5Ddr4ds6709IPo4FG8RqjK48HgRmjw5ZEs+zXJAWu+NRbaOQVOotj9GXVE2KZpwR3LKAEs0033bOXx1X",
+	"06K15az7bnebvQmf35HOtsyYp5Lf8DDi/ahi2EYF7XOdyhqKjKBfqzj+D6edj52Tt53nb8uDX/yiND0N",
+	"KZPrTH/JtoYPjFXmJM3YjJ07EibN/FqqWYVSQ9EiK4FZXwjJxjyo2rSzD5dHZ++Orz6cvjk9+3S6eOID",
+	"HkYiYME0xvw9+xkbXFLTxFeoOdDAjOoj/GuWZQDN1ZTFYiJ44rzg7kvwcLKlIykvUURaHLDt1hZ7DPSq",
+	"jKKPRPrEY9utHfY4Y49A0uZye589rjjBXZkyBOfkSpHMVHyNMtk+pAWP/ZHQ5mAo6QvkAHA/mBiQOYVk",
+	"1JUVdPTEYzvNJnvMK/gr/LbFHjv0fcAqiLor16JqZyhVFN1gBZI6QH/5QqK0ZFKmkTB5UtQIO74vJpkQ",
+	"q0irM+u23drxWC+EtJFk3kMlFoKnNsSEujcnpkRjyrmS7dMrQpf3UzYKaXTLnnVvvbea8lLF/TAI0CLa",
+	"QFVRNskpYzgQZciCSbCYgQLls4LdvDw7f37y4kXBnILXHuAOccxfMdtYeCsYJtbQIuPqAbxaW8hHyLFT",
+	"tm0j7l9ra+NX6ioXH16+PDk6OT69vLo4Ont/XNbSMebmTC2xiVg4SZsjdcfxP6wBSNbeDY/CgPWnaMoZ",
+	"oZdt64Np21X5nMteULr/3kfhdagTFc/PIQkz2Ngpkj6VJ5zUnMKIm8bYZQX1vD65uDw7N1rhu7OPRQdJ",
+	"cpC3zawxEImE+BmEDpmNyzVbWVwOGLVZJiUpwzTITEAb/TxkXF9TUgRGVyku94d7Is5Lg8dVoOED+56p",
+	"aRQYbdIcL7BWvhEr8I2YY+bVpvTkZ09l9HRBZRJWBDvpXFWutqPXndNXFbYgHWvQXjWzmTlM87n2WF/4",
+	"fKqBkzrCno0Fl7NRGIlDNhTo2zT6LGoHJU2OkkMpJclM9a6eg1b7KzE1mn1WpQLz/3Yo51QlnWAcJsnG",
+	"pEMGYbUMsxy8L6BoBrVRI0erBFrnxYvz44sL8Dp13r49+1RBTNYqrXxxu7nVaDZara3G/iEjqoIfoJAB",
+	"1V+s1xmh9Na52p1HmvEoUjMRXPlhEKfUeB/5DvUPC33XoOXny00q1uW8c3l89fbk3cnlkgWpfhtTA9Zq",
+	"NrPild0mK9ruW3e13XGGUPBSdlFEYZJEbi78I1sbE2oWiUHVRL//cHbZuTr+99Hx8YslUx1xzbaoPMW8",
+	"yXwkV3rTapr/Y5yNlUxGyDSAW/AoYr7SiWbtnUPKD71N2ETEoQqYTnicgCWEcq3tyrVGE3NO/oSaXi4e",
+	"9s0re2VW4eUXCM6sQ+207TGQfVcC3aeOZz8KyfOcutPYY6PG4SI5xs2Thw0CpKVYK+2rcs3WgsK2td5i",
+	"77+XkffHa8enKjmCKNym4uivHG8DR+k7Lss5JOuFxJZ5h98c/3BR4rhrBtpsONXwWSfQhlqPr6YyQf8N",
+	"LIaSAtchE8RcMrS2Yx5qkYX4HpmP3l6Zb36jQcpNApLflLJ3l9DitVgQVVxsEywKIBaSnsDVaJOpYW11",
+	"mnYe26ztQu0auCu/pfggVLSBPgkV13IIhag5v9E3RQJYRxT890rHiLNJO8FB2iPQD+mOFcbu+dll53KB",
+	"sWsMWfsWR2TA28lu1Ya0x2osZIKWCrrN/VgkaTbPUCGLxFelNvC3wgkrcjPMxH+e6mTR7L8p8r8Ih3Jj",
+	"6h+HWpP7P88Gw6HklB5aJJeLk1enncsP58dXlFpXIhon+dfQvoaRUWQcyvPVgL0Kk9G0X38/7UehT0XR",
+	"VJ0ag+At33BhB3UfVtlaGvGzgBj0+6aTXzopw/5BRJiPwKEAbcuiV5gvarNIgtXreHTq2nCPUA7r91AZ",
+	"YMKYAVqabrrNLFCk3oypzOy+E79Y8GpmQ9iH8HUmbrmfUMVKf54Ickli/ZxMCPvj+OjFRYcpyd7X2zu7",
+	"QB8Xrzvmb7SGgbTgFVyL3W1rpncuThstqKC6++J9nbx4SjNCczHbBjwYr6f9R3+x6ACWiN1NT6sIllkd",
+	"xWohpWj8p9Pj83W1NYqapeX4oOyWA7daJODhD5PDgu5ma9m+Je3tG9PPUnt+YxH1V/Y4YrbQ3x7Hddbp",
+	"q2h71U43ttLn5lElr7n7KkK6/td2e7/HuDaa/wAehbJyM4W/XXEPlG9xQQrR2WCwqRDBJ1wRkjA9CxN/",
+	"BLZ3lcpz1Dk9PTl9dXX28mXZQW31tlS9iYUvwhuRCnBr/1gl7hAjMzax0ueSvo8ajyIX7oMqf9sPfW7S",
+	"4aOodJaQUJS+HZFzib5Fuqw39gtAec2CXFX6FXcuCFNF4e75qvaNakB0k8bmY0wsIMNhrfTV9n0E0gMS",
+	"TDY53IPUxXwdyqCcyneIMGfV6Z0Pxz7/IN5F9Eh12ZvS47jKTR4LMJSMfmKBypZR4Kfj56/Pzt5cVKjD",
+	"xdcQqAQKPQE5xocsEJQwI76pSpvqVfhGuNAHyafJSMXhrxtrvkGoeT9a4pvUUz2Bep+KTT86P35xfHp5",
+	"0nl79eLkovP87RJ1sAj4mb730CYWMCFhKMRiVAxOvtQXLO/ljaEQS/U0jZyxNyyd5fG/35+cr9B56UWH",
+	"VCgFdtuDTiWUYNGXjFU7ANIcCL9pyWwWudYcY4WcVCxROUeSTQO2blcn1e0+M1vkKax2KTszeXdycXFy",
+	"+ipfgSIQSsjOhmt2Wycc1QN2cXx0fnxpdqZDRwfOyAEjdEn8/T6TWer0B3f3Qq+/M7Mq57+7R86LDh+O",
+	"yB7UVQAxnmSmWBAOBiI2Zg46PyhMheRMA/4LuaNICL9wOOyDMGZbUxdqlt5UpiGSw4sZc8VrDokFQw7Y",
+	"t1TmWj3lb0T60j7f0fFokXGWlZ4u2d7V7ke7dpTgFGoWBlQ3mozE2LB2LUQGdY2azjdYRPqt7Hg6QSxy",
+	"ASxEzLuh1M7QjJ9H7xGaJTT7POCRFqVCJozSKArW1rzaxHnkt1ousXIRXjEmaNpYT5ZB6qaEHaIZxOV8",
+	"hoQxIKGNMLEqZj05jaJeg50MupL3MSjCwRMXymGaHweIWw4WGZtwrYW2ih1TsgCs9VOttd9uNBvtRvNp",
+	"e7vm1drNZusg6O8dHDyrffZqYSLGehWdnOIczbaN+e0JPrLV9mpmzFhKiMhPVPDD45iDA4n0ySo4b0Fg",
+	"aySNzRIemmXpwUb1PFqfVElNM+vQ/XjIeuaTPfMILpc769xo+kpFgstaqoMCwk7lZsLviKcfQPBeBohk",
+	"ZiNNKPMPABd7a2trn0pPJVODgRaJR7VkXYmwOx5L4qn0MTKv2DiMotAWfpUA0Laa9WarvtW6bLUzsLB1",
+	"YMAM30l4wJOVB/6dve+LRfJasfHmni9eTfWN2ik2Pwd6ZIsO0qNwAEoS7KaItMDzgGSMHuhQdyX6SURQ",
+	"qrfPoOyg7o+AKhvspYpZEgPAP5yR3MntfVOHIg10rYED6IQNeBSdDQDNZtlz35vbL0SSAGV8XuAUtzEG",
+	"L+M85H2SYgHk4YJZqf7Pwk/MQDMn+fqjTZ3O64y44LN/qGELP5yEpCosHWt6o02L1qsfAaklAgIYR6PE",
+	"guX9VCMQTocrfa4YIcq3tPCKpHUZxtLaWFSUQggiDh5jWbwtYIPA8kLJYPShqkZqbDcvW4WYz3rMyldS",
+	"h9pqZ4vlQix8FRvOb7uiRIJnYgAs4pnLa0DZmhkJyqRKvFK/lCBfxRsmWkQDJ/yj/GtwXUoVCE2mUp5v",
+	"LBIrlGK4Hs3jdmZa1yKKd7bSTBeQasOB48Ixv5CAPcyUg4jr5Mow2yue9Ch+lV0zq9ezNegTnmXv2MWG",
+	"CZdIEH0ZV0MhCSCtGlSdarOtX9u6dgL4f33I/pAHrEVwmWYmYOOkTWwarAOinECbuzIr5csQWGLBofS7",
+	"z/1rQwPmNaC+hUrmt6vtlZtkjEMZjqdj6KVRbJiRzhMRRquIU7opb6gUSNgILM3m7vBZ1eg1n2umVTX2",
+	"6d5lc3/zE1VgKoAeiP4a56QtZiwnYyNqN1Sc34g55ImG+HCRsQTx/CqeyiXn26rcNqSCoh+LNPkcD7Yt",
+	"WASgBNvzJVazQ6sksjBVlhvsbAB6GGVg92wKNmqSkHaFXMX8YQMUmNxI/ZISBGYYIA6wXvvoL1CIzIdq",
+	"a+oSuAcieCPmeX2i1WwCzdp/FrWJwt7DaFZt9WIR8gkxb32eX+/S9sLUKgB0EUjc5v45OYKPNDmcUJ0L",
+	"Y2aYTbzp8pyrWcXyLF0RGOriFXkb6iXr8QbGLMVM6MwdU6B00rorWXhGaBPsHLHWbIsCYsWEvdqED0OZ",
+	"suVlr36f3VlcKJhI7l2LV22FEuKl0sjw5tQPvsK0XkPX1qA+YIFNpQ33aVRo6kE3F9ntTr25W29vX7Za",
+	"B+29g62dRvNZe30FZqFVa9kS1ABnegkoGjlj9oCs21gMsCsb2D2JZj105AA+Ojmeva608hIcBm6IpsFQ",
+	"6yNMmVJkx/ohyFbGsjRrY9H7WaLUerxumfWcW3m6cZV9u5naOFCxCIfyiuipvPg4x/zaI5iXm6JuqCIk",
+	"fmKdMuivTyMrKFG6eHkWamGWOW20F4tJxH3wuay3bMOY++JKyGDFyk1icROqaZZRkqiJBs8IpJXkdAvr",
+	"W5Qiyx/Q1Wr69p2UCq8WVhD4KSB5kj5+CJ0Lbp5Rv7Cd3fYTo3SzMDAaTpxAPwxSzO7S1Sod5nQKkGSl",
+	"Ebqq7hq8AHDu6biRD6HVZIg1kS4vHjWj1i2Ccm81D7Y2X828Cl4tMTAD7ZG26R4oPTgMGtT/AY+hHB9v",
+	"vKLbetBKcsbjoDNNRoxy0roybZiI/OdaihlktWaERLHFsieK6tGffRO+pnUFw2Z+lUksBuFt9UagVeKP",
+	"eMz9RMRp9y88mJ7RXo29NJShFli8fIhZUlbUZYvJr6+al5dvv3vW3q1azNS7s9KnU3axrOVYqVEcFOMf",
+	"V7HgerWacJ4+cI73Z8HUyqP2HvuHoUsuqaqqKp6kNkjfvbvwJarS2eDM0xMbnPG7ccz1nELWF2SsTa3X",
+	"UNou6LYvWZhnHQXyAu8t6nnASsnxZLPH6SykM3AOefrNTO3JqWBreq/OxU0oZissD55uGzqLVZylJEse",
+	"x2qGJcwlXXKsYnFlHdCLjU7ypmR1+ua5nONaQorRtZjkDjFZwGXJvviTL83r0bXtkuMUUULXMgNwyURQ",
+	"6Wfe3a4wA2I1UZpH6734vb07R7hr9D/cdPwIAr9y9At8LnYhJVPSLJ/Gymwv7UvDh1XOlGZ9q1lKSb+D",
+	"MyXrNUMHI91yr0B1S2gf2M+GDhbqy4qs65BliKCo0GM6/7RsVqGyafMpK710kSJEShUFma4ZRhEjpBmr",
+	"HT2DFUbRZo5nFFVH2/Z2t41ZWva18Vv0te02t/fIkYEXmlXOt7t44r8sXPWLlFUWkLLI6sn3hXPrQTFd",
+	"rDpVzsMmcJSFBvHKjP/1utLYGxDLsnd2ji5PPh4bAyIzyqxhIhXrZWK1Zy0zesYm4Ukfq2hl0JXZoAyf",
+	"IoZMwS1pFvanGj5c82pZppzNYPrsnpP0vpIYo2aX0OxwQ6oFNp4oshAO0Y0Xait4dcJTfAEAxvvDo+2d",
+	"rlwZYjdvR6xFM75sCObmUFpC+XPE3a2HgohRZ01tyXymi3w9Abgqnm5MDrhnjiwsnkYoS6xdCLhn86L5",
+	"0fo7EP7fIRD+d2j764a27x6kXiBTP4XJ6AIUBleTv1vY0/utwP214JEIFrr3Lh37W0g/nk8oqSYfZuil",
+	"WkTvABB6YqOmBYwPjVkfibSNZo+61pOffiJkD5be3FivBwK+0IMfCqGgWt383/PjVyenrPPqmB2fHp3/",
+	"8P7y+AV7efL2GH7syh8+BdHbTx+nP2x9t+O/Pp/029vT/tZ38u3WD7dHYfOfJy+H89PLD7dnF88//jj+",
+	"rvlRvnzzSUavP43Pf+h/+I53Jbzo+PTF4m+givUWGr3WDvZa++0qo3TJeg6mUZTmMZMm+BhEXSySaSyh",
+	"ZM7h1TJI3aBPCg5Jw6mw5t2w04BxdycK6+f4RNqnz169OLr97oP/5ufmi2arvbW9s/tsb7/z/OjF8ctX",
+	"r0++e/P23enZ++/PLy4/fGx3rn+IdHHaXm3Ck0TEZlb/8yde//Wz+U+zvn/1+bem19r/cvVTs77fqf9o",
+	"fvptt/nlPyvV/gLNf67OFYR8ryysAREtPxI8NsSDJOwU1Ujwl+qRmkmCQTFnybDwjl8dRv9kfdQB+HYV",
+	"GsWEfp61cWywXiT4de/AGQtloqO8sINAjTOV8pjs0JVgJth64MwOaLCemiY6DETvoArO3APMu6JFizKM",
+	"HkQltZcTlL1DR1jZtiq2x7ChKmjg28P+2leg4OLpTRMd0hwOW7BPj6An4ioK5bX7hPl3GpZvQFQlTq7I",
+	"39I7SFND4HhT02ezfwBh0pWhPGQ9Q8c9bORstYoexaYVjmIwjcGvQCC7NtZHn8nQOimZAwOf3E9U3OjK",
+	"rjxVSegLu7bpcovQvPSQ9cjN3gNbwWa6YHica9aT8HivQRZIKIe9A7s1XQl6nFZK2t9F0EvBD4AoGqyX",
+	"RiayhxcQBsve15U9ywSugqmg57KUCAfMMadGh/C+BvZP5leYxhHQ47YkHcHvbemLoa3pxCvAnXpgdl2L",
+	"OXQmhzbJEftVxEo3WE+KmbXJDUGkY+nK3GDypMut0kblNObgzhrsmOMpnsVhkgg0xfLGVpo2jKRbs97J",
+	"mvWX1ryaOafpHVfW5UanJXWmAQmjty2jVOtdw5LTrD7K3Tf7TdqOGqlVdn3BZZEuSfa5LKObBpZdwCk4",
+	"F7Ag0LmQCJ2k/8xZlek6lK1K4nrY72dxp1pQcv2ELDJUh2w5Mp1cw0Mw79b3hdZWCbCZXRmXy0dAGuwS",
+	"361ipFOzM575M2V6DH/KUZEtjsxCucXU3TSe1Wwti2c5UuqxndH/QtH0ktcHn3/b+/K47v57+8uT37a+",
+	"5C612l+elMWXV7ut09vr5b6h0H45SI8mLI/9frozCMC9wKTJFDXHD+jZrtlxWuAAp8cm2z122w4bzWwa",
+	"Rz00pM0bRgqTz0A4PvFS9NcwBrYDXF7MsEu6OdiQueb4EkLkFbGAs2yZJ+K0G2tW9QqhUrxBqtkh6ytD",
+	"PLFI3yUzHt6VKgpEzG5EbI5gWiJL5d+UKJeOq2M5X17aN1jPBplh0CM1Q5JMQ88uwzQTJZ434npkpZxl",
+	"8cj8OcN/QgoZkuA9Mipg0230DDff0IKt7VkzUARvuRS3SfYGx/Ww8smXER86T8IWrPXgMdzqPJrzQ6we",
+	"cTgW2cOl+PyGz9stvcNipTiha+3WdNwXsfPwmr4OeNg6PLLH13F7VAwZiXC9AcOt2aMbRXYXEOhaAVN4",
+	"FtwF2YPrx07h6dR8d96waRi1YvXyUdQNCW09ex4eRFs+e3QaR3cYre3ynpMIG76l0puQnuGqDDLShzN5",
+	"lar10HiDBkWNkBGFkie5vGhoeaEg6ZOpQZlR+mvPhMy0L16NW9VlnWdQsDo9BiqSPXgUQabqyXub70FC",
+	"MNNGEDHGRYaaamMakNgaWBxfEuZeV4Lb0Hq7q9M7rMevVaWlLQ2q08ZYu+phE2T8TAFZucJWWVmQpVRK",
+	"Szqkbi0k5MEwG4IeDFXaulqbe9a6V3YSGigLc0NLelNIkRI1TQ4zkybbTfglPQtfJaFqI0/4Rtk2biXr",
+	"otPwSDO30HMhmeemvrQqtjTBm7AiWbc3SpJJz0OPCjlQzD8R4amI72R+sfgjVsVkhVQrq0UZ4vK6kvQ4",
+	"vJ020ypzKq3o8FhPh3IYIV5nXUnzpcydgd5J/GmaoHOYzESdIXrTEj3SXQl9tGVwwHogdXs2FxZuxAwn",
+	"DPyAAxR/7KX5FlF4LRCVSMmqupkCUzFLuDKYDkQHkSXiwOkhyVJRKDPFcgPLd3HrPi+VJctzuVFlvHM2",
+	"d8HHg63/1s7ozuTd6mxuKW6rUqy41tgsnfXQyOlhGho3VFbODjXWjVSY4UKK9cMzuaoU8uV7ZFWSyjW2",
+	"dl9iI4fgJzRv08w1JkvbZlMql+0BYQTgKGrQlGDDRxZqMo4Zs9a8EElg0STyzz/HNo+Z+C1vtWP/rpOO",
+	"jPMuKF2AwrXsI3kTeo3g8MLVKlgia62Yk462+c67sd7Vm57dvXAGBatkrRk4eUObz8DNcl09g+zuxTNI",
+	"jbjKNDzH0XBI7g/HBZQxmEBgEgGJiJSr52e4OvPdRafKu5wftoQgNf8WlC4iVGrmjx7x3AAQLrUi0amc",
+	"y2T9rcsyBND3nKJ+5EIqHuPsaXsbbZyn23sLErQpal/OkRVaJCsWHadosVylmFWm6VYgu66ZDLtRKeXX",
+	"sSmSUSz0SEXB4oS4S0U7QGZWpkGx9GkkCSiKzlKHIZAyMEZcThOyqW4raWTF2VzEWzp0OEunbDVfcE/+",
+	"ks+7Xqb1WBs88dXlWWu9k/fQ4q19r810nVBrLSb6t+4iJNIqgdWUQLcuHHXR+bXWyHPQ3JsPP1exsHoK",
+	"zu0Lp5Fzgq01hzTNd/PxZ2n9qwe/NNOm4EBba9yJsRm+9gGs+WF9Ek5EFMpqbvvAJ8/9Xr29Ts6GXb3M",
+	"a7re6lVhYzz46t1be3nw9a3ItNwwVb60/oAo9kIkPIwWaJcQT1dyiL5OBJkVUVBef7i6LBw599gvUxHP",
+	"2YTHfCwSdBAjZlhunk50qDJllAKmaww3zBd32Qgr5WYi5tNKM9nO137486J1XOrMiOdMmJs8iA4Ki3CP",
+	"1ToNdgJDn0Q8lOy7i7NTmzYDPtHtnWdmEfuRGLNA+dOxkNg7uyv1iE8E5WoAZXEJ7kmMSHJCamZjEYQc",
+	"THNCadCTKMTMIBhVarV3JYGGiIDqGytjl4ipt3QHPGq8PYnVMObjBiPwVIu4zR5vN5tPDlkZlNTrSudi",
+	"593zk1cfzj5ceKyMxJq7Rhn0+cdtVTargN71WKl/jhlV68khq+gS7HVluUWqx9Ke/x7L93nwmNvgwrx4",
+	"68lhV+Ya1nms0BPFYyWcQo+9OH578vH4PPecC4Pvsfedy9fZr+Zb2+Zb744vX5+9cCdhftp5csiyTpQe",
+	"y3Vn9JjTQY3+gV3IPFbo5u51ZQnEOhu/XWTzxX07cerezR5vt9pPDtnzsxc/XJl3vO2cvzo2V7fs1ePT",
+	"o7MXeOeOeXrZ2jpTsHDu7PF2e//JITs5vTw+P+28ZY93gNo+nHY+dk7empF57OzD5dHZu+OrD6dvTs8+",
+	"nZp7tp40utK5CXqEU254RYLdIePA0YtvQrDfGRayYZJUIRpDqQ9srqa21XiYNNipmDEfAI2oSIIHQVoy",
+	"kjKywlGqYpMBMPUFsB9CJoYPi5iYpWVxa3lHXZmRc4+2K7yja3Jrw6xGWEI1CG8hv4+4h4h1oRw9Ew9s",
+	"TYa+PJ5x/MuUR2gzuvGMKsm0WfRCLyhpcj74+vLyPcsqNu2Httc1SXO1b/Y1ds09ZNO52VcJr9dcjy7M",
+	"5opqX0tvxPWol1Furrr6kXYKr51UOz3i7Z3dmmf+2GmZ4Y/G3K/T5VwSWnpraQVdnJ27IIWqQREtgmK2",
+	"mLTJejiHHqat4TQhkwdoXfR+15KncqHe1y33+Irgn18R7XOzyqS7Q3QaYlhW1fAIc78goXwkbr20x11M",
+	"f03jiIhNxWmh2sSQsBwS+lVXvn7XOfLSkKSIqXIE4EXExDDox716HTOW6nilPggj0XtiWOWNiMPB3DmM",
+	"BTGxP9jbDZp7rb29bf9ZsLuzz9sDwXnT39nhQbO1w7f6g+1Bq9/uN/t77bYftHaCXb+1028Omk3e3Mtn",
+	"7rfae1ASav+9vfVHFHTdDYxz/TqlO6E2OE/rlJEue9JhuXcv/FleLGLzHC1s4sA6TqE0EojXnNli8Xwt",
+	"EkPuz6+i8EZcbQ/2/TZ/FrTEbn+vubWTJ4idVjtHEK3dfGnH/6/+///8z02zX1u7hrJ3Wm3WuTg6OXFR",
+	"Pewh0hPu3xmd08UmWwWoxivR1NawdEmPya0rDW8t3J6s0iwMvJxvADH/Hz6VZLmehtNBnWwilPl0rkDI",
+	"dlAY5LqqQ6JC2l/DzL/Yvp6mUxqNmia+qlJHqICEyhBwSdJ8XOwOTHWbh6wnbkOd6HzBgwsn1ZWogx+y",
+	"nq/kIAr9hG52Oq3nevCbOWAiGzVgz/deP+zKHjVnoBfFasb6seDX5k1GZmFSO8CcJDOV5niQaVFRrIBo",
+	"LGYiCBAJw6xlPU1ymlT2SAUMy2wh7uEj8Dz4oEf3CIQR1JOmu813UEnx+NjdrDyOMomVnggf0WuAw1W4",
+	"zSQ7A7CkdqPJEnUtJAvdB9MGrpBD9mx3t/2k7LLIgTBVr0UOyCltMQiKHHjpjLGWptNzDf/WfAb2SlHU",
+	"c2ao7LAroZfWIOZjgfk5MUviqeHjhl3czgnr0hh/n1IYPg8PD+YX5kuCPZt1P5NdiXlEYZzV2mAiSQLB",
+	"3RuxIJfwWZ6RO/gervvyWsilogXWBe1X6LFnrGE5Zymbf8gKwurhXZnLV6OwKjH1ZChVXAAzwgKUK5za",
+	"Kr8f3rUG0S4EV1xNtfjoMrLFfVyulNO7NTUuhpqJkFCVIdAP2U8WwwI5rxVVtSpNnM7KKtF0F0lURme8",
+	"nSyJN+PUSKaDsk2hYQaRatbaf5ZjUq29/d3mfqtdNKB3tyujj+EmqJTrfP7ZTvPZ7vZOa2etz4Pit2yN",
+	"UTP0mBYTHttm96T/uItvVGktEn0QC17J/vW0v+w75RxVf6oTNRZxfbtd9b6pFrHV2xe9NFXI1gpIFWGR",
+	"ke6rjt9bwa/PxR1QkDslzjWA/jPFM0f44KsZHzz++3G9MnrwivVZzJsuR1yCEZ9krVKxWDZjK47KNFSq",
+	"vEwLdcZONONztGJ1kQbgw2bxAPgdtCqCTC/WpIJXIUPiBq9DY+WiLIvSvHOM02qy+S1n3zjpnq5j1Z3q",
+	"D0a4qxn0H+GU802s4yAtom43weMampNsDgUoGC2jVW83KwycrvSx747zm0cVbLA69NqdZpMAZbO2thlI",
+	"bcFn/FvNVzq58oWEDps1owJMIm7mMIkVeYfcpXC8udkKni488pKX2q54bCrDX6aC8bGSQ7ckGLUbOEZW",
+	"X6FKG8RNMtYvj4HbJQhSbf5o4Jq1d3achTk0JFK1XhIyhRLRlcAvzaqR10/IwINv9hqYpd1o9PBCKAEj",
+	"1XxxjFcsGG3RA59nZQ7RtHd28kZxvpD0vw5++p+Nbld3u7fNZr3bvW297HZvn700f+6//Ay/L/jtH+aX",
+	"RQ8++a//1e02Vr3+fy18+T+XvnyzGlazbmZHeCgrdgY7VHHNzNqRcQSktSgFryPZyfsb8KydvL/ZTdPx",
+	"QsmOTl6cm8+BB/AQ8ENIg+eRkql1iPergTE3G6wju9K8sD7mk4kICi/V5i34PUngy72Dg6fNnlWf4Df6",
+	"TIM9N1TdF3MlA8a7kl7zSLMI9p89TlXup+3tJ0Dt1eez6Op1SGp7P0dR7byXJa02bhx8/ufjp+bfn//5",
+	"5L829bvArLO1irMiJ7tf7gA9lrmin261zf2ZbZFtpq6CJE4Its5WENulAnYAYPSFPM5lbvCnrfZezhV+",
+	"N9qpdInkvOVLQP292pn1Si7Vr1KTEZ0gB1gOF4OPh7NE8DH+r+QyQT9B6uXmwF+7EpzcGapHyqwIVsGY",
+	"iSVOlVPk/uZU9+dUsNtvKhtJpKnJJOAcV5JHHVXCmAJ+B1A1Vi0EY+HgDwJEOgaRLcJhVTn5AkPxTU7U",
+	"pjCCKYFsrZWm6XQDXvb6DMQwM4nWer/T+3XZ+9O8hGx1lBSahdKPpkHe2m+v9eGsW/OKTzuYkslIjLWI",
+	"bszZjHNICEUzqrW5z4z20cUPyXCZs9FW6bdAmG9DeX2n5ooIZTRSkJsEOFpUWSavwcMZWBgdFUOs3ujl",
+	"FTbB143/3BGzeU2EVQsFFHGdaM8m/JM3ABYi1IRBdMi2dpvN6gBna285vur2VjsHr7rbXB3cxxkt3fVl",
+	"bT5g8FifnO6sr6RWkQCcnHIVyJJg7AfIqs8vjM+lUSNwcZaVBezcoTQB93CRO8qFoqF70cTIAM7ze9dg",
+	"53CijIGZKGMPuM82FlTebZXcWjtiZ6fVbO6sE2Chiv7FPudEwegaDM7hQBlpjvvU+w8EUiFT5ID1YzXT",
+	"RkAFinDssWs6NKaNb8D80YqC8qFkUnVlpIaNiiJQffD0qZFVDbrc8NX4KRHGU7Nq/2H+c0c/xtaP40/6",
+	"NLc6cbjSgjcrldv0lTE9OgHLyknhlrShEbYzIpoJYzTKN6guBT5/1+pSGMoG7YKkuE2u/Gmsq6CY3DpT",
+	"vGf9OlOcRY4kftj6+Gvwaj/58d8nyemL746P2/WfP/ZPZTi8ezVpfr5VKjqhRQxAa3q4zkNrJbTkPBLm",
+	"0Xxii1HRkEzGrvG2SauxlbQAquR6/VGMUVsVZc31S3F3HVrOzLh+2EItFwdnPQXYhkgdfZe8MVbnlSom",
+	"P39QwqpErvZIs0AM+DRKINknFAWgz/Z6FUd3UVG+VtpJeveVTpa03M+nqiTUbP9O7UUKpzbVWNNmEU7t",
+	"7sL2dDDTPwvieO6gFPPwPPQ45LHBu7IQc10foPxswObWJZwz/ZORmHclWJ3W4oQbrSfpzwtHThO8EyD5",
+	"V2YknrVnuhJjePCm8aGL2Jwl32X8JQWRs6GRfigDBliU6/CcVNHHCmSsQnY7mS7YgHsyqYfH57Ywn+Sp",
+	"KJylRA1BjlZhYP/BMN1ZceNXGn1VMdX7XF/HkvQ22heLQoBR9NyM96FICBW7AuLEn8axkMnVpDLSBgZo",
+	"qvhBpC68yVc4r+d/AYZyNRHxgg+ZRYWgE8JvS8Ztj8xNxe+m6qzjKNZ8DKjgGOBxVs68E0ZWUni7EjVe",
+	"WUyF6fwoRnq81xm8aIvL1iQenLTFi+b3l/3d04+6Ld5U55wkPIIF0gu2wpaIjHnijwQC/VTukIfmM7wr",
+	"df9Bq5y8crm1uQPJHaWXp5/SPlcJ9+9TNrJZ+xsHksHnUYSydqohqwyE7ETEoTLKHfbx9ZVOIKGRTWUk",
+	"cN+h3bIxTkrnYAEWhKFLCwPBk6UfXgUNsbtdzbpL3LtM0/SBdbS393jrF4IO1ldqQZJVAG1MSBBxmgPh",
+	"PxxYI2AmxDX5qVrs8TslAz6H1PBnHmHjJnBwZTLyupLuSxTbannU7oozPVJxYiSruQt7Npn1BHMi4PND",
+	"1gK+GPB5Qfa1lom+rdbyRSsQbVqIbrcqW52FNPo+XfUSJCGPhAx4TKtmxbkFz0jYOAxkOBwl7MPlkZNy",
+	"GfB5zauZRYV+UTIZ5fMr8VIFZ8jJ0s2Ozh37YED6BDE7B/Tfs1XSXWnbFiWE10YQzfZDDZZCN14LMSHI",
+	"cgtogvpoUQj+fSS/uSPZYK3MCf27nc+FZ/LCmrHV1X7YB23A+ALgjFiMeSjpEC0iK3gJOPJCXUFI+/v7",
+	"z9ZLv1sHdgdUi9xOPyTuTjFfOp2+O7iqxc4s+jsKajyWVEFEYZ0Zj4M6nyYjap31+NXReefJAevB7vcM",
+	"41TSFx4C6kBrCA69WWahDNTMBll67Kl9pKp2fAnbwEGR7Z19DkrZobuaZR/4wQL7WMMSW8U18hOpHiSl",
+	"KyDCXWkcu0uHQa337nDwCiNbShP3FUSbtzdaJI0wam3x0qulEXzonvLmb8K5F+G4nRwrqpqm/Sj006IH",
+	"PhT1azEfGvMlDmUCivtjc5X6PIVKNlQ8fHrTekJ1ZxhTDiHIRc4b8OpiD5vLfIp6L9dZqsdCqRMIZwyc",
+	"el2tmFTQEiaUrC+SmRASYpAQ+QhL+Xp8KFrD4fyX3fYv+mZv++dg79kw2LrdnY5/He/9PN6b+fPt7fZo",
+	"2pzvTK6bO82b/Z9/Hopffxn9PJsNC52bWvs7+7lcGfPyn5rt+j7366Of63JS/3Xzwrckt9Lk3ioutceM",
+	"EhOJREBzmL4YhpLKRMwgcDPzZYKlLcXrYD7HXELzTKIb2N5Qsh7e0oM8I1vPAvi0+gAQSXafbe/jaUOH",
+	"mteVfWhe5/V7TAoeQ/dFSAIm/ISZolx2yljF+ZntxiQb/JU00ZB6PmNvIupoi9EXqFMKSt5SYEWU+57P",
+	"hXedpenxglfWbRnIkhrXQrOqbve23TL/2aqb/z43/3lh/twxf+7An8+ON9972FzD+KjoMV/p6NHae6A0",
+	"maWQAetz/1pHXI8wz2FJs16vhmm49LvhrEAmua7CC3J6sybOHrVEwra2asCwdQy2ictHnAglwzZQTN8C",
+	"PbFUV0ZhkkSQnJnhnd/Tz19sFe1Zj34yUtrxFVsJkSg09RY53F2qWZEYWGqMvLo5MwxnBqq+vrads8MB",
+	"NMuh6zLAOh1wP+cHupi+l4y03ML5S6UgyPewroIzdDsvVXYWKyt8aVxzmWH1+MPl0RNrHoGlg4A84CsC",
+	"MwkcetWBzL2ivl0Jl74qw9jJFCZZ3d7Gck+ZTx/NbihAfRaiNsu1/azJU26FPi/ZmIvqgqEOsc9c1++K",
+	"TQByW7gL1ry0W5FZus5OpBTLwqQUaA7CBak/++vsz5JqKPxpg4qnqvSpRStLXULO0yYhRVNw7rS6pyjT",
+	"AXY0M9I4VuNQC9SP0/avkeDX2mO9qdQT4YeDEBoLDazSonlohFgnVYvDJO0cnbW3zjcvc15FSOzZ1yE1",
+	"cCJiLTAJUqorLJu5omwFCH1cGcvZUIaKQn9eAGFxHy9tzYXP5UshAiN1Flv3wM4tEYJ0TTNuwhhzbgDp",
+	"LBIccichiznlz1BBkq+3JtAW1C7Ap86kQugC2/ntWkwSD2r2sbVIhrWCuqJG3kFoS9ooojxK22JS3HWt",
+	"cKpZg48iDkK/AAvf3qnI2jF3v+V9USFaIVJ6NVE6TMIbbMiXzZWFWk8J9R+W0EtrssD+AlmXtX+HvoBg",
+	"zrkvDBPb/ypPQrkPmyOZezBPEMV7K2nCrsciZGos38T8kyI/orVZteS4iGnF72JcFgvA4pDfI80uXnfq",
+	"7Z3dQ7dQFrs+pB3AEH6rkLUYv3n68SR5tf3x5MO78/39551/f/9v/zq+3v/lw+XJh+Y/X8avjj4+++W7",
+	"vR+G/1pen7wgadH81MuNtoByBX9d8Ul4hfx8jWplXJ3cxz1a6SreZ5ZXiuAiRRGp9hagLV5GERuEEmti",
+	"sfPGI82QxR/aTjYuCrnRvsK0JLvQSlhN4yrU6RNJ+SGo3UG1ZVaP0vOVTIRMevlyB7xY26yiPRG3VNaJ",
+	"kTs8f1b1/9ql7AuJxC2qo8GQCR4LEaDdh4u/Ge0sSEfFILW72oeWmUKiS2X26DBMRtM+5I0qPzGy9Olr",
+	"EUWq/knFUfC0H6n+U1yaZrO/7/fF1h5vt/YHW/t8f3+75e9vtfb7u82m32y2nw6UetrncSO5Tdasz6e7",
+	"VpK3XsCjqGuMLQReWxJk52YdWVBtEnwqIoQFKisa3d0mpQ4FKWIEGMPbM5IN8AO2GltPGuSHM2pQz7Nt",
+	"U2dxmIgeNYs5QC8vQZu5bVWhnAj7cWYSiNxmco4WiH3l//3f/6fnlJdizyOyUfoCU+gV5jR13p/c0UK/",
+	"qyn+le3vB7S7L6hVbGXCk1uD0BdDwnJNSQSXWbPEkAlBI1ITZMOG6c4wEDIJk7nhvjdhgBkuXUmtk3M9",
+	"lxusQz2bIL3NbiikUjTYBXpmzJd985iMgBVUKqdmFFehuQKNcfOqZfpbWYeYjsc8ni/ODi6lgWEOc5Y/",
+	"Az9KAV5fw/irOlrctTSqtWZKy92Lo56t//5QDq+0qqIcHLhTU43jsS6QrSYECt3P7vxRNVlba1aDgXpe",
+	"FQV05zoD22ESi5tQTdMK+Ew31r9PNZiKaSS2OO8QsrzQM6ZBS0LPmfm+iFl/znqUYfkvzKfs3iFhayrB",
+	"slu6QGlGOOb7Azj0PlID40N1SIc7sYF/VIfhAUhFQtsJvbA2pFMY69crcHOooHgC0tlXSf0PhrcfmeEv",
+	"8DUJP4QubIZlQpG4TER8w6NKkGu9DCtiAavKvjDiAYpWAmJdIya9bMCGcsybAAMqtZsJxr7gG/utZtmN",
+	"IX0XLRkoDDw6tYPtdhn4wXFqOrmaVPdQgfVhtYAlaWuL4G8SHi9CLzQ/WdXX7pDHuDlqkWDjUE4T4bER",
+	"5FpDJgSAN2A2z8MVOiDGWmmEL9ItwZOPuwJnCBfWxfJtr7EWZSjf2CjA+Pls9T2iyYV0f2JpeUUA0l1V",
+	"fUgcAVgEMLJBIS8Kl7vm1cx6gwLnIs9kywVjWCzMs2VDoBTDpKAs2tlgGaQ1ATZZJMllIjPquljl5Kyu",
+	"2MojXmffUlGQthY8THW+HoSeEGYNOSghSUiVMGUY5Fwk61oKDjPKKYvbVYVedmRrFKtCLNveD5FRM/Ue",
+	"ZBbvNj2sTVUxg7Dxyihz+WRuAJxqq1EWdI66AJwsWytKFWgkXdQAjfmUEg/wRvgZ28MPucy6ZcJ+daXr",
+	"+muwYx5HobOvSMjN1CVo41EF/+S4GCF2eEVz/96ZPLgaFXvqLS6U+whm2lFla4UM29+2MIXvmlmNeQSa",
+	"RWAdhJxR0i+pRB4TEfpGqY+oGqRKW1dmOP15nSZr0BzqJ55VXr2qzgjscS+Prug2/lcxowbJpbIaJ16R",
+	"++ITj1V1Wsi3AABWkeuwgMoZVobhnLsS2HHOUrEMOl3Rmlej1ah5NbsaNa+WqesVU655tfIQa14tP8Za",
+	"QfLmzCI7kBIXRTpwwDDvBHFm4aH/OwNhVmzcPRAxfaWTJU4cJ6k9lJSqmGsGDkz10M3XzBkoO5ulITWr",
+	"+PbayHV/BGTnHWGu10S9s6dmkfJhi35tGb1bCoh6h9mwazE/BB+Zy8KgggM0vFAzl29UN8VZNjuHx2fb",
+	"tbQLIJiRbrn4HWRzLJJ4fgWtShYrF+9jAbOFs5ZjrGZx8owtLeKYGWN7wrWmRihg7YAVRN/Jn7f1wGYW",
+	"aN12B7O9KLBQt5mtSzJWjYYNqqId6hx8J9iUDqQ3UqtjZF2MS2oF3mNhwoYC6lyiebErNYpXh/QA33Cy",
+	"2MZcq//xC+eJL16Nuklv2m55s4pnCies8YUPcVSJ+LBkW16IKLwR8Xw1XrukHtQKS3lnHJzbixtR8yQR",
+	"40myzJi3t2BeTrHnaRU9L+fQ0G6rOskgNTjom2zAw8iw6JkVMcS1Y0qXFIG1S0oo/lLZlEryAraalTwZ",
+	"1mshsgqfBmGCa/pIA86KLaUJ0aUV0NaYX2mR62HQWxtBZROI+kEoQz1aho5AkSsaFCrEUG3HppM0VwXQ",
+	"tPDWMFmFi9DazF0AtY20e2uUFdh9DjULplWtCQ1z7QtbkvqAfo1VbX5TqgcL7JA9a4OrRbOI2waGtN0w",
+	"+FBb9ICHHOM6iAgFFpFZowt6L13mmy7l8s3wwCzqEJnfgp3meqLMxnbX5b2X5v4if0wPKb3Pro2XMTC7",
+	"pWuw0eVAOXQXYtWKmdB0/tF03AAjJ0hfdEecnCL3Xw8pZ3lNMaYBrQ+Rk03iK7C0dQF0Kmm8nFVk+Fko",
+	"hz1KztPW2I9zzOaQ9VL+2DtgnLVvb62o8KFFRw/FTu+gKy3zzBKszHuRHjAZbqxuKO0T+QYIjEjlO1nQ",
+	"yGpGdaJPQ/KR+UzeJs7uLLGDCu1msS3mMKeBygObX4qImq/pkZpUQGIu+nJ2Pqu/O+ITQhfrUeJFg8zo",
+	"K9UHhAlc8FLCrPWPmMXtyh7dTFau87ZI8Gt4B2TFZ+DcNunQudXGS3qIp5xeH8bcF1dCBua3A0YFPvlG",
+	"/h5ieGilpPNGmzF3FUxFrqVKV1rAbrLS3QQDbEzqvEaK2RXlvfYObO5/eUVS1N7M2yfFDNsjYqvSivaI",
+	"RG32U1kzFHsFU9bdKzCr3BU3AJXeJfR0XLhiA1b5zXEuFPfe+cnuTvFS7iZ3q4ojpn1wLiOIUCy4P8q9",
+	"xVlvmwXqLAP+u/istWWyBbRXsiftlWwB7ZVARCJ/JRE6yR/z8jIuPXSVqTNGCyV7imec2iam5BF6GuwM",
+	"u16lCjShgtALfA65ajeC9edQshbGTItfpkL6gvrlpz1AMRgwDrUO5bCU5rKQHOxUP28m/RylwBV/pSyj",
+	"6mQTeslyid8xZjzeqPNBkQ2kvX3BhsJ9bRi8DWXlMijMRcYgkftyvd0KFqctyMNqvfe2960yXjkPJxqD",
+	"x8PeXTaPzNmRS9T63btO0I4vXpJvnx/cAUS+kfnQpHuuSpKZw9utJkg0+xtPLdSuRH0DtCNrziybdU6m",
+	"UH+pmlcboiFgXmYmlGNr9mKVnb0Ki7CKla3VNPNu7h0a6tUyQ5DLgieCNEpsfWMYoZ76vhBBCbEvi5um",
+	"dzzsKalyWHz4cPLi5hnmSe7vYC+lKpW9fS8vhIpsZeoVBIqXouM6NhAkDWGqXopnlOlcLFGqsIZzCwtU",
+	"vXLbd1y539OvByuIcK7uEqVE68IOOtx3GV9XyeYe2tcIs4WqSonto561OuS+0V56aRrvs1LyHZVyL471",
+	"7Da391aFegornZ/EkgX8A0Ab7+/Bvi/vXAg/eEfmufmpWLgdi9PwnUlNFERJE9VgPUi773kWMwtIbyJi",
+	"nqjYVmRPIh5K9HKB9zurWrS6rZrJBjsXQRgLP8nwxxB0utxCwqb6g4aXQ4rmk/BazIOCFd3cLqVuL9Lv",
+	"P4XJCPPoXZVtPSzAsg75W7GwZEF/XCDoJQf6MURrYpFMYwnprE6baRmk1WN5CTMbaeFfvRu8+X4/3nv1",
+	"5odf4svZzx/ev9g7efv+xxPVfsvf8otZod7cnHMnrR3f8VOn/iOv/9qs7//z6ed//uu3ptf+8p+rU05w",
+	"suXD/9lbpAPjbDN3guPdx1xQPVIziRAa8D0t/GkcJnPsXQxrjAHKzjQZVSnbbnMqSIcx5GQb6yPwf+22",
+	"zidhPVeowuGlhk6ecx361W+/tJCAdvBUoT7hWs9UHGDNF7RYgUKaUDsVSLZPc61vPpB92dA6fFfwWMTr",
+	"f5izPjyRlnJlH4DrxS98gYSvgcLAsUw4VtHRkly6x9q6TwMxidR8LDCZLD8kDF16kHnsEaP2SOR5lLIP",
+	"tEuIP9SiSze6siv/8Q8zTyGTECthG//4B7sQMsBqjmsBfW576TYdsIvjo/Pjyx7UFfTMsyoOf4VHDxgu",
+	"nL0F0T2o7t2tVGFLClW6slSpEgg/DARKHu7UyzDDKw8xHw4XzBxSbLKW2C+zMOlKBK0JpZmIPTZ1+LnH",
+	"HoOX4AByIbCH5rWYP2mwjnReivY/vEUqc0NXAlzhbDSn1yJ8R4/W9DiOVazNWh4bA4RB5M8QYQ9ylHCp",
+	"n/6sleyR5wxjEmY1qETF/InBbnTjkRlyBYE4s0ZSAR7H/vbOMzaJVT8SYxYof2qIpJG9htFA82I8jaN3",
+	"pcbqF/PKseAywU7PsRrGfGxp5CUPo2ksbKJorJIkEoGZ34cKWUS2G7pNPKMTubhTiFjC+jzAhUQ3qExh",
+	"HQDZc7u9TwuDA708O7t61zn94er8+PsPxxeXF1jQdC6SeF7vDBIIt6dgMV253Ww1WCfbUAtJYviDsLP6",
+	"QKWKoZxMc+3zYF6B8CNOkcRgirsmnLJGI4ede7rS1pKyX6Zmzyc85mOBeKVmsFMpbifCh0aeKjCiByba",
+	"bNJo3olkpAIgmg4bwz8orY1NeDJiEfevtcdeH3depPUVHiYYbDd32Lvjy9dnL3KpeWYBzSE1kr3XYGfv",
+	"L0/OTi/wkXZzmxYYf/acnC1IhOEOzwEnGQ8CdnR2fsGQh4N3vStVHAIOjYXigOPXYC9dRLGEXwsIHcRz",
+	"mhhN+TIcC/2Pf2ApycsjtrW1tW9OnrHoqWwUErtxpOMwikLSc7EfOQngruy1m1vNerNV32pdttpOBieh",
+	"kEWhL0i/IC7bmXB/JOrtRpPslEzVmc1mDQ4/A5QRPaufvj05Oj69OIZnjF4XJogm+/6EQbXHOy75UMB6",
+	"dd6f1LzajYix3qvWatBDaiIkn4S1g9pWo9nYqoEGMAJh+vSm9ZS4LBonVdrLOeglBGOsBrSoyDzSoB2Y",
+	"6tmGUjG8Rd+BwjcsqOdR1JUEqttgP6gp00LYrDV4fxWg+WGFsz9NHodXKuq4kWEewvnmYyxWo/wYIIJL",
+	"isbZ7H4UYpBVBIwd3TuPNOs54MG9JSDB6YQ8BBICV4bbBFmKBnHltACGIHspTRaezuJasJrmdGObcaiY",
+	"JC8HsAxSFMUt95NoTuhjht+CFoUMF7GQwNPUYO/5MPUsdyX1cRlOecxlIrCw44CFA8rVA+mdbkmaxAdg",
+	"0q7o+BdW/2BqpBmu2WV1I9h0AuwH0jSvwwkgzRhamJhhTKAb/UhAI5zUZQ5nJpV+J0HtoOaUNQHRWt62",
+	"UFPPbkGXwtkAtbpyhn40d+ZGEGGhtlF6CVBpoDwCX810R4rzk7rF18umu8CHvpQH8smWQmmRpOjwhkQQ",
+	"M8BiLfQOMJ8rq3hD8GnEwKcfgeShMobKdSBS5hTJYRMZy8bzNheZrFVTznwm2ZzLCXArlhiymSxiPk4U",
+	"CBlcsq5VU8IZqRpSnIKoXKWvWG9DSvArS4eO1TagzFMTBY0DT8Rtcsh8rkVdC5liVrj9WhcM3fzPlX1Z",
+	"btjLWyWWbLH1adronGQzAL8rDrxRiKEigWhbjm17gvdRX0HDfSoD6i9YKmwoIuVUHiPC16mc/Z+hEns1",
+	"1fTMVLHfL6VmlknIQwMxlEPYEqe2szeJxSC87UGmOTQcs/IiTBrsiGvXvGSRMPMzG4J/AUoGimkeTUa8",
+	"b4xGrVjv//1/etBkoivNNqJA7l1c9IA3wxfNa/PkcQA5bWi1JzxOPMPdE8U4AOsQKyeBlTazTNNzSWr1",
+	"rnrscY9fX7V7T6jAJhbC/IGtoVBiC8DIdjpiwlsQ1NN5TTv6uYfWUhik6wI8MCPyBrtMMTbShedZ22oj",
+	"rSr74poxRj+3z1pHzxcRr+CxP/o6Z5d2P2tABjkNhCaEdBOOhUeH1BAORfKhBrroun9WUE9/XDAj+zn8",
+	"Tm5m69UircP9s+rg4nRyGI2VhcFksbmFwZX1VM29daabwZ892IRzknijovHDgowHTQrleH6GGJGrFIdZ",
+	"4fImIjo3ZqdDenpIxgQuRs2IEKvB4kbhFKC7YzaFriyoIutOwWxDOJT3mYFrQhCoBc1oItQkEigSqSEf",
+	"tRxM9XWAUc+YVghd2w+7Mm3MVkhDhrY9JcVr3dna4W04XcBxypkklIROJYlockCnEsPyQjkVNKUUzf1a",
+	"zAGIH57Hc9aVdPyxGBZALtFfIuesl2/g0UM1AKadWkDWelGDrKEVmlS2fSsWbwgQbsbc01l7FdRKHxEE",
+	"yEnCxC2pHz34YGPzPipVK04NYBZpHBT+2oRnA1JxZlVZCH6HUniklUsuh87caAMLOAxVI6dGKhUM6m7Y",
+	"0dUzwUnYnohQuGw+fMjaC3rOtpvVwy00fFl74CsG/RkA6iHuAo6KdrNpPdmEI110cmJTWRgtPGH7DGmE",
+	"gLFOb0PJsI2QVWjIFuvgpyJLQPopn6xjRM1OvbkLQfHWQXvvYGun0XzW/tEJMNPhd7va1hb5i2qYX5Cl",
+	"DOwOlqUM5Ns2LsttcJp6fclOQlifhBMRhZBXQuH5Qtd2VAXzVXm1rKAuj66U+dVrn7NEeAIGgWjQJNeo",
+	"Kt9hqlXuBWVIK9f6qPUFwhebmNy5FDR4ulyjb7eduoCSi9G8/wj8dEfYoX3RB+n+p/mbv3i1f9epprB+",
+	"Eqx6OHcvjHMbKbvqofQEPH3Og++nlKS+3WytfuCD5BQ2EQE+tLX6oZcq7odBIDDPC5nY6qcgDpGL3sEJ",
+	"cuN2P302XMgNef302RBKdjbN/qVBI6OA8SEQnnV8GlIrxlXQe0B0+cWrTSrrZ4+oMR9GdSC8Sv7NLC7Z",
+	"YBcJaqgibYJs+/YZ3Qdhw9Hi6ErABzUv8jmYVXqkZpAlNuShpAq9Xmwx73sePpjVu6cw8tnnPGNmd414",
+	"hraN4LW0Rco9PIa9tPUOTAQc7E7AywFfszEvrtmAxxS17EqnK4LtlDBGh6wZEGG1g9fJQZEutFMwDx5a",
+	"xDbyH2RPQ1kmBMQgdgR4q6RFZu7YktcPWS2SS82zqXDPVTDfkOPrsVE6kAYyyjrFYQRoOM1dbr+KW/9Y",
+	"q+SihtQhkhiKwBg++e+haWO0oNSv3Xl/Qg5kqVhsbF7NCGs6HUsBknxVg851hu72eJxE3ByGSayyjvi1",
+	"seqHkajzyWShZEiLgak5hu2iZNsfUcuqUrfF7PZy74rd5hdXthTQ+jZm/VRV+yWfr0AZygUlorUhSdkU",
+	"3JIeQccQVd7EKhYa/BmkF6dJCekef0NKxR+iKlC2zAPU/pe0jk2JpiIvqEJrIIFkM7Ex21TrwTSK5g+p",
+	"QRxf8uGqh+CeL17tLfmzV92f3nc/DQUBF22w8M1iQAG47ekrvOeLR3d/0KSGr3oEb0xRAVd+6Dy9zeL5",
+	"rfFMetsXr4bp3iuf+ZDeZrn+fOUzH9PbNtLwLCLL76fjbTf3Vz9xqpIjYoO/u1qIH4Ycw5lVDzfUDpH9",
+	"mHG4we+nv12L+ZXhe19QZYxEVdEjUplOw3QTEY+5mWkENT8+OTUBqoLUSi+L6aXJHikGg4TgcajZIBYC",
+	"FcZD+CFWM8xzbTD4ptG3eBpAAx5EQV7CmwKNEZI4bSyWayW9nIKbOl36KpjnXpwLLLK01TZeBnjYRKlG",
+	"V15CVoVU+IacVuqogF6WyAVxFnC8mSUhTdKBYXIAYszUqvRB/CXVBzcLA78Rc6PwQQx4s4jxirtPBu94",
+	"4o9qVTHdeX7LYc8Oy70Zyk6VfFeE6sjnfcOd9/ekODiteSWoQOTgEJNqxmDAD631tP7UrpRyBLuw+bTI",
+	"7sDasEp7+elu5JOxuGMbq0fLlCLof54xpiwHKKf0/iG60V/TE7Pd3F5LSr8EjHnzQKu9+gFjOYFI+QPE",
+	"+rnNF76fTPeq89deAiIy+nv6c4ymK4iWm3PcYB10TWTAybl+cWFieBjErC2sYVdCqU0sfJD8ObFMz2U9",
+	"AfPCbCiS31eS3Z/dZ2jmRaeGLZUnrNhv0a79kznL8yjo7no7NPb3Uv+1henfQvRbFKK/r0R8JZK7i8M0",
+	"AAIWSjkCQpZjmrzgtE1KGw5MEJ3xkPV++9IrGpu5HrqhxgQtzKUG4gUzNB/4z5mJEKFosHfqxpif5uFc",
+	"xhNkNdi0BBSroaQc6ME0mQIw3jXkwtlcG4q1dPImMsZj+oLGH3Tl4+3m/hMwXG1PhAOGKR7WBk5VgAPs",
+	"kFdh0Idu4Qbm2UEn/Yb7VkhNsaY0T9JMeJ6m8VKSL6ZUgPUOz9p+YTilh7SxbZkWFPc496Y38CCoUlrc",
+	"1qvfoAX++T5BInGbCFmStgg7tzpC1CqFWVCEo0zLv1OKGSia7vvKsq/eRtaBJJJ/xwXRTdZzMxuYle9A",
+	"zF+gYQfEXIqaxKly2q3b1uoZXbnvdCM4chpFGws6Kv5eKxLTvNO+VXkhFu3d336He2iluUY1LlXnPIf3",
+	"Wm4qQfhvbAV8TY0yxUtAa/YvoV7eMRb1rcdgNvXurBO0OVJyEFEn2W/eHYQfvrc7aHGI5+ko1IlChOeh",
+	"SFZ0SpxxzXjiJtom4Vgc2IoIqIK0RTIgLjGTFvDeIts1yTcaraOAUZpoLjdAw6cgxYYaakDhIJQam8+H",
+	"0odme1TXgzXWAqt0CB8d1T5ogQvg0bbyeahUgMm/JwmiVFIFz1QGyirhVstPM30AXrMrIzVksfBVbNg8",
+	"oDFBNUmYMATx01Abk88vYuahQAltv4gteOya8khJcdCVtgYdbgUlWPN52oE462WAmVJQKZcKHDNRm26b",
+	"AwN9pLuS4LuuqPaG0E0CtdQp95rI4j46bkWz13AMeefASUIlPUK0ymaXQ/uAnsvSMXYOIYhSHTBKRVnT",
+	"iLKlVQ88uVOdw+/qayTr7cKihFV6HA0VAD0niBoWgJ+2L4RMrT/bDidLp0qqF8vKfV9JHWocJup91Cuh",
+	"qMbAC1q7pZ49y7XG9rN6c6fe2ik9RloMb4mt/Z06F3tGi9nZqu8N2qLeNKqNvxVsi50lOTp3V0lKfVFL",
+	"mp9N0rkaCkknBvq70VVCc8vWZa8wwY01GTqB6ys02Ov779zdP0CnSPcKQJn/aB9Zjh4295YtURZicROK",
+	"2RJdgQR5xs/JrwLtQgiBhGtb+Uy8HcpxqFeqqxFATc4hdcK0lxIsywGYPkTNtnmGKLOJMappFLBIYOkv",
+	"9blCJx9PPMgxnqfpv30VzLHo4X3n8uh1gx1hkzQcrhoQcg9uCUBfzHgcmJ3A7BVzZPRE+MmluhaUaELI",
+	"QV1pE6Wthwv62Bn9RKrAqEkWra7VZIjxD36u76bBUNjqQPBHQb/o0BZaue4q0ncQ3wGKBKH4064ypsNQ",
+	"Gbz1b2H2ra8CwQxV8ljorIopReM38zBfw4XAHlQ8NNsjMCUct4B2qNSKDCKFPN9q6gnmhKfQaA12Gc+z",
+	"beWaFVC4sZ52qa5yjlT5pwkjJkq9m6I7ulKq+1yyQDmdY8MElEJXipsfLbx0Bh6YXfjpN8fUh8OZivy9",
+	"Wnqj04YLkqmhRCVWE6WxkeXy1OvPy3KVnd9oKECRhbHsWylcqpY3u1L6hcyZz2kbDXpTs77VvGw27yVv",
+	"kYqWiduSKYS5PVBM97fY/TPHmHDvCeMsk6PgEn5wGZoCqVZX5Zw7KYpSzAr4gMQmE4jIYPDJwT/ViZro",
+	"NEkD7wWcqLTYJAdXSjWsWGMOWDRu8OmQcVvaHAUiRlBh+4EGOwm8rjRT8ixeApSS3Ih4jm0/weLXCZ8v",
+	"DkYRhj3DWBQ7G7BkprrSV9Ka/RbwUdtesDbWBI+A8U3o8DYIZ+SLg28Av2ZADyBzHjRbE6ZAMa2uHPM5",
+	"XbLANVV5nHDDXzOKFPBS1U+AzcAQ0KxA165MK+ABA1ovHmweVbjbnf3Nis/BOWJhGxEV0NIcI5dzFtWx",
+	"hWjGMByK1nA4/2W3/Yu+2dv+Odh7Ngy2bnen41/Hez+P92b+fHu7PZo25zuT6+ZO82b/55+H4tdfRj/P",
+	"ZkN5B2mDXOALRYTupU/AulUU9GZ8IeUEadVZwH/P5Jm0o4YuhB22/6x5Nsi4yt9t3yGNZmXxz48//PvT",
+	"xw+XF+ffvz87fff2zXcnr1+9PH5x9Lyzv/dsd2d7qzO7nV/8fsU/1u+QYtjmzvN/k9jJ3epxvm6dzF/D",
+	"m3KqknNqbvNniNG8Cm9EzvuSPw4PG66Z2qqxSgfM87lF2MgcK+1t7LgB7f7NXy5kUinCMhQJ1JsxfHHf",
+	"6E0zRI6ayoTcMyOLzB863eB7UBALIE0WpT4Sg6SiEbOHPYKgXBy+usy4x+q3b0ZJAn/82cDW5K28H1pS",
+	"bHD/CXWtTx+5v7sBdr+gHswUdZUEtxf4W2JUpX42ii+gm+UzmTP8DxXge22X9oN2odf6QcujFusH223g",
+	"k6CyQ89WePPynv/Ug9g86nzNvrDpvrBZ+cJiRMO+sGkWM6QFzvTMrd1m0ynnjsWYhzKUw9rB/v7+sx1Y",
+	"f5HofMpss1X0NxR9EnZuoBJs7JOA3V8lg4EZOAfsbz/EXyDXNXE3tjLwj5xhbR/ENAiTetZvY4HnXrEA",
+	"PLsIVI7OBshgdVGNAWkQm1DmcYxZCmN86XTy7EoHFkpnfaNsUHwYG1MdO0Bh5SMPDhB9OLEAXxbZi6x7",
+	"rruyopeoRS/DPqIhAQ0vAtI1K3JsG+EUBEsFep/bO9xRfMHEtJ2ZCW/YVrJS8KWiCdJyi6YqWo2bXxGu",
+	"XtTbdOUkbAP0R9qCyjhwrTnzp2o8aCity8ioodGCUdk8i/584dpifRLQg4W47y2K6/uJWn9kQAYdeGTN",
+	"RbsOZbD40+EG1aj22+ES3F3bhgYayTo9/ilBoZz54MikRZkPNhvgQVAtaYBFDMuKsbXXGRs29XrYsaHn",
+	"EoIoFge9fHYNqxvzObr7KHkCu+va5apqZtba9BwvQ9hc9ygbqQ/hQppfKDPe+BdCqMO08aAqQjZUSerE",
+	"Qu8zxX8t36c9hwWqVGDpqNpk/ppHfMPZ3ObSzaX4phM8a0FD8AWus529bcirQVaX5br/VhvEalzyQyWq",
+	"Mg0+7xdbTn3GXNzEj1aZe7/II5Z1Qqkd1Lbf/Nj+9/c7H5+92zp9f7l7/l370w/Pt45eHL80Sx/ytOnO",
+	"RuBFqXzeBLsu7Wz3LajAjk8JyPF4absz9PmcOTf+jX+Xx7/DhMZ0i1Ofirm8TBPGSg6rCg+ctigLVeGX",
+	"KmZyGMpb1jP3XRG99zx2GXMxCK9Zz8kA6XnsiAfBPL14xfHqsbxR867sidsELv3aSxNVovBaHDBt61cw",
+	"awIzO5ntc2G7vBi+hizOqsVZLwwlCT9v4KRtGCbYbjYxNJi+OsWj4ARGkfWUWtZLqmcUfts1BlJXfV9M",
+	"Eug6KucAfULNdbCVT7H1TldCFxnEZveYuDVPQwfniQDkPNCtEMav12C94iY9/b//+//0LNQwthdJ1XmI",
+	"4nXMXG13oRHX2IE6EDIJk7ldxCxKyGlFbAiSB4FFH2ywU2hdBRVh1CACqv9E7AuZ1IX0VSAC9uHyZX3v",
+	"gAUCkmeSkRhjKNaM5gQ3YsgTMeOw4IXsl4qGYrB+GorjANPb7hgJGRbKruz9u04dfURg/up52UwwKwee",
+	"p55OGheMukQdsO3mFrUqcfs1UaevBf2dQO3ebu8b2upl1U8ioIZWWjXYmRG6s5DsOTvwrkxHri1dIAEj",
+	"CDgMJJdXgvCN2BsR8fDpH8ZA8ahN01ZXdl68OD++uHB7LFVZeM7hXGXdXRTgHHOBX49pYZ6GjlFzaoNg",
+	"xjcMb4Rk2th7PAKNV6NdPJ4kc+hSMOaR0Z+MAolN0LKwtTn7jNsm5qCQPt5ubj3BJdIKaK5wQLoSo5l2",
+	"KgcO8GUP5mD+gEs/fc7+bH6GZgY4BEp+99V4zAEhsyu3m02r/Ra6toFeaVEbnBbrpSxZcTuJVLAc4LvU",
+	"3yLtUl7qTJn1Id/dLrYh92o6mUcEkD5ekF9OTWuw3hZy/qxRDu49s3tZyZ+DyZ2eFiJjODSeTTrMQ52n",
+	"R8M8SkfdoqsbFh0CY36MIsTm8j8pYHcbobsA1sg5bLllsw2x8dHt9r7Tb3KxwfDJhSplvtJoNExlmPNo",
+	"WNf8IWtlJkSDndhe/jma70ogeoBRhWbLPGV5fDIpszKYIYJ/jcLhyIgujCYcmpNgz0pXljM8tp4UaHAB",
+	"MriZ14Migy8wYargflAWG/vRbP+hhQR7SEX0nCfircUPXfZkeuN56sR2H6+/V1Hoz9d+i70fdOHOJKy/",
+	"EfO1dGHn3tyzp2T4rPc0RXCc58+WtdAuvyBtpp1duqCA/LqvoPt/N4c4fO/r6vKnKukE4zCx8dX2GiHZ",
+	"lCT+iADrW5E4LMYfCf8aEACxHjGzBiBoTm6FBUZBagpgRw+9OA3PgmM7rUtsaVqx/0eo9dSot2nPOntj",
+	"qsyMoFcS6OTzrqRGsJTER2no0HTeMESb8QY8NwXntpk8VoGkbzcYeLvwjV5XZrnotobKVadJfQet1aaF",
+	"hxoiDGmyWlcec38EqIuhzhqf9OdpBjtU9IGtkV5nk4j7UNkF6XSod9j+QulLDIf3xQHsHfXqBHBHIz97",
+	"4jbUiXZ96X0ByeVUFwixiFSPl/TStAwKpi7ieGqsE8j26ovsM24zpA6aLWleIMv6PyHAheG73HeBLboy",
+	"e4ERS01S13qBSHgY6R76/M3Wx2qmq7RSHG7Wwu8eCXbx/Hwq866xT1nNQ1/4akw9HAjmqxpyOYjnV7F5",
+	"UVrkhSryBtDfGUr2En9Rmt4UiSH351dReCOutgf7fps/C1pit7/X3NoBB5FXM+ekyulHk7h43am3d3bh",
+	"OLlT2Wjs+I3a/mBvN2jutfb2tv1nwe7OPm8PBOdNf2eHB83WDt/qD7YHrX673+zvtdt+0NoJdv3WTr85",
+	"aDZ5c6+2CVZ42pFaj3h7Z2np2ZfNYb5PgLa+DrhELODdFQAecCCNypZWImbMAjzdVAgjhds80OjSHNt0",
+	"Z3mYaobbt4nPUk0TQ+gpSj6AW6lZ7aBpxEnpTa113oQ8yL6oZV40CEUUULNCyCO0bfOsELAdVp14GvUQ",
+	"CDEUeMj8kTLzT5/AdMNs/LYgnb7bvjMJrCxeyFiqICb/50sZ+P1xCH5fbQe3Mu3fVVA2Nkwoy/s/M+1g",
+	"SfnByyP2bHe3jS38oaU+OrKono+6gnQkCyX298Z7sOvGb10CSezWCE3qS8/Y0Wlza0Slg+YaaWdjNlTg",
+	"ckgUW+CG9Fx/pTHAPXCMYo81j72+vHzPnnMd+rbk3phiMxUHXta/a6opYtRgtvO4sRIdb6XRwLoy9VZy",
+	"zc6gyI+WVqeFgaANTLWbepNBVwFYlUY8kczZUKkT5AsH19YKbuuz2axuBl+fxhE5JstFZuaVOb59Yvtt",
+	"wobB5v2Xy4fpkXs3IdiAe524+mp6sr+GIKvC7rx0KRyzxNxCeXoC9SOqbdxERInbSe2gtbe/29xvtZtN",
+	"rxYavaT1bKf5bHd7p7WTlb6lWTvMSQM1TKFfUiUMGS/ovBLKlZM0BLpwogSYddfNWyZ7MhCLjKPAV70U",
+	"AP7v/LVvQRSZK4aRVsumj2S5WqUc+WO70bTb6lLEZpY5ED7asam8igS/FkHakr9aYL1UcVr+5nOJgRsw",
+	"UeekexKesbWhLdSbVMyPBcSKeGT78z/SNh+6K+mt8eJOB9ihoLoAj2fwdNi/4LAruXRr46z1WYEjaUNa",
+	"Nu7VYOegiGtrt6bNDozha7O5s7iDkuCfhbQc69rup3XW1b0FzPvfworft90UQOpU936aQsE847Y2y3xW",
+	"hwQ14xp0v68cMvPGFV5P+rQ3lj4YN61qu2i3PVfendoZlyMur6HzGTsh34+FRspcQhxVEADohsx8QdWf",
+	"jbstwtLOP3Yqf2JmvY7L81Kpd1zO6WP6/ty3UHEMWj7PF5Piwcn4ptkR0u/xvNQODBekprlW/cw8bQRh",
+	"qwYpC8VI9sJkB1tsTAFvAoL3WH+eCAhwmT+8DBoC4zb04TCmXrUdSYWXaEA7LaohaxgjcbFzATOvzrBY",
+	"UzbYpcra/qGXDbvmQkDNmKqGdZoz8kgX2v7yrIOsM0yNKPaQkpw2Nk5ziI15TvnBlyPKisDMAWt0pRY9",
+	"8VvA94KVWpRTfIbrvE46Mb3YcYqsbIdfamuPPd0Jz6OqqTtb0NPdKpO/W0P3fEvvDLIMV+GQlRpXY/9o",
+	"d9AEblHZrp3qUX/37tEw/Kx/dFdiET05INEaxKrbVR2igdSL2/TD1sdfg1f7yY//PklOX3x3fNyu//yx",
+	"fyrD4d26Om/fsa1z1gyZqPbvdsiFbNJCRbTVVa1NtWWLpAMYftrSoJ0Dkm192aiYmd9e4XfMWi/uZblJ",
+	"38py40oqrdKA2GIGCA9eaYteka+TapmhrFcotZF7E/jqJmmgyjLivy3Jby2JM90aq96Q0Fzbf4kvePob",
+	"/O+XlUrNzAYmtEgI/ADHkBlnmT5DLghjNSF4KOX+JKgeNLryBzVlWogMPsvB4zykxDa3+y9AoZCgqK5w",
+	"PaNKms1qW+EpzI24P/NTNqPCNdUsw7BZY5g8BSsYRelK3bFH79NWew9yx/5mnJsyzg3Z5qryUVvI9Ten",
+	"vH/NKB7KP7pJit3R9Rns79AgJbUObSOxrpQKTa25wMy5rC8JS5TKYin9Ob7z8XZze51eJfCdA0qHwcSS",
+	"FycXnedvj18UeDzyf8QF8nkUAToUdg9Vkli3VIHABEewy0Kdpr2Aty6MWYrZHGpGkPVsLLiEktbDLJM5",
+	"G3cPfYEpBr0zFGMuYPTIftTiGYWaGqIs6UnyMLLkrh4/5J+l/hMIAQ4KNNzherjW5MXrct0lfdarG60v",
+	"7C1yDpazVQPsqXpUFnrFTiObceev2RKEDlOFVQP0ZItJ7an7W5L/FSS546VDJNwxD8Tf+R1/DQGfNYLY",
+	"XMYvM6KepnWKy9EouUwrkhBxbyIIo9JXUqtIQC4rumBDyQbhjWDjUE4ToQExmU2EmkRooUsrqKFb2hyM",
+	"KiMFx1zyoSjjE3i2GUAaOmuwCyEDtMT+P/autimRJAn/lQruw93FoAIKghMbd65vw+ioM4zjzC4b0nQX",
+	"0EdbxXYXstzG/PeLyszqF7oQQd2Z8fgyMaFIV9dLZlbmk88zjuCD3VBOIrRqIXZjoQcSQ0CtYMLcAFlS",
+	"6be4BUYCLDTipNMwcDINMXGKvm+K1m1hIYtUA367l5Z2K7JxNHaCYEo/hNJ+x3h9iRiS+Ea5f9k0Ceeo",
+	"LWjKdICkn8pQ9y3Oup/yadK7NAUdOKLy7ANgGht/coBhMy1tEaNf9WIyv5ewX2IjNRWSYoGBTXadu+Tq",
+	"KdEDhDy2I+657yJMj/I5YvjNQpU4A55xjsco0Ue/+3vEPH7HA/0GFpGyruz+O+VRNk3u8wF8f0WL1ABu",
+	"ziQ4KddLpeVTZGKIkPWHRRTlZWeNQJaWGE8MZ86Q3m0DvZ0hmL1HNC7j3qtp2kSakpmm9+0c2qbKq9Vy",
+	"qVQtFAvjMKBu82hvawuOCL3Apitvt8hMgb37m/5nxdry9i+319F5YZX1WeTFAzwWa3/9Evw1nBcoHIgh",
+	"WW7jKpdy3llKQKzvbQDQxRf9rb6vBuPufPettxUX3kj6goACIydUcKcU7MRXb8bdGNTJzLfuITq4A5ie",
+	"DjrNgDtDFlLRmkilOzMYnQ7xURNLD4smvgJNJGyJxAzpxsbMO+Cfvsa6H7QTY8vhTmlnsy1wjCzy+xRu",
+	"aAszU59+nXQDsQRpiuBU/YcO6KTCV5aN501AMW2RoGLi53m85wvC/GB1CppPTJ97KguCV0Rf8VvIhdD1",
+	"CWfCWENq52RKtkVth536P2MfMGWI9YtDXwo0ocz0rrzOt/dXS9tF+v0cbXVcqBbAoTzkc11Ym9YDxs75",
+	"np/g2mN4gp5IVJoy7Y1JtbLrdqvbtVrZLdW6O7uVOq82vHpjt9etlWtVr+o2XM8p9byG6/UaXqnBHW+n",
+	"Wi/X6h7v7lbLddfUNNEYJSXDE9jdG5cAfaCGQjPAwqyPs5SA769tHh0ctvZTG+QflxuVau2f2DOs39O0",
+	"m9BU6Nd+zbpOxGs7JoDcb51vlmGHZCbk3dHVQfP47Jf/8tNXr5qD1qtpZbfW+jCsXPLqWe8w7N19/Dyu",
+	"+ZPTU/f45CC82/eP9gdvzivDw4vBtNKs8ZPhxfHtH+fDi7evzirTunzf2K98bJycvJW167dffnr4hLXM",
+	"6y01X799Q/TXr38WIjkOXWqNUFhefipsclxBphHfOCP/BqGn2QACLSuEDtJV0nXU1hseBHLjWoaBt9UN",
+	"ZHcLH1kqdRtul2/XnUq50dtuOI3GTtltbJcb3Vqp5JZKla2elFtdJ9xUfyjqdHpY6DBzgp8lV4Tdi7OB",
+	"XXJjoPZG5qvMGgVOl+v50oO4gVX077hZqBtqsgpPtz411cnOp+bVuw+Nxs/7n99/dofhsPH71cfmVenV",
+	"cXhy8Gn397f1L/2f4r+ds0DLztsx517XcYdzm2HAySFudeJgNzuJ9vnKWGElA++lV0jOpWqBcX9wbNUi",
+	"133R6303cDqX6yvyvJBmAaYOLvrpSCEPpIufNafoTK0h5DOjzLU+LdzYncZKmUkOACUsOPeYo/S59aXA",
+	"inJbZG7bccYAktMQOwIdhYGsCU4yUL5gHdR73AToCjWewv+jtoCt3w/leGRaK1P8nXlEnMHAYbV8D7kk",
+	"fMVCJ+Qx/1DIke0HYppbR0znFL1bNJEr3f+fTIMJXyV/nU0AAckU23olINkbp7V36f++6N9EUj+tmkp0",
+	"b5dJMAAyxTNp72JhLJDMuFxe4lJJs7joSkmvua7xfldoGLAVhtg3WpnZ934u+DdywmRPcUEUBhzPpg6e",
+	"PeCCN0zxaRW+WinJ2nan9P8UYTxkbNOM8XuWLGbK3KEOUS5rmDlewD8233xdmNJzQoqc/CkOjEfs/OLj",
+	"zfHF1fmhyUV1eSBFP2oLJRmWm+F+lzLTHnf9CKWFlpT4e20U8aRV5I/aM/DwbbI3QLSuv8aDym8IMkrY",
+	"Yig8atJI2fVYGLAtssqA+p7rhk40YIGMeBRLB2rzHD8m5MDHD5fjOj3RPFr/bKdUKrbFWAScWJbj67qL",
+	"gzDX8E32zuwEci+wQ1BBIH5Md4pxFNTKfdEWt/xWhtM94JrSu5zK+xD143Zi45Geufi1CI6l7/BQbmNd",
+	"3gc0s2IlfS3WX90WQ85HOGDaoHpU5VKxVCqZzaC/pQo/SKoG/M53Yb0BbC1VrNkG2e05Lmo1zYEXLyRA",
+	"E5+XEkityKpiAsvR+1caVnr/4jOoE8xWnhN1AquYQK1k1QHAMW//RToAa4f/nTn8HK//o30/dUrOTfy2",
+	"UpL4mb4QTItChyKZZrSIQAqaE3A1lJoxS2fUKSJzpB+ZWm9Cr6d/nrS8a08soR4pJ0JfqpFMFJNMaTLR",
+	"TUNDSRcv7BFCeJk2SRxJEFMunrBWxRjdVWR03ovMQhNZZM3z1tXxcfOgeXT+8aZ1cHF5VGyL91cXH/dv",
+	"jj4fHB0d6g+lzQS8C5gJikAc0jCmNKx7DxMAeLMUC4BtcmyeJx2DPKr/0pWRCmZk+N45UyKxN7Vi0g2m",
+	"FqJIRaxSTYgB44FnKAKAaG+vUi0+WYtmrEU7m4PKDDizTeGntEezo8ts3xQ/927hKQcMB+G+0UIvm6nz",
+	"/uvpG1vvow/6GrsoG/WDHl2e+OEvb7fFPvJn5Xvw/IhQabNXfAI4JJfwzP72tL01ZsVsmxUEEqlp7aEK",
+	"iT+G7OGD5AyNBiEZ6UKyIwknWSzwIOIgIm5fHQCUoEKs/dRblsxi9pPVWwHU+MyKmC9wvY3mpGW5TZ7M",
+	"ttg6xDAfyC+rCeNXP4jWdZkr2PkC18VMoWVhfBGNez3f1W4TmUetSxQ47jAyiDLLIuWjq6der/U5gkjJ",
+	"wFlyq5QE1cjqmeToZkgiLKsXx9WF/BMhAjz6w+Xcy51fKVngKxVwC490rP7Yk6RapGNNy8OzMfh622S2",
+	"jR2nvhimvuJ2s0kgbj9c/jDkKpzeQG9BOh+yU9dDnt1YYYpQeF6EFpO3J9cmyw7KJHfW+yejUj2nIcba",
+	"D7PytrGu+7ZlyU09zLbcEydi5gOWNaZQcr28meXldxJvQDdIq1jYK0TjEQ8jjtcamtDs0dWzVF9BpfwB",
+	"Yb3l4pk6zjneOVpcTMaul/bpAga4QS9/G78/yWzKZevc8veVW85w8sVtKiECYrzHk/BNeHcg5XAxh5QT",
+	"BMx8uAgqfEY29jXp8wFAloqW5VJpHpfStXnio5NAwNpip3ahkdqrUjMmaN6pnzkkHGrCOhofyJHFQpEG",
+	"3K8FgrRtIna6UIx/YDzgbzm9v8p9diqLXIS5y/Q+OCN/yKfecip8tAqLuFf2U6u+Ng3fIetKanGMJYgP",
+	"2OKmweKc+hLqFGJmTsgJkwJOt8cD/w6EIZRknXEYdIoGOU79dC3lCM8JPWYGwaIRd2PD1BaRM402WUuh",
+	"pqxht9ujrgB9vU01F22yfcwIcoQ+gDgIwOgQlkDjme6hcp7BOpDYHlUezPeG+k+4xwgc0YFKNtvYoBnc",
+	"gCxih8Sy7CUctBzXsW1ZvYYTAEwxr/IAuVHOPRbJW44CfKgjkrFkCwzTUpbowdZladvyTRrWBJ+YM5Hw",
+	"ACE5nd8fKFP7ygtm/GheIRbemAwi7t68652+b4T1k9Mvv4cfJ/+5ujysN88uf2nKyplz5rQmhedc6Wtf",
+	"DRDFvijMpKVB0FhmIZ7MtZzRrWnRHxoPaD7+olvqHg7hjr3Ht2uqS4K3FVzaTFy79Sf978b3vqLxDLiy",
+	"mNEj4UXGofgc0XR9KQnGh5LhEXVoA6cjM5GxSu1rbC+YOFYmUXx04j6WA6DR3+nd9niwFw7Fs+kMOTAN",
+	"fAbT9WKD5qWN3UNNnMrP5jp8fnznL63Ct+v9PYTlfKyZKi64bWc8pRyrlLOcA2v9LuyKmZNsf6AwBFe2",
+	"e/nasixpWdaG5GUYEmD1e6wVeUZmv4SMD0i8Y7LsqC0A3ZOOliIlRyP90QmyAI5GXHAvYctjfpRkD9LN",
+	"mND7DvL/geyzSPlB0BYDBwGl1CVi9NxxhHvMpUCRtLNoBueT5z2VZVz1si97vaxBPMSZiEmPdKwpQK3t",
+	"8exzNOi/nH9u3xL4GJDe01t789Uz31PLf4/5YFxDS5Rlc2i+FxyNrtnjXrIrMfxxz3d13kqM/dxS0YwI",
+	"JTaVKR4phieryASfxGWjvXR39MTxVZKvg1a0MjZ/9UCXXrSFFwvxYwPeJrt0qMkN1B6MzANB+J2IdVCp",
+	"tMMUCZBIYeRCsGLlx0oh91WqDpM3f4QHKVrVQlIu1CciWuSfnCPgQb9bykTQ+KcthR7BPhJcIijsQXuX",
+	"iHvOyXT4Eev4XifDhJKYv537zJ/tVXBt7EIR4zFACR7E8wLlxuw0xpvgRctYXIg4Apuatlh9jCJr0dNR",
+	"it+OtHcrkaNbTL+WWkGQU6HvWOi77R1y2Y8gyWpBD5gIHHDOTDCnwMyvUNE0u30ZVQkvfcLXd6sX4BCh",
+	"NppZ1ufzh1t/mvP0dQvQcvP79t45RmrQnFzmjTn261mV8dEnIgAUUkC7FejRjqhAamUHU+F05jA80nEt",
+	"+DBUi+35o2WV9Iw9yLY3KTbxg4B1OSMTxD3TngjNj1JkFU9/SFu3sqWbD+myO4e1gXu8gTNzn7ZwD6qy",
+	"mbUzV+Nvkb6G3IMjMOSLaVyf2kACJw7fMHXqRRTUavay6kAt3yiSJ0E4Umwg6gQ+2JVqQJ+LkvC+Lfqh",
+	"4wI/JmoYGvm3lJ4rKEsIObGaURg+TUbLVKm/TQLJc6azyRbPmZKAXc/vjwlMQ7DADKkxzEKC3K7Xdpai",
+	"HzZpBqmeLZ2EMz0Hy4ErVSRUEJKHz8BhfrQCggy8G3ytG9it6VHv5L1HFudxUDn+FP38vjkII/dgELxv",
+	"vvv0qluNWl+ikezuysPvFeeRrOU66/RSguwPfBRoEzurVvx8SSiIlOa6kuvQV9o/sE46suoYPyc8ExIB",
+	"SIPonRK0WByAZxjzzgDWodrAnDCDD5lkE1520KAew7PUZtex9Tq2/j9JHvwYoTWoljgsyXivaAFhFOHd",
+	"fCJvj48COb3VVg3Zu/WniQPEk+74Fqq6IQ8clSiLxL8hePTVh7M4WNgE+0JjzdWSIb4qkmg31o+KDKM2",
+	"AsfpOMgwHlEmdf+yCRomlsx3i4MOOHADJFxu0MDIZGioOzKS3U6sMif7wHqUPIhI9vOPOeMKWQv3L5vA",
+	"VKgnoe8oPgFmpJ4MOWRYAFWeULsmkuAQTKdeKdNik38e8j4mLzSIKRpBwUVfW4CKLP6+hO0tB0VMSJ3i",
+	"airya2Pl3QeY/DjwiEgj+U7kv50/557vodtSkkwXto2bVRt7vrL8+RvnjpsSQaYLwIkvHYYkMjVhCZb0",
+	"t6//CwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

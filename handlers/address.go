@@ -20,7 +20,8 @@ func (s *Server) client(r *http.Request) (address netip.Addr, proxied bool) {
 	address = addressOf(r.RemoteAddr)
 	trail := trail{lines: r.Header["X-Forwarded-For"]}
 	for range maxHops {
-		if !s.trusts(address) {
+		atSocket := !proxied && r.RemoteAddr == "@" && s.TrustSocket
+		if !atSocket && !s.trusts(address) {
 			break
 		}
 		hop := trail.next()

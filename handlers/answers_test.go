@@ -105,6 +105,9 @@ func (r response) checkSecrets() {
 	rotated := r.status == http.StatusOK && r.request.method == http.MethodPost && (strings.HasSuffix(path, "/rotate") || strings.HasSuffix(path, "/rotate-secret"))
 	if r.status == http.StatusCreated || rotated {
 		secret, sealed := r.key().Secret, r.key().Sealed
+		if strings.HasSuffix(path, "/links") {
+			secret = decode[ownerLink](r).token()
+		}
 		if (secret == "") == (sealed == "") {
 			r.k.Errorf("%s: not one secret, in clear or sealed, in %s", r.request, text)
 			return

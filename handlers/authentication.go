@@ -76,6 +76,12 @@ func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 			if err := s.prove(r, x, op.basic, want); err != nil {
 				return s.limitAuthFailure(x, http.StatusTooManyRequests, err)
 			}
+			if err := x.refuseLink(op); err != nil {
+				return err
+			}
+			if op.id == "createOwnerLink" {
+				x.origin = s.originOf(r)
+			}
 			return next(c)
 		}
 	}

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ type proof func(k *kit) (without, with response)
 
 // proofs are by operation and part: "?" is a query parameter, "." a property of the body, "=" one of
 // its fixed values. They share the keys that prepareProofs makes.
-var proofs = withLimitProofs(withWebhookProofs(map[string]proof{
+var proofs = withLimitProofs(withLinkProofs(withWebhookProofs(map[string]proof{
 	"listApiKeys ?owner":                            asking(keysPath, "", "owner=team"),
 	"listApiKeys ?status":                           asking(keysPath, "", "status=ACTIVE"),
 	"listApiKeys ?status=ACTIVE":                    asking(keysPath, "status=EXPIRED", "status=ACTIVE"),
@@ -91,6 +92,15 @@ var proofs = withLimitProofs(withWebhookProofs(map[string]proof{
 	"revokeApiKey ?reason=owner_left":     revoking("reason=policy", "reason=owner_left"),
 	"revokeApiKey ?reason=policy":         revoking("reason=unspecified", "reason=policy"),
 
+	"updateApiKey ?If-Match": matching(func(k *kit, path string, h http.Header) response {
+		return k.do(request{method: "PATCH", path: path, key: k.admin.Secret, body: "{}", header: h})
+	}),
+	"rotateApiKey ?If-Match": matching(func(k *kit, path string, h http.Header) response {
+		return k.do(request{method: "POST", path: path + "/rotate", key: k.admin.Secret, body: "{}", header: h})
+	}),
+	"revokeApiKey ?If-Match": matching(func(k *kit, path string, h http.Header) response {
+		return k.do(request{method: "DELETE", path: path, key: k.admin.Secret, header: h})
+	}),
 	"updateApiKey .enabled":       changing(fields{"enabled": false}),
 	"updateApiKey ?owner":         onKeys(func(k *kit, path string) response { return k.patch(k.admin, path, fields{}) }),
 	"updateApiKey .name":          changing(fields{"name": "another"}),
@@ -218,19 +228,25 @@ var proofs = withLimitProofs(withWebhookProofs(map[string]proof{
 	"getApiKeyUsage ?interval=hour":   asking(keyUsagePath("admin"), "interval=minute", "interval=hour"),
 	"getApiKeyUsage ?interval=day":    asking(keyUsagePath("admin"), "interval=hour", "interval=day"),
 
-	"listAuditEvents ?owner":               asking(auditPath, "", "owner=team"),
-	"listAuditEvents ?actor":               asking(auditPath, "", "actor=operator"),
-	"listAuditEvents ?action":              asking(auditPath, "", "action=create"),
-	"listAuditEvents ?action=create":       asking(auditPath, "action=update", "action=create"),
-	"listAuditEvents ?action=update":       asking(auditPath, "action=rotate", "action=update"),
-	"listAuditEvents ?action=rotate":       asking(auditPath, "action=revoke", "action=rotate"),
-	"listAuditEvents ?action=revoke":       asking(auditPath, "action=leak", "action=revoke"),
-	"listAuditEvents ?action=leak":         asking(auditPath, "action=create", "action=leak"),
-	"listAuditEvents ?action=outside":      asking(auditPath, "action=create", "action=outside"),
-	"listAuditEvents ?action=update_owner": asking(auditPath, "action=create", "action=update_owner"),
-	"listAuditEvents ?since":               asking(auditPath, "", "since=2030-01-01T00:00:00Z"),
-	"listAuditEvents ?until":               asking(auditPath, "", "until=2020-01-01T00:00:00Z"),
-	"listAuditEvents ?items_per_page":      asking(auditPath, "", "items_per_page=1"),
+	"listAuditEvents ?owner":                asking(auditPath, "", "owner=team"),
+	"listAuditEvents ?actor":                asking(auditPath, "", "actor=operator"),
+	"listAuditEvents ?action":               asking(auditPath, "", "action=create"),
+	"listAuditEvents ?action=create":        asking(auditPath, "action=update", "action=create"),
+	"listAuditEvents ?action=update":        asking(auditPath, "action=rotate", "action=update"),
+	"listAuditEvents ?action=rotate":        asking(auditPath, "action=revoke", "action=rotate"),
+	"listAuditEvents ?action=revoke":        asking(auditPath, "action=leak", "action=revoke"),
+	"listAuditEvents ?action=leak":          asking(auditPath, "action=create", "action=leak"),
+	"listAuditEvents ?action=outside":       asking(auditPath, "action=create", "action=outside"),
+	"listAuditEvents ?action=expiring":      asking(auditPath, "action=create", "action=expiring"),
+	"listAuditEvents ?action=expired":       asking(auditPath, "action=create", "action=expired"),
+	"listAuditEvents ?action=grace_ending":  asking(auditPath, "action=create", "action=grace_ending"),
+	"listAuditEvents ?action=rotation_due":  asking(auditPath, "action=create", "action=rotation_due"),
+	"listAuditEvents ?action=quota_reached": asking(auditPath, "action=create", "action=quota_reached"),
+	"listAuditEvents ?action=new_network":   asking(auditPath, "action=create", "action=new_network"),
+	"listAuditEvents ?action=update_owner":  asking(auditPath, "action=create", "action=update_owner"),
+	"listAuditEvents ?since":                asking(auditPath, "", "since=2030-01-01T00:00:00Z"),
+	"listAuditEvents ?until":                asking(auditPath, "", "until=2020-01-01T00:00:00Z"),
+	"listAuditEvents ?items_per_page":       asking(auditPath, "", "items_per_page=1"),
 	"listAuditEvents ?key": func(k *kit) (without, with response) {
 		return k.get(k.admin, auditPath), k.get(k.admin, auditPath+"?key="+k.admin.ID)
 	},
@@ -239,4 +255,4 @@ var proofs = withLimitProofs(withWebhookProofs(map[string]proof{
 		next := decode[struct{ Next string }](without).Next
 		return without, k.get(k.admin, auditPath+"?items_per_page=1&before="+next)
 	},
-}))
+})))

@@ -123,6 +123,7 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 		"last_used_before":  {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
 		"rotating":          {"false", "true"},
 		"foreign":           {"false", "true"},
+		"sessions":          {"false", "true"},
 		"enabled":           {"false", "true"},
 		"revocation_reason": {"policy", "superseded"},
 	}
@@ -137,6 +138,7 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 	k.mustCreate(k.admin, fields{"name": "another key"})
 	for i := range 2 {
 		k.importOne(fields{"name": fmt.Sprint("foreign ", i)})
+		k.signIn("alice", "keys:read")
 		k.mustCreate(k.admin, fields{"name": fmt.Sprint("suspended ", i), "enabled": false})
 		for _, reason := range values["revocation_reason"] {
 			gone := k.mustCreate(k.admin, fields{"name": "revoked"})

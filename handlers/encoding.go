@@ -19,6 +19,7 @@ import (
 type answer struct {
 	status   int
 	location string // header, if not empty
+	etag     string // header, if not empty
 	size     int    // capacity for a typical body
 	encode   func([]byte) []byte
 }
@@ -26,18 +27,19 @@ type answer struct {
 // jsonKey is an *apikey.Key, or an entry of the cache.
 type jsonKey interface {
 	AppendJSON(b []byte, now time.Time) []byte
+	ETag() string
 }
 
 // keySize is the size of a typical key's JSON.
 const keySize = 512
 
 func keyAnswer(k jsonKey, now time.Time) answer {
-	return answer{http.StatusOK, "", keySize, func(b []byte) []byte { return k.AppendJSON(b, now) }}
+	return answer{http.StatusOK, "", k.ETag(), keySize, func(b []byte) []byte { return k.AppendJSON(b, now) }}
 }
 
 // secretAnswer is the only answer that holds a secret.
 func secretAnswer(status int, location string, k *apikey.Key, secret shownSecret, now time.Time) answer {
-	return answer{status, location, keySize, func(b []byte) []byte {
+	return answer{status, location, k.ETag(), keySize, func(b []byte) []byte {
 		b = k.AppendJSON(b, now)
 		return append(secret.append(append(b[:len(b)-1], ',')), '}')
 	}}
@@ -71,13 +73,13 @@ func (s shownSecret) append(b []byte) []byte {
 }
 
 func listAnswer[K jsonKey](keys []K, p gen.Pagination, now time.Time) answer {
-	return answer{http.StatusOK, "", keySize * (len(keys) + 1), func(b []byte) []byte {
+	return answer{http.StatusOK, "", "", keySize * (len(keys) + 1), func(b []byte) []byte {
 		return appendList(b, keys, p, now)
 	}}
 }
 
 func verifyAnswer(r verify.Result, k jsonKey) answer {
-	return answer{http.StatusOK, "", keySize, func(b []byte) []byte { return appendVerify(b, r, k) }}
+	return answer{http.StatusOK, "", "", keySize, func(b []byte) []byte { return appendVerify(b, r, k) }}
 }
 
 func (a answer) write(w http.ResponseWriter) error {
@@ -87,6 +89,9 @@ func (a answer) write(w http.ResponseWriter) error {
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	if a.location != "" {
 		header.Set("Location", a.location)
+	}
+	if a.etag != "" {
+		header.Set("ETag", a.etag)
 	}
 	w.WriteHeader(a.status)
 	_, err := w.Write(body)

@@ -47,7 +47,7 @@ func (r random) maybeInstant() time.Time {
 func (r random) key() apikey.Key {
 	k := apikey.Key{
 		ID: apikey.ID(uuid.New()), Prefix: r.text(), CreatedAt: r.instant(), RevokedAt: r.maybeInstant(),
-		LastUsedAt: r.maybeInstant(), OldSecretUntil: r.maybeInstant(),
+		RotatedAt: r.maybeInstant(), LastUsedAt: r.maybeInstant(), OldSecretUntil: r.maybeInstant(),
 		Settings: apikey.Settings{Owner: r.text(), Name: r.text(), ExpiresAt: r.instant(),
 			Metadata: apikey.Metadata{}, Scopes: apikey.Scopes{}},
 	}
@@ -75,6 +75,9 @@ func (r random) key() apikey.Key {
 		k.Foreign = apikey.ForeignCurrent
 	}
 	if r.maybe() {
+		k.Session = apikey.SessionLink
+	}
+	if r.maybe() {
 		k.RevocationReason = apikey.Reasons()[r.IntN(len(apikey.Reasons()))]
 	}
 	return k
@@ -91,8 +94,11 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 	r := &gen.ApiKeyResponse{
 		CreatedAt: apikey.Timestamp(k.CreatedAt), ExpiresAt: apikey.Timestamp(k.ExpiresAt), GraceEndsAt: stamp(k.GraceEnd(now)),
 		Id: uuid.UUID(k.ID), LastUsedAt: stamp(k.LastUsedAt), Metadata: gen.Metadata(k.Metadata), Name: k.Name, Owner: k.Owner,
-		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
+		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), RotatedAt: stamp(k.RotatedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
 		Enabled: !k.Suspended,
+	}
+	if k.Session != "" {
+		r.Session = new(gen.Session(k.Session))
 	}
 	if k.HasForeign(now) {
 		r.ForeignSecret = new(true)
@@ -227,7 +233,12 @@ func TestAnswersHaveEveryField(t *testing.T) {
 
 	var changes gen.AuditChanges
 	decode(t, []byte(k.Difference(nil, now).Imported(apikey.SchemeSHA256).String()), &changes)
-	wantFull(t, changes, "GraceEndsAt", "MaxKeys", "Url", "WebhookDescription", "Events", "DisabledReason")
+	wantFull(t, changes, "GraceEndsAt", "MaxKeys", "Url", "WebhookDescription", "Events", "DisabledReason", "Notice")
+
+	at := apikey.Timestamp(r.instant())
+	said := store.Notice{EndsAt: at, Limit: 1, Network: "192.0.2.0/24", ResetsAt: at, SecretSince: at, Threshold: 1}
+	decode(t, []byte(said.Differences().String()), &changes)
+	wantFull(t, *changes.Notice.To)
 
 	o := shownOwner{quota: quota.State{Remaining: 1, ResetsAt: now}}
 	o.Owner = apikey.Owner{Name: "o"}.Apply(ownerChangeOf(fullOwnerUpdate(t)))

@@ -109,6 +109,9 @@ func problemOf(err error) problem {
 	case errors.As(err, &removed):
 		return problem{status: http.StatusConflict, code: "HISTORY_REMOVED",
 			message: "at: " + removed.Error() + "; retention removed the events before; ask for a later time"}
+	case errors.Is(err, store.ErrChanged):
+		return problem{status: http.StatusPreconditionFailed, code: "KEY_CHANGED",
+			message: "the key is not as If-Match says, because it was changed meanwhile; get it again, and repeat the change if it still applies"}
 	case errors.Is(err, store.ErrRevoked):
 		return problem{status: http.StatusConflict, code: "KEY_REVOKED",
 			message: "a revoked key cannot be changed; create a new one"}

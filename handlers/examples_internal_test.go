@@ -62,6 +62,7 @@ func TestErrorExamples(t *testing.T) {
 		"NotCreated":     {"taken": store.ErrNameTaken, "tooMany": store.ErrTooManyKeys},
 		"Conflict":       {"taken": store.ErrNameTaken, "revoked": store.ErrRevoked},
 		"NotRotated":     {"revoked": store.ErrRevoked, "rotated": store.ErrRotated},
+		"KeyChanged":     {"changed": store.ErrChanged},
 		"HistoryRemoved": {"removed": &history.RemovedError{Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}},
 		"NotFound":       {"key": store.ErrNotFound},
 		"NotSigned":      {"missing": errNotSigned, "unknown": errUnknownSigner, "wrong": errBadSignature},

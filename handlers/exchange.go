@@ -28,6 +28,7 @@ type exchange struct {
 	start     time.Time // on the service's clock
 	arrived   time.Time // on the machine's clock
 	requestID string
+	origin    string // of this service, as the caller reached it; set where it is needed
 
 	address netip.Addr // of the client; zero if unknown
 	proxied bool       // a trusted proxy reported address
@@ -154,6 +155,7 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		values := [...]string{x.requestID, "no-store"}
 		header := c.Response().Header()
 		header["X-Request-Id"], header["Cache-Control"] = values[:1:1], values[1:]
+		s.allowOrigin(c)
 		if framedUnsafely(r) {
 			header["Connection"] = []string{"close"}
 		}

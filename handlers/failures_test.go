@@ -45,6 +45,8 @@ func (s failing) RevokeKey(context.Context, store.Actor, store.Ref, apikey.Reaso
 
 func (s failing) Ping(context.Context) error { return s.fail() }
 
+func (s failing) CreateLink(context.Context, store.Actor, apikey.Link) error { return s.fail() }
+
 func (s failing) RotateKey(context.Context, store.Actor, store.Ref, apikey.Rotation) (apikey.Key, error) {
 	return apikey.Key{}, s.fail()
 }
@@ -54,7 +56,7 @@ func (s failing) RotateKey(context.Context, store.Actor, store.Ref, apikey.Rotat
 func (k *kit) calls(verifying bool) []request {
 	k.Helper()
 	bodies := map[string]string{
-		"createApiKey": goodBody, "updateApiKey": goodBody, "rotateApiKey": "{}",
+		"createApiKey": goodBody, "updateApiKey": goodBody, "rotateApiKey": "{}", "createOwnerLink": fields{"scopes": []string{"keys:read"}}.json(),
 		"verifyApiKey": fields{"key": k.admin.Secret}.json(), "introspectToken": "token=" + k.admin.Secret,
 	}
 	var all []request
@@ -260,6 +262,11 @@ func (s overtaken) RevokeKey(
 	return s.Store.RevokeKey(ctx, actor, ref, reason)
 }
 
+func (s overtaken) CreateLink(ctx context.Context, actor store.Actor, link apikey.Link) error {
+	s.revoke(ctx, actor)
+	return s.Store.CreateLink(ctx, actor, link)
+}
+
 func (s overtaken) RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, r apikey.Rotation) (apikey.Key, error) {
 	s.revoke(ctx, actor)
 	return s.Store.RotateKey(ctx, actor, ref, r)
@@ -277,6 +284,7 @@ func TestRequestInFlightIsOvertaken(t *testing.T) {
 	k.patch(second, keyPath(target.ID), fields{"name": "late"}).refused(401, "CREDENTIAL_INVALID")
 	k.revoke(third, keyPath(target.ID)).refused(401, "CREDENTIAL_INVALID")
 	k.rotate(fourth, keyPath(target.ID), fields{"grace_seconds": 60}).refused(401, "CREDENTIAL_INVALID")
+	k.link(k.add("team", "fifth", "keys:read", "keys:write"), "team", nil).refused(401, "CREDENTIAL_INVALID")
 	k.do(request{path: forwardPath, key: target.Secret}).want(200) // its secret still works
 	got := k.get(k.admin, keyPath(target.ID)).want(200).key()
 	if got.Name != "target" || got.Status != "ACTIVE" {

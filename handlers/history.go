@@ -61,7 +61,7 @@ func historyAnswer(state history.State, at time.Time) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: an audit event cannot be read: %w", store.ErrDamaged, err)
 	}
-	return answer{http.StatusOK, "", 2 * keySize, func(b []byte) []byte {
+	return answer{http.StatusOK, "", "", 2 * keySize, func(b []byte) []byte {
 		b = append(apikey.Timestamp(at).Append(append(b, `{"at":"`...)), '"')
 		b = strconv.AppendBool(append(b, `,"consistent":`...), state.Consistent)
 		b = append(append(b, `,"key":`...), key...)

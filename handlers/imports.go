@@ -65,6 +65,11 @@ func (s *Server) ImportApiKeys(
 	for _, r := range later {
 		r.err = add(r)
 	}
+	if dryRun {
+		if err := s.checkRooms(ctx, rows, now); err != nil {
+			return nil, err
+		}
+	}
 	report := gen.ApiKeyImportResponse{Rows: make([]gen.ImportedRow, len(rows))}
 	for i := range rows {
 		row, err := rows[i].report()
@@ -113,6 +118,32 @@ func foreignOf(row gen.ImportedKey) (apikey.Foreign, error) {
 		return apikey.Foreign{}, apikey.Invalid("scheme", fmt.Sprintf("must be one of %v", apikey.Schemes))
 	}
 	return apikey.ForeignHash(scheme, *row.Hash)
+}
+
+// checkRooms has rows fail that would be created if their owners may have too few keys.
+func (s *Server) checkRooms(ctx context.Context, rows []importing, now time.Time) error {
+	rooms := make(map[string]int)
+	for i := range rows {
+		r := &rows[i]
+		if r.err != nil {
+			continue
+		}
+		room, known := rooms[r.key.Owner]
+		if !known {
+			found, bounded, err := s.Store.Room(ctx, r.key.Owner, now)
+			if err != nil {
+				return err
+			}
+			if room = found; !bounded {
+				room = len(rows)
+			}
+		}
+		rooms[r.key.Owner] = room - 1
+		if room <= 0 {
+			r.err = store.ErrTooManyKeys
+		}
+	}
+	return nil
 }
 
 // checkImport returns the error that the import of a row would return, unless other rows or the owner's bound are its

@@ -267,3 +267,33 @@ func TestForeignSecretLeaked(t *testing.T) {
 	}
 	k.wantCode(k.ask(k.admin, secret), string(verify.Revoked))
 }
+
+// A dry run says which rows are beyond their owner's bound, as many as an import then refuses.
+func TestDryRunKnowsTheBound(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.mustCreate(k.admin, fields{"name": "first", "owner": "acme"})
+	k.patch(k.admin, ownerPath("acme"), fields{"max_keys": 3}).want(200)
+	rows := []fields{foreignRow(fields{"name": "first", "owner": "acme", "secret": "a-foreign-secret-0"})} // takes no room
+	for i := range 4 {
+		rows = append(rows, foreignRow(fields{"name": fmt.Sprint("acme ", i), "owner": "acme", "secret": fmt.Sprint("a-foreign-secret-a", i)}),
+			foreignRow(fields{"name": fmt.Sprint("free ", i), "owner": "free", "secret": fmt.Sprint("a-foreign-secret-f", i)}))
+	}
+	var dry []string
+	for _, row := range rowsOf(k.importKeys(k.admin, fields{"keys": rows, "dry_run": true})) {
+		dry = append(dry, row.Outcome+row.Field)
+	}
+	want := []string{"conflictname", "created", "created", "created", "created", "conflictowner", "created", "conflictowner", "created"}
+	if diff := cmp.Diff(want, dry); diff != "" {
+		t.Errorf("the dry run differs (-want +got):\n%s", diff)
+	}
+	made := 0
+	for _, row := range rowsOf(k.importKeys(k.admin, fields{"keys": rows})) {
+		if row.Outcome == "created" {
+			made++
+		}
+	}
+	if made != 6 {
+		t.Errorf("the import created %d keys, want 6", made)
+	}
+}

@@ -54,6 +54,9 @@ func (s *Server) ListApiKeys(
 		return nil, err
 	}
 	now, params := s.Now(), request.Params
+	if params.Sessions != nil && who.key.Session == apikey.SessionLink {
+		return nil, &apikey.DeniedError{Reason: "sessions: somebody who came by an owner link sees keys only; leave it out"}
+	}
 	if text := or(params.NameContains, ""); !utf8.ValidString(text) || strings.Contains(text, "\x00") {
 		return nil, apikey.Invalid("name_contains", "must be valid UTF-8 without NUL, as names are")
 	}
@@ -76,6 +79,7 @@ func (s *Server) ListApiKeys(
 		Reason:         apikey.Reason(or(params.RevocationReason, "")),
 		Rotating:       params.Rotating,
 		Foreign:        params.Foreign,
+		Sessions:       or(params.Sessions, false),
 		Limit:          size,
 	}
 	pagination := gen.Pagination{ItemsPerPage: size}
@@ -128,7 +132,7 @@ func (s *Server) UpdateApiKey(
 	ctx context.Context, request gen.UpdateApiKeyRequestObject,
 ) (gen.UpdateApiKeyResponseObject, error) {
 	who := callerFrom(ctx)
-	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	ref, err := changedReference(who.key, request.KeyName, request.Params.Owner, request.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +152,7 @@ func (s *Server) RotateApiKey(
 	ctx context.Context, request gen.RotateApiKeyRequestObject,
 ) (gen.RotateApiKeyResponseObject, error) {
 	who := callerFrom(ctx)
-	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	ref, err := changedReference(who.key, request.KeyName, request.Params.Owner, request.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +167,7 @@ func (s *Server) RotateApiKey(
 	if err != nil {
 		return nil, err
 	}
-	key, err = s.Store.RotateKey(ctx, who.actor(), store.ByID(key.ID), apikey.Rotation{
+	key, err = s.Store.RotateKey(ctx, who.actor(), store.Ref{ID: key.ID, Match: ref.Match}, apikey.Rotation{
 		From: key.SecretHash, To: secret.Hash(),
 		Grace: time.Duration(or(request.Body.GraceSeconds, 0)) * time.Second,
 	})
@@ -178,7 +182,7 @@ func (s *Server) RevokeApiKey(
 	ctx context.Context, request gen.RevokeApiKeyRequestObject,
 ) (gen.RevokeApiKeyResponseObject, error) {
 	who := callerFrom(ctx)
-	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	ref, err := changedReference(who.key, request.KeyName, request.Params.Owner, request.Params.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +226,18 @@ func reference(who *apikey.Key, keyName string, owner *string) (store.Ref, error
 		return store.Ref{}, store.ErrNotFound
 	}
 	ref.Name = keyName
+	return ref, nil
+}
+
+// changedReference is reference for a change, with its condition.
+func changedReference(who *apikey.Key, keyName string, owner, ifMatch *string) (store.Ref, error) {
+	ref, err := reference(who, keyName, owner)
+	if err != nil || ifMatch == nil {
+		return ref, err
+	}
+	if ref.Match, err = apikey.ParseMatch(*ifMatch); err != nil {
+		return ref, apikey.Invalid("If-Match", err.Error())
+	}
 	return ref, nil
 }
 

@@ -51,7 +51,7 @@ func (s *Server) ListOwners(
 			return nil, err
 		}
 	}
-	return answer{http.StatusOK, "", keySize * (len(shown) + 1), func(b []byte) []byte {
+	return answer{http.StatusOK, "", "", keySize * (len(shown) + 1), func(b []byte) []byte {
 		b = append(b, `{"data":[`...)
 		for i, o := range shown {
 			if i > 0 {
@@ -125,7 +125,7 @@ func (s *Server) ownerAnswer(ctx context.Context, name string) (a answer, err er
 		return a, err
 	}
 	shown, err := s.showOwner(ctx, state)
-	return answer{http.StatusOK, "", keySize, shown.append}, err
+	return answer{http.StatusOK, "", "", keySize, shown.append}, err
 }
 
 // shownOwner is an owner in the contract's JSON.

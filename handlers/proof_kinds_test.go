@@ -150,6 +150,17 @@ func changing(f ...fields) proof {
 	}
 }
 
+// matching changes two keys, one of them with the ETag of another state.
+func matching(change func(k *kit, path string, h http.Header) response) proof {
+	return func(k *kit) (without, with response) {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "to match"}).ID)
+		with = change(k, path, http.Header{"If-Match": {`"another"`}}).want(412)
+		without = change(k, path, nil).want(200)
+		k.revoke(k.admin, path).want(200)
+		return without, with
+	}
+}
+
 // rateLimit is a body with a rate limit.
 func rateLimit(limit, seconds int) fields {
 	return fields{"rate_limit": fields{"limit": limit, "window_seconds": seconds}}
@@ -211,12 +222,15 @@ func prepareProofs(k *kit) {
 	k.ask(k.admin, expired.Secret).want(200)
 	k.patch(k.admin, ownerPath("suspended"), fields{"enabled": false}).want(200)
 	k.importOne(fields{"name": "foreign"})
+	prepareSessions(k)
 	prepareWebhooks(k)
+	prepareNotices(k)
 }
 
 // concludeProofs asks for what else answers can have.
 func concludeProofs(k *kit) {
 	concludeWebhooks(k)
+	concludeLinks(k)
 	all := fields{"max_keys": 1, "allowed_cidrs": []string{"127.0.0.0/8"}, "rate_limit": fields{"limit": 9, "window_seconds": 60}, "quota": fields{"limit": 9, "period": "day"}}
 	k.patch(k.admin, ownerPath("full"), all).want(200)
 	k.ask(k.admin, k.mustCreate(k.admin, fields{"name": "one", "owner": "full"}).Secret).want(200)

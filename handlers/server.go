@@ -35,7 +35,12 @@ type Store interface {
 	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
 	Owner(ctx context.Context, name string, at time.Time) (store.OwnerState, error)
 	Owners(ctx context.Context, q store.OwnerQuery) (store.OwnerPage, error)
+	Room(ctx context.Context, name string, at time.Time) (room int, bounded bool, err error)
 	UpdateOwner(ctx context.Context, actor store.Actor, name string, change apikey.OwnerChange) (apikey.Owner, error)
+	StartSession(ctx context.Context, actor store.Actor, key apikey.Key) error
+	EndSession(ctx context.Context, actor store.Actor) error
+	CreateLink(ctx context.Context, actor store.Actor, link apikey.Link) error
+	OpenLink(ctx context.Context, actor store.Actor, id apikey.ID, token apikey.Hash, start func(apikey.Link, *apikey.Key) (apikey.Key, error)) error
 	CreateWebhook(ctx context.Context, actor store.Actor, w store.Webhook) error
 	Webhook(ctx context.Context, id apikey.ID) (store.Webhook, error)
 	Webhooks(ctx context.Context) ([]store.Webhook, error)
@@ -59,8 +64,16 @@ type Config struct {
 	Now      func() time.Time
 
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
+	TrustSocket    bool             // so is that of connections without an address, over a Unix socket
 	AuthFailures   apikey.RateLimit // for each address; the zero RateLimit is unlimited
 
+	// CORSOrigins are the origins whose scripts may call the operations, such as https://app.example.com.
+	CORSOrigins []string
+	// PassPreflights makes forward-auth let browsers' preflights pass, which carry no key.
+	PassPreflights bool
+
+	// PublicURL is where people reach this service, with its base path. Empty is where the caller reached this service.
+	PublicURL string
 	// ScanningKeys verify GitHub's secret scanning; nil switches that off.
 	ScanningKeys Signatures
 	// CheckWebhookURL returns an *apikey.InvalidError if nothing may be delivered to a URL. Nil takes public receivers

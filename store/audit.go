@@ -45,7 +45,17 @@ const (
 	ActionLeak   = "leak" // a leak report ended the secret
 
 	ActionUpdateOwner = "update_owner"
-	ActionOutside     = "outside" // the key was used from outside its observed networks; nothing changed
+	ActionCreateLink  = "create_link"   // an owner link was made; its session will have the event's key
+	ActionSession     = "start_session" // a session began, with the event's key
+	ActionOutside     = "outside"       // the key was used from outside its observed networks; nothing changed
+
+	// Notices change nothing. Their Changes hold a Notice.
+	ActionExpiring    = "expiring"      // the key ends soon
+	ActionExpired     = "expired"       // the key has ended
+	ActionGraceEnding = "grace_ending"  // the grace of the key's old secret ends soon
+	ActionRotationDue = "rotation_due"  // the secret of a key with keys:admin is old
+	ActionQuota       = "quota_reached" // the quota of the key, or of its owner if Key is zero, is used up
+	ActionNewNetwork  = "new_network"   // a key with keys:admin was used from a network that is new
 
 	ActionCreateWebhook = "create_webhook"
 	ActionUpdateWebhook = "update_webhook"
@@ -59,9 +69,9 @@ type Event struct {
 	ID        apikey.ID
 	At        time.Time
 	Action    string
-	Key       apikey.ID // the key that was changed, or the webhook; zero for ActionUpdateOwner
+	Key       apikey.ID // the key that was changed, or the webhook; zero for an owner's
 	Owner     string    // its owner; AllOwners for a webhook of all owners
-	Name      string    // its name after the change; the owner's for ActionUpdateOwner; the host of a webhook
+	Name      string    // its name after the change; the owner's if it is about an owner; the host of a webhook
 	Changes   apikey.Differences
 	Actor     apikey.ID // zero is the operator
 	Via       string

@@ -20,6 +20,9 @@ type Owners interface {
 	// Owners returns one page of owners, in the order of their names' bytes. It reads all of their keys.
 	Owners(ctx context.Context, q OwnerQuery) (OwnerPage, error)
 
+	// Room returns how many keys more an owner may get, as of some time, if it has a bound of its own.
+	Room(ctx context.Context, name string, at time.Time) (room int, bounded bool, err error)
+
 	// UpdateOwner changes an owner and returns it as it is afterwards. A change that changes nothing writes
 	// nothing, so it returns ErrNoOwner if there is no such owner. It also returns ErrActorGone or a
 	// *apikey.DeniedError.

@@ -20,6 +20,8 @@ var (
 	ErrNoOwner = errors.New("no such owner")
 	// ErrTooManyKeys says that the owner has as many keys as it may have.
 	ErrTooManyKeys = errors.New("the owner has as many keys as it may have")
+	// ErrChanged says that a key is not as Ref.Match says.
+	ErrChanged = errors.New("key was changed meanwhile")
 	// ErrRevoked says that a revoked key cannot be changed.
 	ErrRevoked = errors.New("key is revoked")
 	// ErrRotated says that the key no longer has the secret to replace.
@@ -32,6 +34,9 @@ var (
 	ErrWebhookDisabled = errors.New("the webhook is disabled")
 	// ErrNoDelivery says that a webhook has no delivery of an event, or that the event was removed.
 	ErrNoDelivery = errors.New("no such delivery")
+	// ErrNoLink says that there is no such owner link: it never was, was opened, or is too old, or its creator's key is
+	// no longer good.
+	ErrNoLink = errors.New("no such owner link")
 	// ErrActorGone says that the acting key was revoked, suspended with its owner or expired, or its secret was
 	// replaced, before the change could be made.
 	ErrActorGone = errors.New("the acting key is no longer good")
@@ -61,8 +66,8 @@ var (
 // IsRefusal reports whether an error refuses one call, while nothing is wrong with the Store.
 func IsRefusal(err error) bool {
 	for _, refusal := range []error{
-		ErrNotFound, ErrNameTaken, ErrNoOwner, ErrTooManyKeys, ErrRevoked, ErrRotated, ErrActorGone, ErrTooManyScans,
-		ErrNoWebhook, ErrTooManyWebhooks, ErrWebhookDisabled, ErrNoDelivery,
+		ErrNotFound, ErrNameTaken, ErrNoOwner, ErrTooManyKeys, ErrRevoked, ErrRotated, ErrChanged, ErrActorGone, ErrTooManyScans,
+		ErrNoLink, ErrNoWebhook, ErrTooManyWebhooks, ErrWebhookDisabled, ErrNoDelivery,
 	} {
 		if errors.Is(err, refusal) {
 			return true
@@ -134,7 +139,9 @@ type Store interface {
 	Foreign
 	Owners
 	Quotas
+	Sessions
 	Webhooks
+	Notices
 	Usage
 
 	// Watch tells a watcher of every change from now on. There can be only one.
@@ -169,6 +176,10 @@ type Ref struct {
 	ID    apikey.ID
 	Owner string
 	Name  string
+
+	// Match is a condition for changing the key, checked in the transaction of the change, which else returns
+	// ErrChanged. Reads ignore it.
+	Match apikey.Match
 }
 
 // ByID names the key with this id, whatever its owner.
@@ -190,6 +201,7 @@ type Query struct {
 	Enabled        *bool     // whether keys are not suspended
 	Reason         apikey.Reason
 	Rotating       *bool // whether keys are active and their old secret is in its grace, At that time
+	Sessions       bool  // only keys of sessions; otherwise only others
 	Foreign        *bool // whether keys have a foreign secret, At that time; see apikey.Key.HasForeign
 
 	Limit  int       // how many keys at most, from 1
@@ -200,7 +212,7 @@ type Query struct {
 // IsPlain reports whether a Query has no filter other than Owner.
 func (q Query) IsPlain() bool {
 	return q.Status == "" && q.NameContains == "" && q.Scope == "" && q.Search == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
-		q.Rotating == nil && q.Foreign == nil && q.Enabled == nil && q.Reason == ""
+		q.Rotating == nil && q.Foreign == nil && q.Enabled == nil && q.Reason == "" && !q.Sessions
 }
 
 // Page is an answer to a Query.
@@ -242,6 +254,11 @@ type Actor struct {
 
 // Operator is somebody with access to the database itself, who may do everything.
 func Operator(command string) Actor { return Actor{Via: command, operator: true} }
+
+// Visitor is somebody who has no key yet, at this address, to whom the operator's configuration gives one.
+func Visitor(via, address, requestID string) Actor {
+	return Actor{Via: via, Address: address, RequestID: requestID, operator: true}
+}
 
 // IsOperator reports whether the actor is the operator and not a key.
 func (a Actor) IsOperator() bool { return a.operator }

@@ -110,6 +110,8 @@ type Retention struct {
 	Hours time.Time // earlier hours become parts of days
 	Days  time.Time // earlier days are removed
 	Seen  time.Time // what was last seen before is removed
+
+	Notices time.Time // that a notice about an earlier end or period was written is forgotten
 }
 
 // UsesAtOnce is how many uses RecordUses should get at most: waiting changes hardly notice so many.

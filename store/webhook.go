@@ -130,6 +130,8 @@ func (w *Webhook) Hears(e *Event) bool {
 	switch {
 	case e.Action == ActionTestWebhook && e.Key == w.ID:
 		return true
+	case kind == "":
+		return false
 	case w.Owner != "" && (ofWebhook || e.Owner != w.Owner):
 		return false
 	}
@@ -139,30 +141,39 @@ func (w *Webhook) Hears(e *Event) bool {
 // eventTypes are the types of the actions that always have the same one.
 var eventTypes = map[string]string{
 	ActionCreate: "api_key.created", ActionUpdate: "api_key.updated", ActionRotate: "api_key.rotated", ActionRevoke: "api_key.revoked",
+	ActionExpiring: "api_key.expiring", ActionExpired: "api_key.expired", ActionGraceEnding: "api_key.grace_ending",
+	ActionRotationDue: "api_key.rotation_due", ActionQuota: "api_key.quota_reached", ActionNewNetwork: "api_key.new_network",
 	ActionLeak: "api_key.leaked", ActionOutside: "api_key.address_observed", ActionUpdateOwner: "owner.updated",
 	ActionCreateWebhook: "webhook.created", ActionUpdateWebhook: "webhook.updated", ActionRotateWebhook: "webhook.rotated",
 	ActionDeleteWebhook: "webhook.deleted", ActionTestWebhook: "webhook.test",
 }
 
-// The types of an ActionUpdate that suspends a key, or ends that.
+// The types of an ActionUpdate that suspends a key, or ends that, and of an owner's ActionQuota.
 const (
-	typeSuspended = "api_key.suspended"
-	typeResumed   = "api_key.resumed"
+	typeSuspended  = "api_key.suspended"
+	typeResumed    = "api_key.resumed"
+	typeOwnerQuota = "owner.quota_reached"
 )
 
-// EventType returns what webhooks call an event.
+// EventType returns what webhooks call an event; empty if they do not hear of it: sessions begin and end all the time.
 func EventType(e *Event) string {
+	if e.Action == ActionRevoke && e.Key.IsSession() {
+		return ""
+	}
 	if e.Action == ActionUpdate {
 		if d, changed := e.Changes.Get("enabled"); changed {
 			return map[bool]string{true: typeResumed, false: typeSuspended}[string(d.To) == "true"]
 		}
+	}
+	if e.Action == ActionQuota && e.Key.IsZero() {
+		return typeOwnerQuota
 	}
 	return eventTypes[e.Action]
 }
 
 // EventTypes returns all types, sorted.
 func EventTypes() []string {
-	types := []string{typeSuspended, typeResumed}
+	types := []string{typeSuspended, typeResumed, typeOwnerQuota}
 	for _, kind := range eventTypes {
 		types = append(types, kind)
 	}

@@ -82,7 +82,7 @@ type Options struct {
 	// Pepper is the key of the foreign secrets of apikey.SchemeHMAC. Without it they are NotFound.
 	Pepper []byte
 
-	// Reporter, if not nil, reports uses of keys from outside their observed networks.
+	// Reporter, if not nil, reports uses of keys from outside their observed networks, and quotas that are used up.
 	Reporter Reporter
 }
 
@@ -105,7 +105,7 @@ type Verifier struct {
 	shared *ratelimit.Shared[store.Subject] // instead of limits, if there is a Budget
 	quotas *quota.Table                     // nil if nothing counts them
 
-	outside *outside
+	reports *reports
 	pepper  []byte
 }
 
@@ -113,7 +113,7 @@ type Verifier struct {
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{
 		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[store.Subject](0), pepper: o.Pepper,
-		outside: newOutside(o.Reporter, log),
+		reports: newReports(o.Reporter, log),
 	}
 	if o.Budget != nil {
 		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
@@ -151,12 +151,12 @@ func (v *Verifier) Run(ctx context.Context) {
 // Close gives back to the store what this node holds of quotas, and waits until its reports are written. It is
 // called after the last verification.
 func (v *Verifier) Close(ctx context.Context) error {
-	v.outside.writer.Wait()
+	v.reports.writer.Wait()
 	return v.returnUnits(ctx, 0)
 }
 
 // OutsideUses returns how many uses of keys came from outside their observed networks.
-func (v *Verifier) OutsideUses() uint64 { return v.outside.uses.Load() }
+func (v *Verifier) OutsideUses() uint64 { return v.reports.outside.Load() }
 
 func (v *Verifier) returnUnits(ctx context.Context, idle time.Duration) error {
 	if v.quotas == nil {
@@ -256,6 +256,8 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, why pur
 		if err := v.use(ctx, &r, call.Cost); err != nil {
 			return Result{}, err
 		}
+		v.reports.counted(store.Subject{Key: id}, r.Quota, now)
+		v.reports.counted(store.Subject{Owner: r.Key.Owner}, r.OwnerQuota, now)
 	}
 	used := r.Code == Valid
 	if used || why != authentication {
@@ -264,7 +266,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, why pur
 		})
 	}
 	if used && !allowed(call.From, r.Key.ObserveCIDRs) {
-		v.outside.used(id, call.From, now)
+		v.reports.usedOutside(id, call.From, now)
 	}
 	return r, nil
 }

@@ -334,3 +334,18 @@ if (stored) {
     }
   });
 }
+
+// An owner link carries its token in the fragment, which no server sees. Send it, and keep it out of the history.
+const link = document.getElementById("link-form");
+if (link) {
+  const token = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname);
+  if (token) {
+    link.elements.token.value = token;
+    link.submit();
+  } else {
+    link.querySelector("[data-opening]").hidden = true;
+    link.querySelector("[data-incomplete]").hidden = false;
+    addEventListener("hashchange", () => location.reload());
+  }
+}

@@ -162,6 +162,7 @@ func (p program) writeArchive(licences []byte, tree, output string) (name string
 	}
 	if p.isLinux() {
 		files["apikeyd.service"] = "deploy/apikeyd.service"
+		files["apikeyd.socket"] = "deploy/apikeyd.socket"
 		files["apikeyd.sysusers"] = "deploy/apikeyd.sysusers"
 		share := filepath.Join(tree, "usr", "share")
 		files["apikeyd.1"] = filepath.Join(share, "man", "man1", "apikeyd.1")

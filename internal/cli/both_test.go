@@ -24,6 +24,7 @@ var incidental = []struct {
 	{regexp.MustCompile(`\(now\)|\(\d+ seconds? ago\)`), "(RECENTLY)"},
 	{regexp.MustCompile(`"last_used_at":"TIME",("last_used_from":"[^"]*",)?`), ""}, // reading from a database does not count as a use
 	{regexp.MustCompile(`last used  (never|TIME \(RECENTLY\)( from \S+)?)`), "last used"},
+	{regexp.MustCompile(`etag  \S{20}`), "etag"},
 	{regexp.MustCompile(`((?:ACTIVE|REVOKED)  \S+  )(?:never|TIME)`), "${1}USED"},
 }
 

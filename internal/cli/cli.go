@@ -29,6 +29,8 @@ const (
 	exitUsage   = 2
 	// exitInterrupted is the status that shells report for SIGINT.
 	exitInterrupted = 130
+	// exitTerminated is the status that shells report for SIGTERM.
+	exitTerminated = 143
 )
 
 // Main runs the command line of this process and ends it.
@@ -167,7 +169,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "Run apikeyd --help to see what it takes.")
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(stderr)
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.Bind(streams{newInput(stdin), out, stderr})
@@ -185,6 +187,38 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		parser.Errorf("%s", strings.TrimSpace(redact(err.Error(), args)))
 	}
 	return exitFailure
+}
+
+// interruptible returns a context that the first SIGINT or SIGTERM ends. The second one ends the process,
+// with the status that shells report for it. As process 1 of a container, it would survive the default action.
+func interruptible(stderr io.Writer) (ctx context.Context, stop func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+		case <-done:
+			return
+		}
+		cancel()
+		select {
+		case second := <-signals:
+			fmt.Fprintln(stderr, "apikeyd: interrupted again; ending at once")
+			status := exitInterrupted
+			if second == syscall.SIGTERM {
+				status = exitTerminated
+			}
+			os.Exit(status)
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
 }
 
 // withoutAliases translates "help COMMAND" and "--version" into what the grammar knows.

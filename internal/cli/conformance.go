@@ -63,6 +63,9 @@ func (c *conformanceCommand) AfterApply(ctx *kong.Context) error {
 	case c.URL == "":
 		return errors.New("missing flags: --url=http://127.0.0.1:8080")
 	}
+	if _, _, isSocket := socketURL(c.URL); isSocket {
+		return errors.New("--url must be what callers use, such as http://127.0.0.1:8080; conformance calls no Unix socket")
+	}
 	return errors.Join(c.Own.check(typedFlags(ctx)), checkURL(c.URL))
 }
 

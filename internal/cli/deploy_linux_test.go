@@ -158,9 +158,12 @@ func TestSystemdUnit(t *testing.T) {
 	}
 	unit := filepath.Join(t.TempDir(), "apikeyd.service")
 	must(t, os.WriteFile(unit, installed.ReplaceAll(text, []byte("ExecStart=/bin/true ")), 0o600))
+	socket, err := os.ReadFile("../../deploy/apikeyd.socket")
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(filepath.Dir(unit), "apikeyd.socket"), socket, 0o600))
 	const exposure = 1.5
 	for _, args := range [][]string{
-		{"verify", unit},
+		{"verify", unit, filepath.Join(filepath.Dir(unit), "apikeyd.socket")},
 		{"security", "--offline=true", "--threshold=" + strconv.Itoa(exposure*10), unit},
 	} {
 		out, err := exec.CommandContext(t.Context(), "systemd-analyze", args...).CombinedOutput()

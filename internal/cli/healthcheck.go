@@ -29,7 +29,7 @@ func (c *healthcheckCommand) Validate() error {
 	if c.Timeout <= 0 {
 		return errors.New("--timeout must be positive")
 	}
-	return service.CheckAddress("--listen", c.Listen)
+	return service.CheckListen("--listen", c.Listen)
 }
 
 // Run succeeds if the server can read its database.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -64,7 +65,14 @@ func connect(server, secret string, timeout time.Duration) (keyring, error) {
 		}
 		return http.ProxyFromEnvironment(r)
 	}
-	c, err := client.New(server, secret, client.Options{
+	base := server
+	if socket, below, isSocket := socketURL(server); isSocket {
+		base = "http://localhost" + below
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}
+	}
+	c, err := client.New(base, secret, client.Options{
 		HTTPClient: &http.Client{Transport: transport, Timeout: timeout},
 		MaxRetries: serverRetries,
 		UserAgent:  "apikeyd-cli",
@@ -178,6 +186,21 @@ func (k keyring) revoke(ctx context.Context, ref keyRef, reason client.Revocatio
 
 func (k keyring) verify(ctx context.Context, call client.Call) (client.Verification, error) {
 	return ask(k, nil, func(c *client.Client) (client.Verification, error) { return c.VerifyCall(ctx, call) })
+}
+
+// matchFlag is the condition of a change.
+type matchFlag struct {
+	IfMatch string `placeholder:"ETAG" help:"Only if the key still has this etag, which apikeyd keys get shows."`
+}
+
+// onCondition returns a keyring that changes keys on this condition.
+func (f matchFlag) onCondition(k keyring) keyring {
+	etag := f.IfMatch
+	if etag != "" && etag != "*" && !strings.Contains(etag, `"`) { // shells take quotes away
+		etag = `"` + etag + `"`
+	}
+	k.client = k.client.IfMatch(etag)
+	return k
 }
 
 // whose names an owner in messages.

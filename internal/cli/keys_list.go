@@ -23,6 +23,7 @@ type listCommand struct {
 	Reason         reasonFlag        `placeholder:"REASON" complete:"reasons" help:"Only keys that were revoked for this reason, such as key_compromise."`
 	Rotating       bool              `help:"Only active keys whose previous secret still works."`
 	Foreign        bool              `help:"Only keys that a secret imported from another service still opens."`
+	Sessions       bool              `help:"Only keys of sessions in the console, which other lists leave out."`
 	Wide           bool              `help:"Show every column with whole ids and exact times, on a terminal too."`
 	JSON           bool              `name:"json" help:"Print each key as the API would, one per line."`
 	target
@@ -66,7 +67,7 @@ func (f *statusFlag) UnmarshalText(text []byte) error {
 
 // Run prints keys as a table, or as a line of JSON each.
 func (c *listCommand) Run(ctx context.Context, s streams) error {
-	options := client.ListOptions{Status: client.Status(c.Status), Rotating: c.Rotating, Foreign: c.Foreign}
+	options := client.ListOptions{Status: client.Status(c.Status), Rotating: c.Rotating, Foreign: c.Foreign, Sessions: c.Sessions}
 	options.Reason = client.RevocationReason(c.Reason)
 	if c.Suspended {
 		options.Enabled = new(false)

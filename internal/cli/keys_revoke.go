@@ -22,6 +22,7 @@ type revokeCommand struct {
 	keyFlags
 	Reason reasonFlag `placeholder:"REASON" complete:"reasons" help:"Why, to keep with the key: ${reasons} (unspecified)."`
 	Yes    bool       `short:"y" help:"Do not ask, even if the key was used in the last 24 hours."`
+	matchFlag
 	jsonFlag
 	target
 }
@@ -74,7 +75,7 @@ func (c *revokeCommand) Run(ctx context.Context, s streams) error {
 			}
 			ref = found
 		}
-		key, err := keys.revoke(ctx, ref, client.RevocationReason(c.Reason))
+		key, err := c.onCondition(keys).revoke(ctx, ref, client.RevocationReason(c.Reason))
 		if err != nil {
 			return c.explain(ctx, keys, err)
 		}

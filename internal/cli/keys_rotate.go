@@ -12,6 +12,7 @@ type rotateCommand struct {
 	keyFlags
 	Grace time.Duration `default:"0s" placeholder:"DURATION" help:"How long the old secret still works, in whole seconds up to 7d (0: it ends now)."`
 	recipientFlag
+	matchFlag
 	jsonFlag
 	target
 }
@@ -43,7 +44,7 @@ func (c *rotateCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	return c.withKeys(ctx, s, func(keys keyring) error {
-		rotated, err := keys.rotate(ctx, c.ref(), c.Grace, c.Recipient)
+		rotated, err := c.onCondition(keys).rotate(ctx, c.ref(), c.Grace, c.Recipient)
 		if err != nil {
 			return c.explain(ctx, keys, err)
 		}

@@ -31,6 +31,7 @@ type updateCommand struct {
 	NoAllowedCIDRs bool          `name:"no-allowed-cidrs" xor:"allowed" help:"Allow all networks."`
 	ObserveCIDR    []networkFlag `name:"observe-cidr" sep:"none" xor:"observe" placeholder:"NETWORK" help:"The networks that the key should be used from, which replace all others: use from elsewhere passes, and is reported in the audit log."`
 	NoObserveCIDRs bool          `name:"no-observe-cidrs" xor:"observe" help:"Report no use."`
+	matchFlag
 	jsonFlag
 	target
 	lifetimeFlag `group:"With --database:"`
@@ -96,7 +97,7 @@ func (c *updateCommand) Run(ctx context.Context, s streams) error {
 	}
 	c.newKeys = apikey.Policy{MaxLifetime: longest}
 	return c.withKeys(ctx, s, func(keys keyring) error {
-		key, err := keys.update(ctx, c.ref(), c.change())
+		key, err := c.onCondition(keys).update(ctx, c.ref(), c.change())
 		if client.CodeOf(err) == client.CodeNameTaken && c.Name != nil {
 			return explain(err, "its owner", *c.Name)
 		}

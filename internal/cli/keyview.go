@@ -70,8 +70,12 @@ func printKeyUsed(w io.Writer, k client.Key, now time.Time, used string) error {
 	if k.RevocationReason != "" {
 		row("reason", string(k.RevocationReason))
 	}
+	at("rotated", k.RotatedAt)
 	at("old secret ends", k.GraceEndsAt)
 	row("last used", used)
+	if k.ETag != "" {
+		row("etag", strings.Trim(k.ETag, `"`))
+	}
 	return table.Flush()
 }
 

@@ -23,6 +23,7 @@ type ownersCommands struct {
 	Update  ownersUpdateCommand  `cmd:"" help:"Change an owner's number of keys, rate limit, quota, networks or metadata."`
 	Suspend ownersSuspendCommand `cmd:"" help:"Suspend an owner: all its keys are refused until owners resume."`
 	Resume  ownersResumeCommand  `cmd:"" help:"End the suspension of an owner."`
+	Link    ownersLinkCommand    `cmd:"" help:"Make a link that opens the console once, for people of one owner."`
 }
 
 // Help says where the commands look for owners.

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"apikeyd/internal/service"
 )
 
 // explainNoAnswer says in one line why no answer came, and what may help.
@@ -53,9 +55,22 @@ func askTLS(server string) string {
 // ownPaths are paths that people copy along with a server's URL.
 var ownPaths = []string{"/v1/api-keys", "/v1", "/console", "/docs", "/openapi.yaml", "/openapi.json"}
 
+// socketURL splits the URL of a server at a Unix socket: unix:PATH, with :/BASE behind if it has a base path.
+func socketURL(text string) (path, base string, isSocket bool) {
+	rest, isSocket := service.SocketPath(text)
+	path, below, found := strings.Cut(rest, ":/")
+	if found {
+		base = "/" + below
+	}
+	return path, base, isSocket
+}
+
 // checkURL refuses anything but a server's URL, and suggests what may be meant. It never repeats what
 // may contain a password.
 func checkURL(text string) error {
+	if path, _, isSocket := socketURL(text); isSocket {
+		return service.CheckListen("--url", "unix:"+path)
+	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return errors.New("--url must begin with http:// or https:// and name a host" + suggestURL(text))

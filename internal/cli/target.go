@@ -28,7 +28,7 @@ Exit statuses: 0 done, 1 failed or refused, 2 invalid command line, 130 interrup
 // target says where the keys are: in a database or on a server.
 type target struct {
 	Database string        `group:"Where the keys are:" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"In this SQLite file, or at this postgres:// URL; a server may run meanwhile (apikeyd.db if nothing else is given)."`
-	URL      string        `group:"Where the keys are:" name:"url" env:"APIKEYD_URL" placeholder:"URL" help:"On this server, such as https://keys.example.com."`
+	URL      string        `group:"Where the keys are:" name:"url" env:"APIKEYD_URL" placeholder:"URL" help:"On this server, such as https://keys.example.com, or unix:PATH."`
 	Profile  string        `group:"Where the keys are:" env:"APIKEYD_PROFILE" placeholder:"NAME" complete:"profiles" help:"On the server of this profile, created by apikeyd login (default, if there is one)."`
 	Own      ownKeyFlags   `embed:"" group:"Where the keys are:"`
 	Timeout  time.Duration `group:"Where the keys are:" default:"15s" placeholder:"DURATION" help:"How long to wait for each answer of a server (${default})."`

@@ -7,6 +7,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/service"
+	"apikeyd/internal/sso"
 	"apikeyd/store/sqlstore"
 )
 
@@ -92,9 +93,10 @@ func runChecks(ctx context.Context, checks []check) []Finding {
 
 // outside returns the checks of everything but the database's content.
 func (d Deployment) outside() []check {
-	return []check{
+	checks := []check{
 		{"configuration", d.checkConfiguration},
 		{"certificate", d.checkCertificate},
+		{"scanning keys", d.checkScanningKeys},
 		{"files", d.checkFiles},
 		{"admin key", d.checkAdminKey},
 		{"server", d.checkServer},
@@ -102,6 +104,21 @@ func (d Deployment) outside() []check {
 		{"disk space", d.checkDiskSpace},
 		{"open files", checkOpenFiles},
 	}
+	if provider, err := d.Provider(); provider != nil || err != nil {
+		checks = append(checks, check{"single sign-on", func(ctx context.Context) Finding { return checkProvider(ctx, provider, err) }})
+	}
+	return checks
+}
+
+// checkProvider asks the identity provider about itself, as the server does when somebody signs in.
+func checkProvider(ctx context.Context, provider *sso.Provider, err error) Finding {
+	if err != nil {
+		return found("%s", err).fail("correct the file; serve does not start")
+	}
+	if err := provider.Check(ctx); err != nil {
+		return found("%s", err).warn("check --oidc-issuer and that this machine reaches it; until then nobody signs in there")
+	}
+	return found("%s answers", provider.Name())
 }
 
 // inside returns the checks of the database's content.

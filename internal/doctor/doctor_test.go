@@ -3,12 +3,17 @@ package doctor
 import (
 	"crypto/x509"
 	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"apikeyd/internal/service"
+	signertest "apikeyd/internal/testkit/signer"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -93,6 +98,38 @@ func TestExamine(t *testing.T) {
 	for _, check := range []string{"configuration", "files", "schema", "integrity", "audit log", "clock"} {
 		if got := status(check); got != Healthy {
 			t.Errorf("%s of a new database is %q", check, got)
+		}
+	}
+}
+
+// The keys of secret scanning are read from a file or a URL, as serve reads them.
+func TestDoctorOnScanningKeys(t *testing.T) {
+	unreachable := httptest.NewTLSServer(http.NotFoundHandler()) // nobody trusts its certificate
+	unreachable.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	defer unreachable.Close()
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "keys.json")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, tt := range map[string]struct {
+		source string
+		want   Severity
+		says   string
+	}{
+		"off":           {"", Healthy, "off"},
+		"a file":        {signertest.File(t, signertest.New(t, "a"), signertest.New(t, "b")), Healthy, "lists 2 usable"},
+		"no file":       {filepath.Join(t.TempDir(), "none.json"), Failed, "none.json"},
+		"no list":       {write("keys"), Failed, "is not JSON"},
+		"no usable key": {write(`{"public_keys": []}`), Failed, "lists no ECDSA key"},
+		"a URL":         {unreachable.URL + "/keys", Warning, "certificate"},
+	} {
+		d := Deployment{Config: service.Config{Settings: service.Settings{ScanningKeys: tt.source}}}
+		got := d.checkScanningKeys(t.Context())
+		if got.Status != tt.want || !strings.Contains(got.Found, tt.says) || (got.ToDo == "") != (tt.want == Healthy) {
+			t.Errorf("%s: %+v, want %s that says %q", name, got, tt.want, tt.says)
 		}
 	}
 }

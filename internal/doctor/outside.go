@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/signingkeys"
 	"apikeyd/store/sqlitefile"
 )
 
@@ -50,6 +51,21 @@ func judgeCertificate(leaf *x509.Certificate, now time.Time) Finding {
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// checkScanningKeys reads the keys of secret scanning as serve does.
+func (d Deployment) checkScanningKeys(ctx context.Context) Finding {
+	if d.ScanningKeys == "" {
+		return found("off")
+	}
+	n, err := signingkeys.Count(ctx, signingkeys.Source{Name: d.ScanningKeys})
+	switch {
+	case err != nil && strings.HasPrefix(d.ScanningKeys, "https://"):
+		return found("%v", err).warn("reports are refused until serve can read it: see that this machine reaches it, or name a file")
+	case err != nil:
+		return found("%v", err).fail("serve does not start without: name another, or run doctor as the user that serves")
+	}
+	return found("%s lists %d usable", d.ScanningKeys, n)
+}
 
 // checkFiles checks the permissions of the database's files.
 func (d Deployment) checkFiles(context.Context) Finding {

@@ -81,6 +81,9 @@ type walk struct {
 }
 
 func (w *walk) add(e store.Event) {
+	if _, notice := e.Changes.Get(apikey.NoticeField); notice {
+		return // nothing changed
+	}
 	switch {
 	case e.Action == store.ActionCreate: // its event is a moment later than the key
 		w.created = true
@@ -92,6 +95,7 @@ func (w *walk) add(e store.Event) {
 		return
 	case e.Action == store.ActionRotate:
 		w.secret(e.At)
+		w.SetRotation(e.At)
 	}
 	w.changed = w.changed || len(e.Changes) > 0
 	if change, ends := e.Changes.Get("grace_ends_at"); ends && !w.grace {

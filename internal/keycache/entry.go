@@ -38,6 +38,12 @@ func (e *Entry) Whole() apikey.Key {
 	return key
 }
 
+// ETag is the whole key's.
+func (e *Entry) ETag() string {
+	key := e.Whole()
+	return key.ETag()
+}
+
 // Of returns the entry with its owner as it is now, which is nil without settings.
 func (e *Entry) Of(owner *apikey.Owner) *Entry {
 	suspended := owner != nil && owner.Suspended

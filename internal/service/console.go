@@ -73,14 +73,14 @@ func readAtMost(path string, size int64) (text []byte, mode fs.FileMode, err err
 // withConsole serves the console next to the API, unless it is off. Its pages are not operations:
 // metrics and traces show the API calls that they make.
 func (c *Config) withConsole(
-	api http.Handler, key []byte, restored *restoreWatch, about func() console.About, log *slog.Logger,
+	api http.Handler, e entrance, s sessions, restored *restoreWatch, about func() console.About, log *slog.Logger,
 ) (http.Handler, error) {
 	if !c.Console {
 		return api, nil
 	}
 	pages, err := console.New(console.Config{
-		API: api, Log: log, Now: time.Now, Key: key, MaxKeyLifetime: c.Policy.MaxLifetime,
-		Warnings: restored.warnings, About: about,
+		API: api, Log: log, Now: time.Now, Key: e.key, MaxKeyLifetime: c.Policy.MaxLifetime,
+		Warnings: restored.warnings, About: about, Sessions: s, Links: e.links, SignIn: e.signIn,
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -50,6 +51,23 @@ func freeAddress(ctx context.Context, flag, host, port string) string {
 	return "name another port"
 }
 
+// CheckListen refuses addresses that can never be bound, and takes unix:PATH.
+func CheckListen(flag, address string) error {
+	path, isSocket := SocketPath(address)
+	switch {
+	case !isSocket:
+		return CheckAddress(flag, address)
+	case path == "" || strings.HasPrefix(path, "@") || strings.HasPrefix(path, "//") || strings.ContainsRune(path, 0):
+		return fmt.Errorf("%s must name a file after unix:, such as unix:/run/apikeyd/apikeyd.sock", flag)
+	case len(path) > maxSocketPath:
+		return fmt.Errorf("%s unix:PATH must have at most %d bytes in PATH: systems take no more", flag, maxSocketPath)
+	}
+	return nil
+}
+
+// maxSocketPath is what every system takes.
+const maxSocketPath = 103
+
 // CheckAddress refuses addresses that can never be bound. It refuses the empty one too, which to
 // Go means any port of every address.
 func CheckAddress(flag, address string) error {
@@ -84,7 +102,13 @@ func networkOf(address string) string {
 	return "tcp"
 }
 
-// urlOf returns the URL of a listener. It escapes the zone of an IPv6 address.
+// urlOf returns the URL of a listener. It escapes the zone of an IPv6 address. A socket's is as in --url.
 func urlOf(scheme string, at net.Addr, path string) string {
+	if at.Network() == "unix" {
+		if path != "" {
+			path = ":" + path
+		}
+		return unixPrefix + at.String() + path
+	}
 	return (&url.URL{Scheme: scheme, Host: at.String(), Path: path}).String()
 }

@@ -19,7 +19,7 @@ import (
 // protectionFlags limit what strangers can do to a server.
 type protectionFlags struct {
 	AuthFailures   int            `name:"auth-failures-per-minute" default:"60" env:"APIKEYD_AUTH_FAILURES_PER_MINUTE" placeholder:"N" help:"How many calls with a bad key one network may make in a minute before it gets 429 (${default}); 0 is unlimited. A good key always passes."`
-	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For and X-Forwarded-Prefix are used (none); they must write both themselves."`
+	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For and X-Forwarded-Prefix are used (none), such as 10.0.0.0/8, or unix for those at a Unix socket; they must write both themselves."`
 	MaxConnections int            `default:"0" env:"APIKEYD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections may be open; others wait. 0 is what the limit of open files allows, at most 16384 (${default})."`
 }
 
@@ -48,24 +48,39 @@ func (f protectionFlags) authFailures() apikey.RateLimit {
 func (f protectionFlags) trustedProxies() []netip.Prefix {
 	var networks []netip.Prefix
 	for _, n := range f.TrustedProxies {
-		networks = append(networks, n.Prefix)
+		if n != socketPeers {
+			networks = append(networks, n.Prefix)
+		}
 	}
 	return networks
 }
 
 // trustsPeer reports whether a connection is one of a trusted proxy.
 func (f protectionFlags) trustsPeer(r *http.Request) bool {
+	if r.RemoteAddr == socketAddress {
+		return f.trustsSocket()
+	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && slices.ContainsFunc(f.TrustedProxies, func(n proxyNetwork) bool {
 		return n.Contains(peer.Addr().Unmap().WithZone(""))
 	})
 }
 
-// proxyNetwork is a network in CIDR notation, or one address.
+// trustsSocket reports whether every client of the Unix socket is a trusted proxy.
+func (f protectionFlags) trustsSocket() bool { return slices.Contains(f.TrustedProxies, socketPeers) }
+
+// proxyNetwork is a network in CIDR notation, one address, or socketPeers.
 type proxyNetwork struct{ netip.Prefix }
+
+// socketPeers are the clients of a Unix socket, whom no network contains.
+var socketPeers proxyNetwork
 
 // UnmarshalText parses one network; kong splits the list.
 func (n *proxyNetwork) UnmarshalText(text []byte) (err error) {
+	if strings.TrimSpace(string(text)) == "unix" {
+		*n = socketPeers
+		return nil
+	}
 	n.Prefix, err = parseNetwork(text, "would let all clients choose their own address; name your proxies")
 	return err
 }

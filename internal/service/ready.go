@@ -23,6 +23,9 @@ func Ready(ctx context.Context, listen string, overTLS bool) error {
 	}
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			if path, isSocket := SocketPath(listen); isSocket {
+				return new(net.Dialer).DialContext(ctx, "unix", path)
+			}
 			return new(net.Dialer).DialContext(ctx, networkOf(listen), listen)
 		},
 		//nolint:gosec // G402: no name in a certificate is that of an address, and nothing secret is sent

@@ -51,7 +51,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if c.signatures, err = c.scanningKeys(ctx, log); err != nil {
 		return err
 	}
-	sessions, err := c.consoleKey(log)
+	entrance, err := c.entrance(log)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.http.Handler, err = c.withConsole(s.http.Handler, sessions, restored, c.about(db, time.Now()), s.log); err != nil {
+	if s.http.Handler, err = c.withConsole(s.http.Handler, entrance, s.sessions, restored, c.about(db, time.Now()), s.log); err != nil {
 		return err
 	}
 	s.http.Handler = drained(c.belowBasePath(s.http.Handler))
@@ -98,7 +98,7 @@ type listeners struct {
 
 // listen binds all addresses, or none.
 func (c *Config) listen(ctx context.Context, log *slog.Logger) (l listeners, err error) {
-	api, err := listenAt(ctx, "--listen", c.Listen)
+	api, err := c.listenAPI(ctx)
 	if err != nil {
 		return l, err
 	}
@@ -110,6 +110,17 @@ func (c *Config) listen(ctx context.Context, log *slog.Logger) (l listeners, err
 		return l, errors.Join(err, l.api.Close(), l.metrics.Close())
 	}
 	return l, nil
+}
+
+// listenAPI listens where systemd or --listen says.
+func (c *Config) listenAPI(ctx context.Context) (net.Listener, error) {
+	if listener, err := c.activated(); listener != nil || err != nil {
+		return listener, err
+	}
+	if path, isSocket := SocketPath(c.Listen); isSocket {
+		return c.socketFlags.listen(ctx, "--listen", path)
+	}
+	return listenAt(ctx, "--listen", c.Listen)
 }
 
 func (l listeners) close() {
@@ -151,13 +162,16 @@ func (c *Config) newServer(
 	if err != nil {
 		return server{}, err
 	}
-	handler, err := handlers.New(handlers.Config{
+	config := handlers.Config{
 		Store: traced, Verifier: verifier, Policy: c.Policy, Log: log, Now: time.Now,
 		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
-		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(), Notices: restored.notices,
+		TrustedProxies: c.trustedProxies(), TrustSocket: c.trustsSocket(), AuthFailures: c.authFailures(), Notices: restored.notices,
+		CORSOrigins: c.corsOrigins(), PassPreflights: c.ForwardAuthPreflight == passPreflight,
 		ScanningKeys:    c.signatures,
 		CheckWebhookURL: guard.CheckURL,
-	})
+		PublicURL:       c.publicURL(),
+	}
+	handler, err := handlers.New(config)
 	if err != nil {
 		return server{}, err
 	}
@@ -165,6 +179,8 @@ func (c *Config) newServer(
 	h.ErrorLog, h.ConnState = c.serverLog(log), m.ConnState()
 	return server{
 		http: h, verifier: verifier, metrics: m, restored: restored, hooks: hooks, log: log,
+		sessions: sessions{handlers.NewSessions(config)},
+		notices:  &notices{store: db, rules: c.rules(), out: log},
 		retention: retention{
 			store: db, events: c.AuditRetention, hours: c.UsageHours, days: c.UsageDays,
 			every: retentionInterval, now: time.Now, out: log,

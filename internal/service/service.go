@@ -58,6 +58,8 @@ type server struct {
 	retention   retention
 	restored    *restoreWatch
 	hooks       *webhook.Sender
+	sessions    sessions
+	notices     *notices
 	log         *slog.Logger
 }
 
@@ -70,6 +72,7 @@ func (s server) until(ctx context.Context) error {
 	background.Go(func() { s.retention.run(running) })
 	background.Go(func() { s.restored.run(running) })
 	background.Go(func() { s.hooks.Run(running) })
+	background.Go(func() { s.notices.run(running) })
 	serve := func() error { return s.http.Serve(s.listener) }
 	if s.certificate != nil {
 		s.http.TLSConfig = s.certificate.config()

@@ -24,9 +24,14 @@ type Settings struct {
 	protectionFlags
 	tlsFlags
 	consoleFlags
+	signInFlags
 	notifyFlag
+	socketFlags
+	browserFlags
+	activationFlags
 	webhookFlags
-	Listen           string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
+	noticeFlags
+	Listen           string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address, unix:/run/apikeyd/apikeyd.sock a Unix socket."`
 	BasePath         string        `env:"APIKEYD_BASE_PATH" placeholder:"PATH" help:"Serve everything below this path, such as /keys, for a proxy that leaves it in requests (none). One that removes it reports it in X-Forwarded-Prefix instead."`
 	VerifyCache      int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to cache (${default}); 0 caches none."`
 	DefaultMaxKeys   int           `default:"10000" env:"APIKEYD_DEFAULT_MAX_KEYS" placeholder:"N" help:"How many keys that are neither revoked nor expired an owner without max_keys of its own may have, as far as callers without keys:admin create them (${default}); 0 is unlimited."`
@@ -62,8 +67,8 @@ func (s *Settings) CheckNumbers() error {
 
 // Validate checks everything else.
 func (s *Settings) Validate() error {
-	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen), s.checkBasePath(),
-		s.metricsFlag.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
+	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckListen("--listen", s.Listen), s.socketFlags.Validate(), s.checkBasePath(), s.signInFlags.Validate(),
+		s.metricsFlag.Validate(), s.noticeFlags.Validate(), s.checkScanningKeys(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
 }
 
 func (s *Settings) checkBasePath() error {

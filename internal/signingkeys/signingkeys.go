@@ -87,6 +87,15 @@ func Open(ctx context.Context, source Source) (*Keys, error) {
 	return k, err
 }
 
+// Count reads the source once, and returns how many keys it has.
+func Count(ctx context.Context, source Source) (int, error) {
+	k := &Keys{source: source}
+	if err := k.read(ctx); err != nil {
+		return 0, err
+	}
+	return len(*k.current.Load()), nil
+}
+
 // Verify checks a signature over a body: the base64 of an ASN.1 ECDSA signature over its SHA-256. It returns
 // ErrUnknownKey or ErrBadSignature.
 func (k *Keys) Verify(ctx context.Context, id, signature string, body []byte) error {

@@ -266,3 +266,16 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestCount(t *testing.T) {
+	t.Parallel()
+	g := newGithub(t, signertest.New(t, "a"), signertest.On(t, elliptic.P384(), "b"))
+	source := signingkeys.Source{Name: g.URL, Transport: g.Client().Transport}
+	if n, err := signingkeys.Count(t.Context(), source); n != 1 || err != nil {
+		t.Errorf("the source has %d keys, %v; want 1", n, err)
+	}
+	g.answers(http.NotFound)
+	if n, err := signingkeys.Count(t.Context(), source); n != 0 || err == nil {
+		t.Errorf("a source that is not there has %d keys, %v", n, err)
+	}
+}

@@ -240,7 +240,7 @@ func (s *Sender) attempt(ctx context.Context, until time.Time, w *store.Webhook,
 	if !time.Now().Before(until) {
 		return store.Attempt{}
 	}
-	status, err := s.post(ctx, w, d)
+	status, wanted, err := s.post(ctx, w, d)
 	if err != nil && ctx.Err() != nil {
 		return store.Attempt{}
 	}
@@ -256,6 +256,9 @@ func (s *Sender) attempt(ctx context.Context, until time.Time, w *store.Webhook,
 		a.Error = "status " + strconv.Itoa(status)
 	}
 	a.Next = now.Add(pause(d.Attempts))
+	if (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) && wanted != "" {
+		a.Next = now.Add(pauseWanted(wanted, a.Next.Sub(now), now))
+	}
 	switch {
 	case status == http.StatusGone:
 		a.Disable = store.DisabledGone
@@ -271,15 +274,27 @@ func pause(attempts int) time.Duration {
 	return base*3/4 + rand.N(base/2) //nolint:gosec // not a secret
 }
 
-// post sends one delivery, and returns the status of the answer.
-func (s *Sender) post(ctx context.Context, w *store.Webhook, d *store.DueDelivery) (status int, err error) {
+// pauseWanted returns the pause that a Retry-After asks for, between the shortest and the longest pause of ours, or the
+// usual one if it cannot be read.
+func pauseWanted(retryAfter string, usual time.Duration, now time.Time) time.Duration {
+	wanted := usual
+	if seconds, err := strconv.ParseUint(retryAfter, 10, 32); err == nil {
+		wanted = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(retryAfter); err == nil {
+		wanted = at.Sub(now)
+	}
+	return min(max(wanted, backoff[0]), backoff[len(backoff)-1])
+}
+
+// post sends one delivery, and returns the status of the answer, and its Retry-After.
+func (s *Sender) post(ctx context.Context, w *store.Webhook, d *store.DueDelivery) (status int, retryAfter string, err error) {
 	body, err := payload(d.Of)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", s.Agent)
@@ -292,11 +307,11 @@ func (s *Sender) post(ctx context.Context, w *store.Webhook, d *store.DueDeliver
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer answer.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswer)) // the status says it all
-	return answer.StatusCode, nil
+	return answer.StatusCode, answer.Header.Get("Retry-After"), nil
 }
 
 // reason says why there was no answer, in words of ours: the error's own may contain the URL.

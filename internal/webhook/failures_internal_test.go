@@ -95,6 +95,46 @@ func TestGivesUp(t *testing.T) {
 	}
 }
 
+// A receiver that asks for time gets it, within bounds; one that fails in another way cannot ask.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		status   int
+		header   string
+		from, to time.Duration // when the next attempt is due
+	}{
+		"seconds":        {http.StatusTooManyRequests, "600", 10 * time.Minute, 10 * time.Minute},
+		"unavailable":    {http.StatusServiceUnavailable, "60", time.Minute, time.Minute},
+		"a date":         {http.StatusTooManyRequests, "Mon, 23 Nov 2026 12:02:00 GMT", 2 * time.Minute, 2 * time.Minute},
+		"too long":       {http.StatusTooManyRequests, "4294967295", time.Hour, time.Hour},
+		"too short":      {http.StatusTooManyRequests, "0", 5 * time.Second, 5 * time.Second},
+		"in the past":    {http.StatusServiceUnavailable, "Mon, 23 Nov 2020 12:00:00 GMT", 5 * time.Second, 5 * time.Second},
+		"nonsense":       {http.StatusTooManyRequests, "-1 week", 5 * time.Second, 6250 * time.Millisecond},
+		"none":           {http.StatusTooManyRequests, "", 3750 * time.Millisecond, 6250 * time.Millisecond},
+		"another status": {http.StatusInternalServerError, "600", 3750 * time.Millisecond, 6250 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newKit(t)
+			w := k.hook(newReceiver(t, func(answer http.ResponseWriter, _ *http.Request) {
+				if tt.header != "" {
+					answer.Header().Set("Retry-After", tt.header)
+				}
+				answer.WriteHeader(tt.status)
+			}))
+			k.create(1)
+			k.pass()
+			waiting := k.deliveries(w.ID, store.StateWaiting)
+			if len(waiting) != 1 {
+				t.Fatalf("%d deliveries wait", len(waiting))
+			}
+			if pause := waiting[0].Next.Sub(k.clock.Now()); pause < tt.from || pause > tt.to {
+				t.Errorf("the next attempt is in %s, want %s to %s", pause, tt.from, tt.to)
+			}
+		})
+	}
+}
+
 func TestGone(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

@@ -44,6 +44,12 @@ func furnish(t *testing.T, path string, keys int) map[apikey.ID]apikey.Secret {
 	now.Store(&after)
 	must(t, f.add(t.Context(), after, half, keys))
 	must(t, f.addWebhook(t.Context(), after))
+	rules := store.NoticeRules{Thresholds: []time.Duration{24 * time.Hour}, AdminAge: time.Nanosecond}
+	written, _, err := db.WriteNotices(t.Context(), store.NoticeEnd, rules, store.NoticePlace{})
+	must(t, err)
+	if written == 0 {
+		t.Fatal("no notice was written")
+	}
 	must(t, db.NoteRestored(t.Context(), sqlstore.Restored{At: before.UTC()}))
 	removed, err := db.PruneEvents(t.Context(), time.Now().Add(-24*time.Hour))
 	must(t, err)

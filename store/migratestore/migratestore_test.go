@@ -93,7 +93,7 @@ func dump(t *testing.T, path string) string {
 	t.Helper()
 	db := databasetest.Raw(t, path)
 	var b strings.Builder
-	for _, table := range []string{"api_keys", "key_uses", "owners", "quota_uses", "usage_hours", "usage_days", "key_seen", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes",
+	for _, table := range []string{"api_keys", "key_uses", "owners", "quota_uses", "usage_hours", "usage_days", "key_seen", "key_counts", "notices", "audit_events", "audit_chains", "audit_anchors", "notes",
 		"webhooks", "webhook_cursors", "webhook_deliveries"} {
 		dumpTable(t, db, table, &b)
 	}
@@ -265,9 +265,10 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"an hour's uses":     `UPDATE usage_hours SET uses = uses + 1`,
 		"a day that is gone": `DELETE FROM usage_days WHERE outcome = 0`,
 		"a scope's last day": `UPDATE key_seen SET day = day + 1 WHERE kind = 0`,
+		"a notice":           `UPDATE notices SET threshold = threshold + 1`,
 		"an owner's network": `UPDATE owners SET allowed_cidrs = ''`,
 		"an owner's bound":   `UPDATE owners SET max_keys = max_keys + 1`,
-		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs, foreign_secret FROM api_keys LIMIT 1`,
+		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs, foreign_secret, rotated_at FROM api_keys LIMIT 1`,
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
 	} {
 		t.Run(name, func(t *testing.T) {

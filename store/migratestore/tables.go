@@ -47,12 +47,14 @@ var (
 
 	noteTable = newNoteTable()
 
+	noticeTable = newTable("notices", sqlstore.NoticeColumns, -1, 0, []byte{})
+
 	webhookTable  = newTable("webhooks", sqlstore.WebhookColumns, []byte{})
 	cursorTable   = newTable("webhook_cursors", sqlstore.WebhookCursorColumns, []byte{})
 	deliveryTable = newTable("webhook_deliveries", sqlstore.WebhookDeliveryColumns, []byte{})
 
 	// bulk are the tables of which there may be any number of rows.
-	bulk = []table{keyTable, foreignTable, useTable, ownerTable, quotaTable, hourTable, dayTable, seenTable, eventTable, noteTable,
+	bulk = []table{keyTable, foreignTable, useTable, ownerTable, quotaTable, hourTable, dayTable, seenTable, noticeTable, eventTable, noteTable,
 		webhookTable, cursorTable, deliveryTable}
 	// marks say where the chains begin and end.
 	marks = []table{anchorTable, headTable}

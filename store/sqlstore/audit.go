@@ -20,11 +20,15 @@ const EventColumns = `id, at, action, key_id, owner, name, changes, actor_id, vi
 // audit writes the event of a key that has changed in this way.
 func (m *mutation) audit(action string, key *apikey.Key, changes apikey.Differences) error {
 	m.action = action
-	event := store.Event{
+	event := m.eventOf(action, key)
+	return m.insertEvent(&event, changes.String())
+}
+
+func (m *mutation) eventOf(action string, key *apikey.Key) store.Event {
+	return store.Event{
 		At: m.now, Action: action, Key: key.ID, Owner: key.Owner, Name: key.Name,
 		Actor: m.actor.Key, Via: m.actor.Via, Address: m.actor.Address, RequestID: m.actor.RequestID,
 	}
-	return m.insertEvent(&event, changes.String())
 }
 
 // insertEvent links an event and writes it.

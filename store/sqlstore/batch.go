@@ -91,6 +91,9 @@ func (w *writer) finish(batch []*job) {
 			continue
 		}
 		changed = changed || j.err == nil
+		if j.err == nil {
+			w.logNotices(j.notices)
+		}
 		if watcher := w.watcher.Load(); watcher != nil {
 			(*watcher).Changed(j.changed)
 		}
@@ -145,6 +148,6 @@ func (j *job) try() (err error) {
 			err = fmt.Errorf("panic in a change: %v", cause)
 		}
 	}()
-	j.changed, j.created, j.action = apikey.ID{}, "", ""
+	j.changed, j.created, j.action, j.notices = apikey.ID{}, "", "", nil
 	return j.condition.translate(j.do(&j.transaction))
 }

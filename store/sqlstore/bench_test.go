@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -198,4 +199,49 @@ func BenchmarkUses(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*keys), "ns/use")
+}
+
+// BenchmarkNotices looks for notices that are due, as a server does every few seconds, among a million keys that end
+// within ten years: one call for the ends of the next 30 days.
+func BenchmarkNotices(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "keys.db")
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: path, Serve: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	const keys = 1_000_000
+	now := time.Now()
+	_, err = databasetest.Raw(b, path).ExecContext(b.Context(), `INSERT INTO api_keys
+			(id, owner, name, prefix, scopes, secret_hash, created_at, expires_at, metadata)
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+		SELECT unhex(printf('%032x', i)), 'acme', printf('key %d', i), 'ak_12345678', '', randomblob(32), $2,
+			$3 + i * CAST($4 AS INTEGER), '{}' FROM n`,
+		keys, now.AddDate(-1, 0, 0).UnixMilli(), now.UnixMilli(), (10*365*24*time.Hour).Milliseconds()/keys)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rules := store.NoticeRules{Thresholds: []time.Duration{7 * 24 * time.Hour, 30 * 24 * time.Hour}}
+	look := func() (written int) {
+		for place := (store.NoticePlace{}); ; {
+			n, next, err := db.WriteNotices(b.Context(), store.NoticeEnd, rules, place)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if written += n; next == (store.NoticePlace{}) {
+				return written
+			}
+			place = next
+		}
+	}
+	written := look()
+	b.ReportAllocs()
+	for b.Loop() {
+		written += look()
+	}
+	b.ReportMetric(float64(written), "notices")
 }

@@ -134,7 +134,7 @@ func endedBy(key, later apikey.Key) apikey.Key {
 	if !later.SecretHash.Equal(key.SecretHash) || later.OldSecretUntil.IsZero() ||
 		later.OldSecretHash.Equal(key.OldSecretHash) && later.OldSecretUntil.Before(key.OldSecretUntil) {
 		key.SecretHash, key.OldSecretHash, key.OldSecretUntil = later.SecretHash, later.OldSecretHash, later.OldSecretUntil
-		key.Foreign = later.Foreign
+		key.Foreign, key.RotatedAt = later.Foreign, later.RotatedAt
 	}
 	switch {
 	case key.IsRevoked():

@@ -58,14 +58,18 @@ var columns = []column{
 	{name: "allowed_cidrs", since: 10, of: func(k *apikey.Key) stored { return cidrsColumn{&k.AllowedCIDRs} }},
 	{name: "observe_cidrs", since: 10, of: func(k *apikey.Key) stored { return cidrsColumn{&k.ObserveCIDRs} }},
 	{name: "foreign_secret", since: 15, of: func(k *apikey.Key) stored { return numberColumn{(*int)(&k.Foreign)} }},
+	{name: "rotated_at", since: 16, of: func(k *apikey.Key) stored { return timeColumn{&k.RotatedAt} }},
 }
 
 // The statements that columns make.
 var (
-	keyColumns = selectedColumns(math.MaxInt64)
+	keyColumns = selectedColumns(allColumns)
 	insertKey  = insertStatement(columns)
 	updateKey  = updateStatement(columns)
 )
+
+// allColumns is a schema version that has all columns.
+const allColumns = math.MaxInt64
 
 // StoredColumns are the names of the columns of api_keys.
 func StoredColumns() string { return columnNames(columns) }
@@ -96,8 +100,11 @@ func columnNames(list []column) string {
 }
 
 // selectedColumns returns what a keyReader reads, from a database of this schema version.
-func selectedColumns(version int64) string {
-	names := make([]string, 0, len(columns)+2)
+func selectedColumns(version int64) string { return selectedColumnsAnd(`NULL`, version) }
+
+// selectedColumnsAnd is selectedColumns with what tells a session's kind.
+func selectedColumnsAnd(session string, version int64) string {
+	names := make([]string, 0, len(columns)+3)
 	for _, c := range columns {
 		if c.since > version {
 			names = append(names, `NULL AS `+c.name)
@@ -109,7 +116,7 @@ func selectedColumns(version int64) string {
 	if version < ownersSchema {
 		suspended = `NULL`
 	}
-	return strings.Join(append(names, lastUse(version), suspended), ", ")
+	return strings.Join(append(names, lastUse(version), suspended, session), ", ")
 }
 
 func insertStatement(list []column) string {
@@ -154,11 +161,11 @@ type keyReader struct {
 }
 
 func newKeyReader() *keyReader {
-	k := &keyReader{parts: make([]any, 0, len(columns)+2)}
+	k := &keyReader{parts: make([]any, 0, len(columns)+3)}
 	for _, c := range columns {
 		k.parts = append(k.parts, c.of(&k.key))
 	}
-	k.parts = append(k.parts, useColumn{&k.key}, flagColumn{&k.key.OwnerSuspended})
+	k.parts = append(k.parts, useColumn{&k.key}, flagColumn{&k.key.OwnerSuspended}, textColumn{(*string)(&k.key.Session)})
 	return k
 }
 

@@ -4,6 +4,7 @@ package sqlstore
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,5 +97,44 @@ func TestLookupsAreByIndex(t *testing.T) {
 	lookUp()
 	if read := rowsRead() - before; read > 20000 {
 		t.Errorf("20 look-ups and last uses read %d rows from end to end", read)
+	}
+}
+
+// A look for notices reads the keys that end soon, and not the others.
+func TestNoticesAreByIndex(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.Shared(t).Database(t)
+	db, err := Open(t.Context(), Options{Path: url, Node: "main", Serve: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	for _, statement := range []string{
+		`INSERT INTO api_keys (id, owner, name, prefix, scopes, secret_hash, created_at, expires_at, old_secret_until, metadata)
+			SELECT decode(md5(i::text), 'hex'), 'acme', 'key ' || i, 'ak_12345678', CASE WHEN i % 1000 = 0 THEN 'keys:admin' ELSE '' END,
+				sha256(i::text::bytea), i, 1900000000000 + i * 1000000::bigint, CASE WHEN i % 100 = 0 THEN 1900000000000 + i * 1000 END, '{}'
+			FROM generate_series(1, 50000) AS i`,
+		`VACUUM ANALYZE`,
+	} {
+		if _, err := db.budget.pool.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for kind, index := range map[store.NoticeKind]string{
+		store.NoticeEnd: "api_keys_expiry", store.NoticeGrace: "api_keys_grace", store.NoticeSecret: "api_keys_admin",
+	} {
+		var plan strings.Builder
+		err := db.points.each(t.Context(), func(r row) error {
+			var line string
+			err := r.Scan(&line)
+			plan.WriteString(line + "\n")
+			return err
+		}, `EXPLAIN `+noticeWalks[kind].query(), int(kind), 1900000000000, make([]byte, 16), 1900000100000, noticesLooked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := plan.String(); !strings.Contains(text, "using "+index+" on api_keys") || strings.Contains(text, "Sort") {
+			t.Errorf("the plan of kind %d does not follow %s:\n%s", kind, index, text)
+		}
 	}
 }

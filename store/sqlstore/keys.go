@@ -23,6 +23,15 @@ func (db *DB) Key(ctx context.Context, ref store.Ref) (key apikey.Key, err error
 
 func findKey(ctx context.Context, q querier, ref store.Ref, rowLock string) (apikey.Key, error) {
 	if !ref.ID.IsZero() {
+		if ref.ID.IsSession() {
+			key, err := findSession(ctx, q, ref.ID, rowLock)
+			if err == nil && ref.Owner != "" && key.Owner != ref.Owner {
+				err = sql.ErrNoRows
+			}
+			if !errors.Is(err, sql.ErrNoRows) {
+				return key, err
+			}
+		}
 		// The nearest key up to the id: a row is read whether the id exists or not, so timing does not reveal
 		// which ids exist.
 		key, err := newKeyReader().read(first(ctx, q,
@@ -68,6 +77,9 @@ func (db *DB) UpdateKey(
 	err = db.mutateKey(ctx, actor, ref, func(m *mutation, found apikey.Key) error {
 		key = found
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayChange(key, change) }); err != nil {
+			return err
+		}
+		if err := key.CheckNoSession(); err != nil {
 			return err
 		}
 		if key.IsRevoked() {
@@ -121,6 +133,9 @@ func (db *DB) RotateKey(
 	err = db.mutateKey(ctx, actor, ref, func(m *mutation, found apikey.Key) error {
 		key = found
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayManage(key) }); err != nil {
+			return err
+		}
+		if err := key.CheckNoSession(); err != nil {
 			return err
 		}
 		switch {

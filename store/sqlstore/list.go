@@ -117,11 +117,11 @@ func (db *DB) listKeys(
 	ctx context.Context, q querier, query store.Query, status statuses, scan func(row) error,
 ) (found int, more bool, err error) {
 	match := db.conditionsOf(query, status)
-	text := `SELECT ` + keyColumns + ` FROM api_keys` + match.sql() + match.page(query)
+	text := `SELECT ` + match.selected() + ` FROM ` + match.table() + match.sql() + match.page(query)
 	if query.Offset > 0 || match.except != "" {
 		// Skipped and left out keys are ids alone, which an index has.
 		match = db.conditionsOf(query, status)
-		text = `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + match.ids() + match.page(query) + `) ORDER BY id DESC`
+		text = `SELECT ` + match.selected() + ` FROM ` + match.table() + ` WHERE id IN (` + match.ids() + match.page(query) + `) ORDER BY id DESC`
 	}
 	err = q.each(ctx, func(r row) error {
 		if more = found == query.Limit; more {
@@ -139,10 +139,28 @@ type conditions struct {
 	either []string // of which one must hold as well, if there are any; no key meets two
 	except string   // a query of the ids to leave out, or empty
 	args   []any
+
+	sessions bool // of keys of sessions
+}
+
+// table is what the conditions are about.
+func (c *conditions) table() string {
+	if c.sessions {
+		return sessionKeys
+	}
+	return `api_keys`
+}
+
+// selected is what a keyReader reads from it.
+func (c *conditions) selected() string {
+	if c.sessions {
+		return selectedSession
+	}
+	return keyColumns
 }
 
 func (db *DB) conditionsOf(q store.Query, status statuses) *conditions {
-	c := &conditions{}
+	c := &conditions{sessions: q.Sessions}
 	if q.Owner != everybody {
 		c.add(`owner = ` + c.arg(q.Owner))
 	}
@@ -254,7 +272,7 @@ func where(all []string) string {
 
 // ids returns a query of the ids of the keys that meet the conditions.
 func (c *conditions) ids() string {
-	return c.without(`SELECT id FROM api_keys` + c.sql())
+	return c.without(`SELECT id FROM ` + c.table() + c.sql())
 }
 
 // counted is ids in any order. SQLite uses an index for each alternative here, and for an OR it uses none.
@@ -264,7 +282,7 @@ func (c *conditions) counted() string {
 	}
 	var parts []string
 	for _, one := range c.either {
-		parts = append(parts, `SELECT id FROM api_keys`+where(append(slices.Clone(c.all), one)))
+		parts = append(parts, `SELECT id FROM `+c.table()+where(append(slices.Clone(c.all), one)))
 	}
 	return c.without(strings.Join(parts, ` UNION ALL `))
 }

@@ -152,6 +152,32 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	}
 }
 
+// Keys that were rotated before rotated_at was stored have it from the audit log.
+func TestRotationsAreFound(t *testing.T) {
+	t.Parallel()
+	path := databasetest.NewPath(t)
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(t, err)
+	plain, rotated := databasetest.Create(t, db, "plain"), databasetest.Create(t, db, "rotated")
+	for range 2 {
+		rotated, err = db.RotateKey(t.Context(), databasetest.Operator, store.ByID(rotated.ID), apikey.Rotation{
+			From: rotated.SecretHash, To: rotated.NewSecret().Hash(), Grace: time.Minute,
+		})
+		must(t, err)
+	}
+	must(t, db.Close())
+	databasetest.Execute(t, databasetest.Raw(t, path), `DROP INDEX api_keys_expiry; DROP INDEX api_keys_grace; DROP INDEX api_keys_admin;
+		ALTER TABLE api_keys DROP COLUMN rotated_at; DROP TABLE notices; DELETE FROM goose_db_version WHERE version_id >= 16`)
+	again := databasetest.Open(t, path)
+	for _, want := range []apikey.Key{plain, rotated} {
+		got, err := again.Key(t.Context(), store.ByID(want.ID))
+		must(t, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s differs (-want +got):\n%s", want.Name, diff)
+		}
+	}
+}
+
 // firstSchema leaves a database of schema version 1 at path, and returns its keys,
 // newest first: active, expired, revoked.
 func firstSchema(t *testing.T, path string) []apikey.Key {

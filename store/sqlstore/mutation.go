@@ -54,6 +54,9 @@ func (db *DB) mutateKey(
 		if missing != nil || m.acting != nil && m.acting.MayReach(key.Owner) != nil {
 			return store.ErrNotFound
 		}
+		if !ref.Match.Allows(&key) {
+			return store.ErrChanged
+		}
 		return do(m, key)
 	})
 }
@@ -172,6 +175,9 @@ func (m *mutation) insertKey(k apikey.Key) error {
 
 // updateKey writes a key that read has locked.
 func (m *mutation) updateKey(k apikey.Key) error {
+	if k.Session != "" {
+		return m.updateSession(k)
+	}
 	m.changed = k.ID
 	delete(m.actors, k.ID)
 	m.rooms.changed(k.Owner)

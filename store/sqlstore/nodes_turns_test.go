@@ -210,8 +210,10 @@ func TestCountsOfAllAreKept(t *testing.T) {
 		INSERT INTO key_counts SELECT owner, count(*) FROM api_keys GROUP BY owner UNION ALL SELECT '', count(*) FROM api_keys;
 		ALTER TABLE api_keys DROP COLUMN suspended, DROP COLUMN revocation_reason, DROP COLUMN quota_limit,
 			DROP COLUMN quota_period, DROP COLUMN quota_starts_on, DROP COLUMN allowed_cidrs, DROP COLUMN observe_cidrs,
-			DROP COLUMN foreign_secret;
-		DROP TABLE foreign_secrets;
+			DROP COLUMN foreign_secret, DROP COLUMN rotated_at;
+		DROP TABLE notices;
+		DROP INDEX api_keys_expiry, api_keys_grace, api_keys_admin;
+		DROP TABLE foreign_secrets, session_keys, owner_links;
 		DROP TABLE quota_uses, usage_hours, usage_days, key_seen;
 		ALTER TABLE key_uses DROP COLUMN last_used_from;
 		DROP TABLE owners;

@@ -72,6 +72,19 @@ func TestQueryPlans(t *testing.T) {
 			return err
 		}
 	}
+	// Also under a million keys, a look at those that end soon reads no other.
+	notices := func(kind store.NoticeKind) func(querier) error {
+		return func(q querier) error {
+			rules := store.NoticeRules{Thresholds: []time.Duration{30 * 24 * time.Hour}, AdminAge: time.Hour}
+			_, _, err := lookForNotices(t.Context(), q, kind, rules, store.NoticePlace{}, time.Now())
+			return err
+		}
+	}
+	noticed := func(index, column string) []string {
+		return []string{"SEARCH api_keys USING INDEX " + index + " ((" + column + ",id)>(?,?) AND " + column + "<?)" +
+			"; CORRELATED SCALAR SUBQUERY 1; SEARCH owners USING PRIMARY KEY (owner=?)" +
+			"; CORRELATED SCALAR SUBQUERY 2; SEARCH notices USING PRIMARY KEY (kind=? AND about=? AND subject=?)"}
+	}
 	const revoked = "SCAN api_keys USING COVERING INDEX api_keys_revoked_name"
 	const suspended = "SCAN api_keys USING COVERING INDEX api_keys_suspended"
 	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
@@ -105,6 +118,9 @@ func TestQueryPlans(t *testing.T) {
 			"SEARCH api_keys USING INDEX api_keys_name (owner=? AND name=?)" + uses,
 			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)" + uses,
 		}},
+		"ends of keys":   {notices(store.NoticeEnd), noticed("api_keys_expiry", "expires_at")},
+		"ends of graces": {notices(store.NoticeGrace), noticed("api_keys_grace", "old_secret_until")},
+		"old secrets":    {notices(store.NoticeSecret), noticed("api_keys_admin", "created_at")},
 		"list of one owner": {list(store.Query{Owner: "acme"}), []string{
 			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses,

@@ -31,7 +31,9 @@ func (db *DB) NoteRestored(ctx context.Context, r Restored) error {
 	if err != nil {
 		return err
 	}
-	return db.write(ctx, func(t *transaction) error { return t.note(RestoredNote, string(text)) })
+	return db.write(ctx, func(t *transaction) error {
+		return errors.Join(t.forgetSessions(), t.note(RestoredNote, string(text)))
+	})
 }
 
 // ForgetRestored removes what NoteRestored recorded, because the database was restored again.

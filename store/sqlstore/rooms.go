@@ -102,13 +102,32 @@ func (m *mutation) readRoom(owner string, r *room) error {
 	return err
 }
 
+// living counts an owner's keys that are neither revoked nor expired, at most so many.
+const living = `SELECT count(*), min(expires_at) FROM (
+		SELECT expires_at FROM api_keys WHERE owner = $1 AND revoked_at IS NULL AND expires_at > $2 LIMIT $3
+	) AS living`
+
+// Room implements store.Owners.
+func (db *DB) Room(ctx context.Context, name string, at time.Time) (room int, bounded bool, err error) {
+	settings, _, err := db.OwnerSettings(ctx, name)
+	if err != nil || settings.MaxKeys == 0 {
+		return 0, false, err
+	}
+	err = db.read(ctx, func() error {
+		var found int
+		var until sql.NullInt64
+		err := first(ctx, db.points, living, name, at.UnixMilli(), settings.MaxKeys).Scan(&found, &until)
+		room = settings.MaxKeys - found
+		return err
+	})
+	return room, true, err
+}
+
 // countRoom counts keys, but no more than the owner may have.
 func (m *mutation) countRoom(owner string, r *room, most int) error {
 	var found int
 	var until sql.NullInt64
-	err := first(context.Background(), m, `SELECT count(*), min(expires_at) FROM (
-			SELECT expires_at FROM api_keys WHERE owner = $1 AND revoked_at IS NULL AND expires_at > $2 LIMIT $3
-		) AS living`, owner, m.now.UnixMilli(), most).Scan(&found, &until)
+	err := first(context.Background(), m, living, owner, m.now.UnixMilli(), most).Scan(&found, &until)
 	if err != nil || found < most {
 		return err
 	}

@@ -53,6 +53,9 @@ func (t *transaction) recordSeen(uses []store.Use) error {
 		}
 		delete(days, row)
 	}
+	if err := t.noticeNetworks(days, known); err != nil {
+		return err
+	}
 	var rows [][]any
 	for _, row := range slices.SortedFunc(maps.Keys(days), seenRow.compare) {
 		if last, again := known[row]; !again || last < days[row] {
@@ -60,6 +63,57 @@ func (t *transaction) recordSeen(uses []store.Use) error {
 		}
 	}
 	return writeSeen.write(t, rows)
+}
+
+// noticeNetworks writes the notice of each new network of a key with keys:admin, unless it is the first use of the key.
+// Whichever node inserts the network writes its notice.
+func (t *transaction) noticeNetworks(days, known map[seenRow]int64) error {
+	fresh := make(map[apikey.ID][]seenRow)
+	for row := range days {
+		if _, again := known[row]; !again && row.kind == store.SeenNetwork {
+			fresh[row.id] = append(fresh[row.id], row)
+		}
+	}
+	admins, err := t.usedAdmins(slices.SortedFunc(maps.Keys(fresh), func(a, b apikey.ID) int { return bytes.Compare(a[:], b[:]) }))
+	if err != nil {
+		return err
+	}
+	for _, key := range admins {
+		m := &mutation{transaction: t, now: t.now().UTC().Truncate(time.Millisecond), actor: store.Actor{Key: key.ID, Via: "http"}}
+		for _, network := range slices.SortedFunc(slices.Values(fresh[key.ID]), seenRow.compare) {
+			inserted := false
+			err := t.each(context.Background(), func(row) error {
+				inserted = true
+				return nil
+			}, `INSERT INTO key_seen (id, kind, value, day) VALUES ($1, $2, $3, $4) ON CONFLICT (id, kind, value) DO NOTHING
+				RETURNING day`, network.id[:], int(network.kind), network.value, days[network])
+			if err == nil && inserted {
+				err = m.notice(store.ActionNewNetwork, &key, store.Notice{Network: network.value})
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// usedAdmins returns those of some keys that have keys:admin and were used before.
+func (t *transaction) usedAdmins(ids []apikey.ID) (admins []apikey.Key, err error) {
+	reader := newKeyReader()
+	for some := range slices.Chunk(ids, rowsInStatement) {
+		err := t.each(context.Background(), func(r row) error {
+			key, err := reader.read(r)
+			if err == nil && key.Scopes.Has(apikey.ScopeAdmin) && !key.LastUsedAt.IsZero() {
+				admins = append(admins, key)
+			}
+			return err
+		}, selectKeys, padded(some, rowsInStatement, func(id apikey.ID) any { return id[:] })...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return admins, nil
 }
 
 // seenIn returns what uses, which are in the order of their keys, show and on which day, and the keys that show
@@ -90,6 +144,9 @@ func seenIn(uses []store.Use) (days map[seenRow]int64, ids []apikey.ID) {
 
 // selectSeen reads what is known of several keys.
 var selectSeen = `SELECT id, kind, value, day FROM key_seen WHERE id IN (` + places(1, rowsInStatement) + `)`
+
+// selectKeys reads several keys, in their order.
+var selectKeys = `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + places(1, rowsInStatement) + `) ORDER BY id`
 
 func (t *transaction) eachSeen(ids []apikey.ID, do func(row seenRow, day int64)) error {
 	for some := range slices.Chunk(ids, rowsInStatement) {

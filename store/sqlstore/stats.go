@@ -66,7 +66,9 @@ func newTally() *tally {
 	return &tally{
 		changes: map[string]uint64{
 			store.ActionCreate: 0, store.ActionUpdate: 0, store.ActionRevoke: 0, store.ActionRotate: 0, store.ActionLeak: 0,
-			store.ActionOutside: 0, store.ActionUpdateOwner: 0, store.ActionCreateWebhook: 0, store.ActionUpdateWebhook: 0,
+			store.ActionOutside: 0, store.ActionCreateLink: 0, store.ActionSession: 0, store.ActionUpdateOwner: 0, store.ActionCreateWebhook: 0, store.ActionUpdateWebhook: 0,
+			store.ActionExpiring: 0, store.ActionExpired: 0, store.ActionGraceEnding: 0, store.ActionRotationDue: 0,
+			store.ActionQuota: 0, store.ActionNewNetwork: 0,
 			store.ActionRotateWebhook: 0, store.ActionDeleteWebhook: 0, store.ActionTestWebhook: 0,
 		},
 		batch:  newHistogram(1, 2, 4, 8, 16, 32, 64, 128, 256, maxBatch),
@@ -81,6 +83,9 @@ func (t *tally) committed(batch []*job, took time.Duration) {
 	for _, j := range batch {
 		if j.action != "" {
 			t.changes[j.action]++
+		}
+		for i := range j.notices {
+			t.changes[j.notices[i].Action]++
 		}
 	}
 	t.batch.observe(float64(len(batch)))

@@ -32,6 +32,9 @@ func TestStats(t *testing.T) {
 	s := db.Stats()
 	want := map[string]uint64{
 		store.ActionCreate: 1, store.ActionUpdate: 0, store.ActionRevoke: 1, store.ActionRotate: 0, store.ActionLeak: 0, store.ActionOutside: 0,
+		store.ActionCreateLink: 0, store.ActionSession: 0,
+		store.ActionExpiring: 0, store.ActionExpired: 0, store.ActionGraceEnding: 0, store.ActionRotationDue: 0,
+		store.ActionQuota: 0, store.ActionNewNetwork: 0,
 		store.ActionUpdateOwner: 0, store.ActionCreateWebhook: 0, store.ActionUpdateWebhook: 0, store.ActionRotateWebhook: 0,
 		store.ActionDeleteWebhook: 0, store.ActionTestWebhook: 0,
 	}
@@ -59,7 +62,7 @@ func TestStats(t *testing.T) {
 }
 
 // Each key has one status at a time, and every key is counted.
-func TestCountByStatus(t *testing.T) {
+func TestQuickSummary(t *testing.T) {
 	t.Parallel()
 	db := databasetest.Open(t, databasetest.NewPath(t))
 	now := time.Now()
@@ -70,14 +73,15 @@ func TestCountByStatus(t *testing.T) {
 	_, err = db.UpdateKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "d").ID),
 		apikey.Change{Suspended: new(true)})
 	must(t, err)
-	for after, want := range map[time.Duration]map[apikey.Status]int{
-		0:             {apikey.StatusActive: 2, apikey.StatusExpired: 0, apikey.StatusRevoked: 2},
-		2 * time.Hour: {apikey.StatusActive: 0, apikey.StatusExpired: 2, apikey.StatusRevoked: 2},
+	for after, want := range map[time.Duration]store.Summary{
+		-30 * 24 * time.Hour: {Active: 2, Revoked: 2, Suspended: 1},
+		0:                    {Active: 2, Revoked: 2, Suspended: 1, ExpiringSoon: 2},
+		2 * time.Hour:        {Expired: 2, Revoked: 2, Suspended: 1},
 	} {
-		got, err := db.CountByStatus(t.Context(), now.Add(after))
+		got, err := db.QuickSummary(t.Context(), now.Add(after))
 		must(t, err)
-		if !maps.Equal(got, want) {
-			t.Errorf("after %s: %v, want %v", after, got, want)
+		if got != want {
+			t.Errorf("after %s: %+v, want %+v", after, got, want)
 		}
 	}
 }

@@ -26,20 +26,16 @@ func (db *DB) Summary(ctx context.Context, owner string, at time.Time) (s store.
 	return s, err
 }
 
-// CountByStatus counts all keys by their status at some time. It takes a third of the time
-// of a Summary.
-func (db *DB) CountByStatus(ctx context.Context, at time.Time) (map[apikey.Status]int, error) {
-	var s store.Summary
-	err := db.readSnapshot(ctx, func(q querier) error {
+// QuickSummary is the Summary of all keys without Unused, which takes two thirds of its time.
+func (db *DB) QuickSummary(ctx context.Context, at time.Time) (s store.Summary, err error) {
+	err = db.readSnapshot(ctx, func(q querier) error {
 		status, err := readStatuses(ctx, q, everybody)
 		if err == nil {
 			s, err = db.summarize(ctx, q, everybody, at, status)
 		}
 		return err
 	})
-	return map[apikey.Status]int{
-		apikey.StatusActive: s.Active, apikey.StatusExpired: s.Expired, apikey.StatusRevoked: s.Revoked,
-	}, err
+	return s, err
 }
 
 // summarize counts everything but unused keys. The total is stored, revoked and suspended keys have indexes, and most others

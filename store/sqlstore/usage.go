@@ -139,13 +139,13 @@ func (db *DB) RecordUses(ctx context.Context, uses []store.Use) error {
 				rows = append(rows, []any{latest.LastUsedAt.UnixMilli(), addressText(latest), u.Key[:]})
 			}
 		}
+		if err := t.recordSeen(uses); err != nil { // it must still see whether a key was used before
+			return err
+		}
 		if err := writeUses.write(t, rows); err != nil {
 			return err
 		}
-		if err := t.addCounts(writeHours, counts); err != nil {
-			return err
-		}
-		return t.recordSeen(uses)
+		return t.addCounts(writeHours, counts)
 	})
 }
 

@@ -33,6 +33,11 @@ func (db *DB) PruneUsage(ctx context.Context, keep store.Retention) (rows int, e
 		return rows, err
 	}
 	n, err = db.pruneSeen(ctx, keep.Seen)
+	rows += n
+	if err != nil {
+		return rows, err
+	}
+	n, err = db.pruneNotices(ctx, keep.Notices)
 	return rows + n, err
 }
 

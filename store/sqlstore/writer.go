@@ -66,6 +66,8 @@ type transaction struct {
 	changed apikey.ID // the key or owner that differs afterwards; zero for none
 	created string    // the owner that has a key more
 	action  string    // what the audit log calls it; empty if nothing is audited
+
+	notices []store.Event // that it wrote
 }
 
 // job is one change. Its do may run again in another transaction if the first is rolled back. If it refuses, it

@@ -211,17 +211,29 @@ func testOwnerSuspension(f *fixture) {
 
 func testMaxKeys(f *fixture) {
 	create := func(owner, name string) error { return f.CreateKey(f.ctx(), operator, f.draft(owner, name)) }
+	wantRoom := func(want int, bounded bool) {
+		f.Helper()
+		room, has, err := f.Room(f.ctx(), "acme", f.clock.Now())
+		if room != want || has != bounded || err != nil {
+			f.Errorf("there is room for %d (%t), %v; want %d (%t)", room, has, err, want, bounded)
+		}
+	}
 	first := f.create("acme", "1")
+	wantRoom(0, false)
 	f.changeOwner("acme", apikey.OwnerChange{MaxKeys: new(2)})
+	wantRoom(1, true)
 	other := f.create("acme", "2")
+	wantRoom(0, true)
 	f.wantErr(create("acme", "3"), store.ErrTooManyKeys)
 	f.wantErr(create("acme", "3"), store.ErrTooManyKeys)
 	f.must(create("other", "3"))
 	f.suspend(first, true)
+	wantRoom(0, true)
 	f.wantErr(create("acme", "3"), store.ErrTooManyKeys)
 	f.suspend(first, false)
 	f.rotate(other, 0)
 	f.revoke(store.ByID(first.ID))
+	wantRoom(1, true)
 	third := f.create("acme", "3")
 	f.wantErr(create("acme", "4"), store.ErrTooManyKeys)
 	f.changeOwner("acme", apikey.OwnerChange{MaxKeys: new(3)})
@@ -232,6 +244,7 @@ func testMaxKeys(f *fixture) {
 
 	// Expired keys do not count, until they are prolonged.
 	f.clock.Advance(time.Hour)
+	wantRoom(1, true)
 	later := f.clock.Now().Add(time.Hour)
 	prolong := apikey.Change{ExpiresAt: &later}
 	f.must(second(f.UpdateKey(f.ctx(), operator, store.ByID(third.ID), prolong)))

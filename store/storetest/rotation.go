@@ -43,7 +43,7 @@ func testRotation(f *fixture) {
 		got, err := f.RotateKey(f.ctx(), operator, store.ByName("acme", name), rotation)
 		f.must(err)
 		want := key
-		want.SecretHash = rotation.To
+		want.SecretHash, want.RotatedAt = rotation.To, f.clock.Now()
 		if tt.kept > 0 {
 			want.OldSecretHash, want.OldSecretUntil = rotation.From, f.clock.Now().Add(tt.kept)
 		}
@@ -203,4 +203,43 @@ func testConcurrentRotations(f *fixture) {
 			f.Error("no winner's secret was stored")
 		}
 	}
+}
+
+// testMatch makes many changes of one key at once, each on condition that it is as it was: one is made. With another
+// state of the key, none is.
+func testMatch(f *fixture) {
+	key := f.create("acme", "matched")
+	with := func(etag string) store.Ref {
+		match, err := apikey.ParseMatch(etag)
+		f.must(err)
+		return store.Ref{ID: key.ID, Match: match}
+	}
+	for round := range 5 {
+		before := f.get(store.ByID(key.ID))
+		ref := with(before.ETag())
+		changed := f.atOnce(12, store.ErrChanged, func(i int) error {
+			var err error
+			switch name := fmt.Sprintf("round %d, editor %d", round, i); i % 3 {
+			case 0:
+				_, err = f.RotateKey(f.ctx(), operator, ref, from(before, time.Hour))
+			default:
+				_, err = f.UpdateKey(f.ctx(), operator, ref, apikey.Change{Name: &name})
+			}
+			return err
+		})
+		after := f.get(store.ByID(key.ID))
+		if changed != 1 || after.ETag() == before.ETag() {
+			f.Errorf("round %d: %d changes were made, want 1", round, changed)
+		}
+		before = after
+		_, err := f.UpdateKey(f.ctx(), operator, ref, apikey.Change{})
+		f.wantErr(err, store.ErrChanged)
+		_, err = f.RotateKey(f.ctx(), operator, ref, from(before, 0))
+		f.wantErr(err, store.ErrChanged)
+		_, err = f.RevokeKey(f.ctx(), operator, ref, "")
+		f.wantErr(err, store.ErrChanged)
+		f.wantKey(f.get(store.ByID(key.ID)), before)
+	}
+	_, err := f.RevokeKey(f.ctx(), operator, with("*"), "")
+	f.must(err)
 }

@@ -42,13 +42,21 @@ func (e ApiKeyStatus) Valid() bool {
 // Defines values for AuditAction.
 const (
 	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateLink    AuditAction = "create_link"
 	AuditActionCreateWebhook AuditAction = "create_webhook"
 	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionExpired       AuditAction = "expired"
+	AuditActionExpiring      AuditAction = "expiring"
+	AuditActionGraceEnding   AuditAction = "grace_ending"
 	AuditActionLeak          AuditAction = "leak"
+	AuditActionNewNetwork    AuditAction = "new_network"
 	AuditActionOutside       AuditAction = "outside"
+	AuditActionQuotaReached  AuditAction = "quota_reached"
 	AuditActionRevoke        AuditAction = "revoke"
 	AuditActionRotate        AuditAction = "rotate"
 	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionRotationDue   AuditAction = "rotation_due"
+	AuditActionStartSession  AuditAction = "start_session"
 	AuditActionTestWebhook   AuditAction = "test_webhook"
 	AuditActionUpdate        AuditAction = "update"
 	AuditActionUpdateOwner   AuditAction = "update_owner"
@@ -60,19 +68,35 @@ func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
 		return true
+	case AuditActionCreateLink:
+		return true
 	case AuditActionCreateWebhook:
 		return true
 	case AuditActionDeleteWebhook:
 		return true
+	case AuditActionExpired:
+		return true
+	case AuditActionExpiring:
+		return true
+	case AuditActionGraceEnding:
+		return true
 	case AuditActionLeak:
 		return true
+	case AuditActionNewNetwork:
+		return true
 	case AuditActionOutside:
+		return true
+	case AuditActionQuotaReached:
 		return true
 	case AuditActionRevoke:
 		return true
 	case AuditActionRotate:
 		return true
 	case AuditActionRotateWebhook:
+		return true
+	case AuditActionRotationDue:
+		return true
+	case AuditActionStartSession:
 		return true
 	case AuditActionTestWebhook:
 		return true
@@ -201,6 +225,24 @@ func (e ScanLabel) Valid() bool {
 	}
 }
 
+// Defines values for Session.
+const (
+	SessionLink   Session = "link"
+	SessionSignIn Session = "sign_in"
+)
+
+// Valid indicates whether the value is a known member of the Session enum.
+func (e Session) Valid() bool {
+	switch e {
+	case SessionLink:
+		return true
+	case SessionSignIn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UsageInterval.
 const (
 	UsageIntervalDay    UsageInterval = "day"
@@ -286,12 +328,19 @@ func (e WebhookDeliveryState) Valid() bool {
 const (
 	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
 	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyExpired         WebhookEventType = "api_key.expired"
+	WebhookEventTypeApiKeyExpiring        WebhookEventType = "api_key.expiring"
+	WebhookEventTypeApiKeyGraceEnding     WebhookEventType = "api_key.grace_ending"
 	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyNewNetwork      WebhookEventType = "api_key.new_network"
+	WebhookEventTypeApiKeyQuotaReached    WebhookEventType = "api_key.quota_reached"
 	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
 	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
 	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeyRotationDue     WebhookEventType = "api_key.rotation_due"
 	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
 	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerQuotaReached     WebhookEventType = "owner.quota_reached"
 	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
 	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
 	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
@@ -307,7 +356,17 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyCreated:
 		return true
+	case WebhookEventTypeApiKeyExpired:
+		return true
+	case WebhookEventTypeApiKeyExpiring:
+		return true
+	case WebhookEventTypeApiKeyGraceEnding:
+		return true
 	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyNewNetwork:
+		return true
+	case WebhookEventTypeApiKeyQuotaReached:
 		return true
 	case WebhookEventTypeApiKeyResumed:
 		return true
@@ -315,9 +374,13 @@ func (e WebhookEventType) Valid() bool {
 		return true
 	case WebhookEventTypeApiKeyRotated:
 		return true
+	case WebhookEventTypeApiKeyRotationDue:
+		return true
 	case WebhookEventTypeApiKeySuspended:
 		return true
 	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerQuotaReached:
 		return true
 	case WebhookEventTypeOwnerUpdated:
 		return true
@@ -484,7 +547,7 @@ type ApiKeyHistoryResponse struct {
 // ApiKeyImport Keys to import
 type ApiKeyImport struct {
 	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
-	// absent. Whether an owner may have so many keys is not checked
+	// absent. Of an owner's `max_keys`, it knows the rows of this call and not those of others
 	//
 	//
 	// Example: true
@@ -614,6 +677,11 @@ type ApiKeyResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *time.Time `json:"rotated_at,omitempty"`
+
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 	// `keys:…` is refused; all others belong to your API.
@@ -621,6 +689,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
+
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
 
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
@@ -837,6 +912,11 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 
+	// RotatedAt When the key was last rotated; absent until then
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	RotatedAt *time.Time `json:"rotated_at,omitempty"`
+
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 	// `keys:…` is refused; all others belong to your API.
@@ -861,6 +941,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret *string `json:"secret,omitempty"`
 
+	// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+	// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+	//
+	//
+	// Example: sign_in
+	Session *Session `json:"session,omitempty"`
+
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
 	// its owner are enabled.
@@ -873,13 +960,20 @@ type ApiKeyWithSecretResponse struct {
 // AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-// changed, and no key.
+// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
+//
+// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+// `keys:admin` was used from a network that is new. Each is written once.
 //
 // Example: update
 type AuditAction string
 
-// AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak or of `outside` is the key itself.
+// AuditActor The `id` of the acting key, or `operator`: someone with access to the database, or the
+// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -887,7 +981,7 @@ type AuditActor = string
 // AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown. `imported` is how the
-// imported secret of a new key is hashed.
+// imported secret of a new key is hashed, and `notice` what a notice says.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
@@ -919,6 +1013,9 @@ type AuditChanges struct {
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
 
+	// Notice A notice
+	Notice *AuditNoticeChange `json:"notice,omitempty"`
+
 	// ObserveCidrs The old and the new networks
 	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
 
@@ -949,14 +1046,21 @@ type AuditEvent struct {
 	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-	// changed, and no key.
+	// changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+	// in; `name` and `metadata` say who, and further events of this session have its key as their actor.
+	//
+	// Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+	// ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+	// `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+	// the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+	// `keys:admin` was used from a network that is new. Each is written once.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
-	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak or of `outside` is the key itself.
+	// Actor The `id` of the acting key, or `operator`: someone with access to the database, or the
+	// service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
@@ -977,7 +1081,7 @@ type AuditEvent struct {
 	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown. `imported` is how the
-	// imported secret of a new key is hashed.
+	// imported secret of a new key is hashed, and `notice` what a notice says.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -985,7 +1089,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id string `json:"id"`
 
-	// KeyId The key or webhook that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that it is about; all zeros if it is about an owner
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId string `json:"key_id"`
@@ -1010,7 +1114,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
+	// Via `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
+	// `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
 	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
@@ -1087,6 +1192,45 @@ type AuditNetworksChange struct {
 	//
 	// Example: ["192.0.2.0/24","2001:db8::7/128"]
 	To *Networks `json:"to,omitempty"`
+}
+
+// AuditNotice What a notice says; which properties there are depends on the action
+type AuditNotice struct {
+	// EndsAt When the key or its old secret ends
+	//
+	// Example: 2030-01-31T12:00:00.000Z
+	EndsAt *time.Time `json:"ends_at,omitempty"`
+
+	// Limit How many units the quota has
+	//
+	// Example: 100000
+	Limit *int `json:"limit,omitempty"`
+
+	// Network The network from which the key was used, a /24 or a /48
+	//
+	// Example: 203.0.113.0/24
+	Network *string `json:"network,omitempty"`
+
+	// ResetsAt When the quota starts anew
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt *time.Time `json:"resets_at,omitempty"`
+
+	// SecretSince When the secret was made
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	SecretSince *time.Time `json:"secret_since,omitempty"`
+
+	// ThresholdSeconds To which of the operator's thresholds the time until then has fallen
+	//
+	// Example: 604800
+	ThresholdSeconds *int `json:"threshold_seconds,omitempty"`
+}
+
+// AuditNoticeChange A notice
+type AuditNoticeChange struct {
+	// To What a notice says; which properties there are depends on the action
+	To *AuditNotice `json:"to,omitempty"`
 }
 
 // AuditNumberChange The old and the new number
@@ -1190,7 +1334,8 @@ type ErrorResponse struct {
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
 	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
-	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409);
+	// KEY_CHANGED (412); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -1403,6 +1548,57 @@ type OwnerKeys struct {
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
+}
+
+// OwnerLinkCreate What whoever opens the link may do, and for how long
+type OwnerLinkCreate struct {
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name *Name `json:"name,omitempty"`
+
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes Scopes `json:"scopes"`
+
+	// SessionSeconds How long the session lasts, from when the link is opened; 3600 if absent
+	//
+	// Example: 1800
+	SessionSeconds *int `json:"session_seconds,omitempty"`
+}
+
+// OwnerLinkResponse A link that opens the console once
+type OwnerLinkResponse struct {
+	// ExpiresAt Until when the link can be opened
+	//
+	// Example: 2026-11-23T10:35:00.000Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// SessionId The `id` of the session's key once the link is opened. Revoke it to end the session.
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b5e551005
+	SessionId string `json:"session_id"`
+
+	// Url The address to open. What follows the `#` is a secret: browsers do not send it to servers, so it is in no
+	// log.
+	//
+	//
+	// Example: https://keys.example.com/console/link#link_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV3ZmWsN
+	Url string `json:"url"`
 }
 
 // OwnerListResponse Owners, in the order of their names
@@ -1738,6 +1934,12 @@ type ScannedSecrets = []ScannedSecret
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
 
+// Session How the session began that the key belongs to: a person signed in at the identity provider, or
+// opened an owner link. Absent from all other keys. Such a key can only be revoked.
+//
+// Example: sign_in
+type Session string
+
 // SummaryResponse How many keys there are, and how many need attention
 type SummaryResponse struct {
 	// Active Keys that are ACTIVE
@@ -1964,7 +2166,10 @@ type WebhookDelivery struct {
 	Status *int `json:"status,omitempty"`
 
 	// Type What happened. `api_key.address_observed`: a key was used from outside its
-	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+	// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+	// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+	// that is new. New types may be added.
 	//
 	//
 	// Example: api_key.revoked
@@ -1994,7 +2199,10 @@ type WebhookDeliveryState string
 type WebhookDescription = string
 
 // WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
-// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+// `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+// of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+// that is new. New types may be added.
 //
 // Example: api_key.revoked
 type WebhookEventType string
@@ -2204,6 +2412,9 @@ type WebhookWithSecretResponseDisabledReason string
 // EventId defines model for EventId.
 type EventId = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -2262,6 +2473,11 @@ type Forbidden = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type HistoryRemoved = ErrorResponse
+
+// KeyChanged Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type KeyChanged = ErrorResponse
 
 // NotCreated Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -2363,6 +2579,10 @@ type ListApiKeysParams struct {
 	// only the others
 	Foreign *bool `form:"foreign,omitempty" json:"foreign,omitempty"`
 
+	// Sessions `true`: only the keys of sessions that people have in the console, until a week after their end;
+	// `false`, which is the default: only the others
+	Sessions *bool `form:"sessions,omitempty" json:"sessions,omitempty"`
+
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2382,6 +2602,10 @@ type RevokeApiKeyParams struct {
 
 	// Reason Why the key is revoked; `unspecified` if absent
 	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -2394,6 +2618,10 @@ type GetApiKeyParams struct {
 type UpdateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
@@ -2415,6 +2643,10 @@ type GetApiKeyReviewParams struct {
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// IfMatch Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+	// is; else 412. Several are separated by commas, and `*` is any
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
@@ -2539,6 +2771,9 @@ type ReportLeakedKeyJSONRequestBody = LeakReport
 
 // UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
 type UpdateOwnerJSONRequestBody = OwnerUpdate
+
+// CreateOwnerLinkJSONRequestBody defines body for CreateOwnerLink for application/json ContentType.
+type CreateOwnerLinkJSONRequestBody = OwnerLinkCreate
 
 // ReportScannedSecretsJSONRequestBody defines body for ReportScannedSecrets for application/json ContentType.
 type ReportScannedSecretsJSONRequestBody = ScannedSecrets
@@ -3016,6 +3251,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /v1/owners/{owner} (the `UpdateOwner` operationId).
 	UpdateOwner(ctx context.Context, owner OwnerName, body UpdateOwnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOwnerLinkWithBody Create a link to the console
+	//
+	// Returns an address that opens the console once, within five minutes, for people of one owner:
+	// they see and manage this owner's keys, and nothing else. Send your user's browser there.
+	//
+	// The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+	// your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+	// people may give to their keys. Keys that they make never get a scope of this service. The link
+	// does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/owners/{owner}/links (the `CreateOwnerLink` operationId).
+	CreateOwnerLinkWithBody(ctx context.Context, owner OwnerName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOwnerLink Create a link to the console
+	//
+	// Returns an address that opens the console once, within five minutes, for people of one owner:
+	// they see and manage this owner's keys, and nothing else. Send your user's browser there.
+	//
+	// The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+	// your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+	// people may give to their keys. Keys that they make never get a scope of this service. The link
+	// does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/owners/{owner}/links (the `CreateOwnerLink` operationId).
+	CreateOwnerLink(ctx context.Context, owner OwnerName, body CreateOwnerLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReportScannedSecretsWithBody Receive GitHub's secret scanning
 	//
@@ -3696,6 +3961,56 @@ func (c *Client) UpdateOwner(ctx context.Context, owner OwnerName, body UpdateOw
 	return c.Client.Do(req)
 }
 
+// CreateOwnerLinkWithBody Create a link to the console
+//
+// Returns an address that opens the console once, within five minutes, for people of one owner:
+// they see and manage this owner's keys, and nothing else. Send your user's browser there.
+//
+// The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+// your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+// people may give to their keys. Keys that they make never get a scope of this service. The link
+// does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/owners/{owner}/links (the `CreateOwnerLink` operationId).
+func (c *Client) CreateOwnerLinkWithBody(ctx context.Context, owner OwnerName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOwnerLinkRequestWithBody(c.Server, owner, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateOwnerLink Create a link to the console
+//
+// Returns an address that opens the console once, within five minutes, for people of one owner:
+// they see and manage this owner's keys, and nothing else. Send your user's browser there.
+//
+// The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+// your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+// people may give to their keys. Keys that they make never get a scope of this service. The link
+// does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/owners/{owner}/links (the `CreateOwnerLink` operationId).
+func (c *Client) CreateOwnerLink(ctx context.Context, owner OwnerName, body CreateOwnerLinkJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOwnerLinkRequest(c.Server, owner, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ReportScannedSecretsWithBody Receive GitHub's secret scanning
 //
 // The endpoint of a partner in GitHub's secret scanning: each `token` is a leak report as for
@@ -4225,6 +4540,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 
 		}
 
+		if params.Sessions != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sessions", *params.Sessions, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Cursor != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -4385,6 +4712,21 @@ func NewRevokeApiKeyRequest(server string, keyName KeyName, params *RevokeApiKey
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -4519,6 +4861,21 @@ func NewUpdateApiKeyRequestWithBody(server string, keyName KeyName, params *Upda
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4727,6 +5084,21 @@ func NewRotateApiKeyRequestWithBody(server string, keyName KeyName, params *Rota
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -5208,6 +5580,53 @@ func NewUpdateOwnerRequestWithBody(server string, owner OwnerName, contentType s
 	}
 
 	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCreateOwnerLinkRequest calls the generic CreateOwnerLink builder with application/json body
+func NewCreateOwnerLinkRequest(server string, owner OwnerName, body CreateOwnerLinkJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateOwnerLinkRequestWithBody(server, owner, "application/json", bodyReader)
+}
+
+// NewCreateOwnerLinkRequestWithBody constructs an http.Request for the CreateOwnerLink method, with any body, and a specified content type
+func NewCreateOwnerLinkRequestWithBody(server string, owner OwnerName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "owner", owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/owners/%s/links", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}

@@ -266,6 +266,32 @@ export interface paths {
         patch: operations["updateOwner"];
         trace?: never;
     };
+    "/v1/owners/{owner}/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a link to the console
+         * @description Returns an address that opens the console once, within five minutes, for people of one owner:
+         *     they see and manage this owner's keys, and nothing else. Send your user's browser there.
+         *
+         *     The link's session is a key of its own, which nobody sees. It has the scopes that you give, and
+         *     your key must have them: `keys:read`, usually `keys:write`, and those of your own API that its
+         *     people may give to their keys. Keys that they make never get a scope of this service. The link
+         *     does not open if your key is no longer good then. With `keys:admin` you may name any owner.
+         */
+        post: operations["createOwnerLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/verify": {
         parameters: {
             query?: never;
@@ -812,7 +838,7 @@ export interface components {
         ApiKeyImport: {
             /**
              * @description Whether to create nothing, and only say what would become of each row; `false` if
-             *     absent. Whether an owner may have so many keys is not checked
+             *     absent. Of an owner's `max_keys`, it knows the rows of this call and not those of others
              * @example true
              */
             dry_run?: boolean;
@@ -1011,6 +1037,12 @@ export interface components {
              * @example 2026-12-24T18:00:00.000Z
              */
             revoked_at?: string;
+            /**
+             * Format: date-time
+             * @description When the key was last rotated; absent until then
+             * @example 2026-11-23T09:00:00.000Z
+             */
+            rotated_at?: string;
             revocation_reason?: components["schemas"]["RevocationReason"];
             /**
              * @description `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
@@ -1031,6 +1063,7 @@ export interface components {
              * @example true
              */
             foreign_secret?: boolean;
+            session?: components["schemas"]["Session"];
             status: components["schemas"]["ApiKeyStatus"];
             name: components["schemas"]["Name"];
             owner: components["schemas"]["Owner"];
@@ -1570,14 +1603,21 @@ export interface components {
          * @description What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
          *     grace of its old secret. `outside`: nothing was changed, but the key was used from outside
          *     its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
-         *     changed, and no key.
+         *     changed, and no key. `create_link`: an owner link was made. `start_session`: somebody opened it, or signed
+         *     in; `name` and `metadata` say who, and further events of this session have its key as their actor.
+         *
+         *     Notices change nothing either; `changes` has what they say as `notice`. `expiring`: the key
+         *     ends soon. `expired`: it has ended. `grace_ending`: the grace of its old secret ends soon.
+         *     `rotation_due`: the secret of a key with `keys:admin` is old. `quota_reached`: the quota of
+         *     the key is used up, or its owner's, if `key_id` is all zeros. `new_network`: a key with
+         *     `keys:admin` was used from a network that is new. Each is written once.
          * @example update
          * @enum {string}
          */
-        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner" | "outside" | "create_webhook" | "update_webhook" | "rotate_webhook" | "delete_webhook" | "test_webhook";
+        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner" | "outside" | "create_link" | "start_session" | "expiring" | "expired" | "grace_ending" | "rotation_due" | "quota_reached" | "new_network" | "create_webhook" | "update_webhook" | "rotate_webhook" | "delete_webhook" | "test_webhook";
         /**
-         * @description The `id` of the acting key, or `operator`: someone with access to the database. The
-         *     actor of a leak or of `outside` is the key itself.
+         * @description The `id` of the acting key, or `operator`: someone with access to the database, or the
+         *     service itself. The actor of a leak, of `outside` or of `new_network` is the key itself.
          * @example 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
          */
         AuditActor: string;
@@ -1667,13 +1707,56 @@ export interface components {
             from?: components["schemas"]["Networks"];
             to?: components["schemas"]["Networks"];
         };
+        /** @description A notice */
+        AuditNoticeChange: {
+            to?: components["schemas"]["AuditNotice"];
+        };
+        /** @description What a notice says; which properties there are depends on the action */
+        AuditNotice: {
+            /**
+             * Format: date-time
+             * @description When the key or its old secret ends
+             * @example 2030-01-31T12:00:00.000Z
+             */
+            ends_at?: string;
+            /**
+             * Format: int32
+             * @description To which of the operator's thresholds the time until then has fallen
+             * @example 604800
+             */
+            threshold_seconds?: number;
+            /**
+             * Format: date-time
+             * @description When the secret was made
+             * @example 2026-11-23T10:30:00.000Z
+             */
+            secret_since?: string;
+            /**
+             * Format: int32
+             * @description How many units the quota has
+             * @example 100000
+             */
+            limit?: number;
+            /**
+             * Format: date-time
+             * @description When the quota starts anew
+             * @example 2026-12-01T00:00:00.000Z
+             */
+            resets_at?: string;
+            /**
+             * @description The network from which the key was used, a /24 or a /48
+             * @example 203.0.113.0/24
+             */
+            network?: string;
+        };
         /**
          * @description The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
          *     there was nothing before, `to` if there is nothing now; both are absent in events of
          *     older versions, which did not record values. A secret is never shown. `imported` is how the
-         *     imported secret of a new key is hashed.
+         *     imported secret of a new key is hashed, and `notice` what a notice says.
          */
         AuditChanges: {
+            notice?: components["schemas"]["AuditNoticeChange"];
             name?: components["schemas"]["AuditTextChange"];
             expires_at?: components["schemas"]["AuditTimeChange"];
             scopes?: components["schemas"]["AuditScopesChange"];
@@ -1710,7 +1793,7 @@ export interface components {
             action: components["schemas"]["AuditAction"];
             /**
              * Format: uuid
-             * @description The key or webhook that was changed; all zeros for `update_owner`
+             * @description The key or webhook that it is about; all zeros if it is about an owner
              * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
              */
             key_id: string;
@@ -1719,7 +1802,8 @@ export interface components {
             changes: components["schemas"]["AuditChanges"];
             actor: components["schemas"]["AuditActor"];
             /**
-             * @description `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one, or the operator's
+             * @description `http`, `leak report`, `GitHub secret scanning`, `webhooks` if the service itself disabled one,
+             *     `notices` if it is a notice of its own, `single sign-on`, `owner link` or `sign-out` for sessions, or the operator's
              *     command: `serve` created the first key, `keys create` and the like work on the database itself
              * @example http
              */
@@ -1749,11 +1833,14 @@ export interface components {
         };
         /**
          * @description What happened. `api_key.address_observed`: a key was used from outside its
-         *     `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+         *     `observe_cidrs`. `api_key.leaked`: its secret was reported. `api_key.expiring` and
+         *     `api_key.grace_ending`: it, or its old secret, ends soon. `api_key.rotation_due`: the secret
+         *     of a key with `keys:admin` is old. `api_key.new_network`: such a key was used from a network
+         *     that is new. New types may be added.
          * @example api_key.revoked
          * @enum {string}
          */
-        WebhookEventType: "api_key.created" | "api_key.updated" | "api_key.rotated" | "api_key.suspended" | "api_key.resumed" | "api_key.revoked" | "api_key.leaked" | "api_key.address_observed" | "owner.updated" | "webhook.created" | "webhook.updated" | "webhook.rotated" | "webhook.deleted" | "webhook.test";
+        WebhookEventType: "api_key.created" | "api_key.updated" | "api_key.rotated" | "api_key.suspended" | "api_key.resumed" | "api_key.revoked" | "api_key.leaked" | "api_key.address_observed" | "api_key.expiring" | "api_key.expired" | "api_key.grace_ending" | "api_key.rotation_due" | "api_key.quota_reached" | "api_key.new_network" | "owner.updated" | "owner.quota_reached" | "webhook.created" | "webhook.updated" | "webhook.rotated" | "webhook.deleted" | "webhook.test";
         /**
          * @description Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
          *     their own. Redirects are not followed.
@@ -1774,6 +1861,47 @@ export interface components {
          *     ]
          */
         WebhookEvents: components["schemas"]["WebhookEventType"][];
+        /**
+         * @description How the session began that the key belongs to: a person signed in at the identity provider, or
+         *     opened an owner link. Absent from all other keys. Such a key can only be revoked.
+         * @example sign_in
+         * @enum {string}
+         */
+        Session: "sign_in" | "link";
+        /** @description What whoever opens the link may do, and for how long */
+        OwnerLinkCreate: {
+            scopes: components["schemas"]["Scopes"];
+            name?: components["schemas"]["Name"];
+            metadata?: components["schemas"]["Metadata"];
+            /**
+             * Format: int32
+             * @description How long the session lasts, from when the link is opened; 3600 if absent
+             * @example 1800
+             */
+            session_seconds?: number;
+        };
+        /** @description A link that opens the console once */
+        OwnerLinkResponse: {
+            /**
+             * Format: uri
+             * @description The address to open. What follows the `#` is a secret: browsers do not send it to servers, so it is in no
+             *     log.
+             * @example https://keys.example.com/console/link#link_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV3ZmWsN
+             */
+            url: string;
+            /**
+             * Format: uuid
+             * @description The `id` of the session's key once the link is opened. Revoke it to end the session.
+             * @example 0197a1b2-7300-7c3d-9e4f-5a6b5e551005
+             */
+            session_id: string;
+            /**
+             * Format: date-time
+             * @description Until when the link can be opened
+             * @example 2026-11-23T10:35:00.000Z
+             */
+            expires_at: string;
+        };
         /** @description A new webhook. With an `owner` it gets only events of this owner and its keys. */
         WebhookCreate: {
             url: components["schemas"]["WebhookUrl"];
@@ -1951,7 +2079,8 @@ export interface components {
              *     INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404);
              *     METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
-             *     TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+             *     TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409);
+             *     KEY_CHANGED (412); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
              *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
              *     the change was made before you repeat it. New codes may be added.
@@ -2163,6 +2292,17 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
+        /** @description The key is not as `If-Match` says */
+        KeyChanged: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
         /** @description Retention removed audit events that would be needed */
         HistoryRemoved: {
             headers: {
@@ -2291,12 +2431,24 @@ export interface components {
          * @example customer-42
          */
         OwnerOfKey: components["schemas"]["Owner"];
+        /**
+         * @description Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+         *     is; else 412. Several are separated by commas, and `*` is any
+         * @example *
+         */
+        IfMatch: string;
     };
     requestBodies: never;
     headers: {
         /**
-         * @description The new key's path, by id. A proxy that removes the beginning of paths must put it in
-         *     front of this one.
+         * @description Identifies the state of the key, for `If-Match`. It changes with everything that somebody
+         *     changes, a rotation included, and not when the key is used, expires, or its owner is changed
+         * @example "Jn1K5TqHq0bQ2vX8m3Zc"
+         */
+        ETag: string;
+        /**
+         * @description The new key's path, by id, with the path below which the service is. A proxy that removes the
+         *     beginning of paths without saying so must put it in front of this one.
          * @example /v1/api-keys/0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
          */
         Location: string;
@@ -2430,6 +2582,12 @@ export interface operations {
                  */
                 foreign?: boolean;
                 /**
+                 * @description `true`: only the keys of sessions that people have in the console, until a week after their end;
+                 *     `false`, which is the default: only the others
+                 * @example true
+                 */
+                sessions?: boolean;
+                /**
                  * @description The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
                  *     expires and works with any `items_per_page`, but only with the filters of its own
                  *     list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -2489,6 +2647,7 @@ export interface operations {
                     Location: components["headers"]["Location"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2511,7 +2670,14 @@ export interface operations {
                  */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+                 *     is; else 412. Several are separated by commas, and `*` is any
+                 * @example *
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
             path: {
                 /**
                  * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
@@ -2535,6 +2701,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2546,6 +2713,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["NotRotated"];
+            412: components["responses"]["KeyChanged"];
             default: components["responses"]["Error"];
         };
     };
@@ -2727,6 +2895,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2754,7 +2923,14 @@ export interface operations {
                  */
                 reason?: components["schemas"]["RevocationReason"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+                 *     is; else 412. Several are separated by commas, and `*` is any
+                 * @example *
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
             path: {
                 /**
                  * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
@@ -2774,6 +2950,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2784,6 +2961,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            412: components["responses"]["KeyChanged"];
             default: components["responses"]["Error"];
         };
     };
@@ -2796,7 +2974,14 @@ export interface operations {
                  */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the change only if the key is still as an earlier answer showed it, whose `ETag` this
+                 *     is; else 412. Several are separated by commas, and `*` is any
+                 * @example *
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
             path: {
                 /**
                  * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
@@ -2820,6 +3005,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2831,6 +3017,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["KeyChanged"];
             default: components["responses"]["Error"];
         };
     };
@@ -2974,6 +3161,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnerResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["OwnerNotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    createOwnerLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The owner. Percent-encode it once, `/` too: `a/b` is `a%2Fb`.
+                 * @example customer-42
+                 */
+                owner: components["parameters"]["OwnerName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnerLinkCreate"];
+            };
+        };
+        responses: {
+            /** @description The link */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerLinkResponse"];
                 };
             };
             400: components["responses"]["BadRequest"];

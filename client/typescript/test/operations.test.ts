@@ -149,3 +149,14 @@ test("a secret of another service is imported once, and verifies", async () => {
   const { code, key: found } = await verify(key);
   assert.deepEqual([code, found?.foreign_secret, found?.owner], ["VALID", true, owner]);
 });
+
+test("a link opens the console for one owner", async () => {
+  const { owner } = await newOwner();
+  const link = await unwrap(admin.POST("/v1/owners/{owner}/links", {
+    params: { path: { owner } }, body: { scopes: ["keys:read"], name: "bob", session_seconds: 60 },
+  }));
+  assert.match(link.url, /\/console\/link#link_[0-9A-Za-z]{60}$/);
+  assert.ok(Date.parse(link.expires_at) > Date.now());
+  const sessions = await unwrap(admin.GET("/v1/api-keys", { params: { query: { sessions: true, owner } } }));
+  assert.deepEqual(sessions.data, []);
+});

@@ -6,14 +6,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"apikeyd/apikey"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
 // Database has the methods of *sqlstore.DB that the metrics call.
 type Database interface {
 	Stats() sqlstore.Stats
-	CountByStatus(ctx context.Context, at time.Time) (map[apikey.Status]int, error)
+	QuickSummary(ctx context.Context, at time.Time) (store.Summary, error)
 }
 
 // database collects a database's own statistics.
@@ -23,7 +23,7 @@ func newDatabase(db Database) prometheus.Collector { return database{db} }
 
 var (
 	changes = describe("apikeyd_changes_total",
-		"Durable changes, by their action in the audit log; leak is a leaked secret that was ended, and outside a reported use from outside.", "action")
+		"Durable changes, by their action in the audit log; leak is a leaked secret that was ended, outside a reported use from outside, and notices are counted too.", "action")
 	commitChanges = describe("apikeyd_commit_changes",
 		"Changes per transaction; a batch of last uses counts as one.")
 	commitSeconds = describe("apikeyd_commit_duration_seconds",

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"apikeyd/apikey"
+	"apikeyd/store"
 )
 
 const (
@@ -28,13 +29,15 @@ type keys struct {
 }
 
 type keyCount struct {
-	at       time.Time
-	byStatus map[apikey.Status]int
+	store.Summary
+	at time.Time
 }
 
 var (
 	keysByStatus = describe("apikeyd_keys",
 		"Keys by status, as last counted.", "status")
+	keysExpiring = describe("apikeyd_keys_expiring_soon",
+		"Active keys that end within 30 days, as last counted.")
 	keysCounted = describe("apikeyd_keys_counted_timestamp_seconds",
 		"When keys were last counted: once a minute, or less often if that takes over 0.6 s.")
 )
@@ -45,10 +48,10 @@ func newKeys(db Database, log *slog.Logger) *keys { return &keys{db: db, log: lo
 func (m *Metrics) Run(ctx context.Context) {
 	for {
 		began := time.Now()
-		byStatus, err := m.keys.db.CountByStatus(ctx, began)
+		summary, err := m.keys.db.QuickSummary(ctx, began)
 		switch {
 		case err == nil:
-			m.keys.last.Store(&keyCount{began, byStatus})
+			m.keys.last.Store(&keyCount{summary, began})
 		case ctx.Err() == nil:
 			m.keys.log.Warn("the keys could not be counted", "error", err)
 		}
@@ -63,6 +66,7 @@ func (m *Metrics) Run(ctx context.Context) {
 // Describe implements prometheus.Collector.
 func (*keys) Describe(to chan<- *prometheus.Desc) {
 	to <- keysByStatus
+	to <- keysExpiring
 	to <- keysCounted
 }
 
@@ -72,8 +76,9 @@ func (k *keys) Collect(to chan<- prometheus.Metric) {
 	if last == nil {
 		return
 	}
-	for status, n := range last.byStatus {
-		to <- gauge(keysByStatus, n, string(status))
-	}
+	to <- gauge(keysByStatus, last.Active, string(apikey.StatusActive))
+	to <- gauge(keysByStatus, last.Expired, string(apikey.StatusExpired))
+	to <- gauge(keysByStatus, last.Revoked, string(apikey.StatusRevoked))
+	to <- gauge(keysExpiring, last.ExpiringSoon)
 	to <- gauge(keysCounted, float64(last.at.UnixMilli())/1000)
 }

@@ -64,7 +64,8 @@ func Start(t testing.TB, o Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.DB, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: s.Path, Serve: true, Now: o.Now}); err != nil {
+	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if s.DB, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: s.Path, Serve: true, Now: o.Now, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -72,7 +73,6 @@ func Start(t testing.TB, o Options) *Server {
 			t.Error(err)
 		}
 	})
-	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.Verifier = verify.New(keycache.New(s.DB, keycache.Options{Now: o.Now}), log, verify.Options{Quotas: s.DB, Reporter: s.DB, Pepper: []byte(Pepper)})
 	config := handlers.Config{Store: s.DB, Verifier: s.Verifier, Log: log, Now: o.Now}
 	for _, configure := range o.Configure {

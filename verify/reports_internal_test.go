@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/store"
 )
 
 // reporter counts reports. It waits while it is locked, and fails with err.
@@ -28,7 +29,9 @@ func (r *reporter) RecordOutside(_ context.Context, id apikey.ID, _ string) erro
 	return r.err
 }
 
-func (r *reporter) want(t *testing.T, o *outside, what string, keys, reports int) {
+func (r *reporter) RecordQuotaReached(context.Context, store.Subject, time.Time) error { return r.err }
+
+func (r *reporter) want(t *testing.T, o *reports, what string, keys, reports int) {
 	t.Helper()
 	o.writer.Wait()
 	sum := 0
@@ -44,7 +47,7 @@ func (r *reporter) want(t *testing.T, o *outside, what string, keys, reports int
 func TestReportsDoNotPileUp(t *testing.T) {
 	t.Parallel()
 	r := &reporter{reports: make(map[apikey.ID]int)}
-	o := newOutside(r, slog.New(slog.DiscardHandler))
+	o := newReports(r, slog.New(slog.DiscardHandler))
 	now, from := time.Now(), netip.MustParseAddr("192.0.2.1")
 	ids := make([]apikey.ID, maxReported+1)
 	for i := range ids {
@@ -52,9 +55,9 @@ func TestReportsDoNotPileUp(t *testing.T) {
 	}
 	r.Lock()
 	for _, id := range ids[:2*maxReports] {
-		o.used(id, from, now)
+		o.usedOutside(id, from, now)
 	}
-	if waiting := len(o.reports); waiting != maxReports {
+	if waiting := len(o.waiting); waiting != maxReports {
 		t.Errorf("%d reports wait, want %d", waiting, maxReports)
 	}
 	r.Unlock()
@@ -64,15 +67,15 @@ func TestReportsDoNotPileUp(t *testing.T) {
 	}
 	for range 2 {
 		for _, id := range ids {
-			o.used(id, from, now)
+			o.usedOutside(id, from, now)
 			o.writer.Wait()
 		}
 	}
 	r.want(t, o, "a full table", maxReported, maxReported)
-	o.used(ids[maxReported], from, now.Add(reportEvery-time.Nanosecond))
+	o.usedOutside(ids[maxReported], from, now.Add(reportEvery-time.Nanosecond))
 	r.want(t, o, "still full", maxReported, maxReported)
-	o.used(ids[maxReported], from, now.Add(reportEvery+time.Minute))
-	o.used(ids[0], from, now.Add(reportEvery+time.Minute))
+	o.usedOutside(ids[maxReported], from, now.Add(reportEvery+time.Minute))
+	o.usedOutside(ids[0], from, now.Add(reportEvery+time.Minute))
 	r.want(t, o, "an hour later", maxReported+1, maxReported+2)
 }
 
@@ -81,20 +84,20 @@ func TestFailedReports(t *testing.T) {
 	t.Parallel()
 	r := &reporter{reports: make(map[apikey.ID]int), err: errors.New("the disk is full")}
 	var log bytes.Buffer
-	o := newOutside(r, slog.New(slog.NewTextHandler(&log, nil)))
+	o := newReports(r, slog.New(slog.NewTextHandler(&log, nil)))
 	now, id := time.Now(), apikey.NewID()
-	o.used(id, netip.Addr{}, now)
-	o.used(id, netip.Addr{}, now.Add(retryReport-time.Nanosecond))
+	o.usedOutside(id, netip.Addr{}, now)
+	o.usedOutside(id, netip.Addr{}, now.Add(retryReport-time.Nanosecond))
 	r.want(t, o, "after a failure", 1, 1)
 	if !strings.Contains(log.String(), "the disk is full") {
 		t.Errorf("the log says %q", log.String())
 	}
 	r.err = nil
-	o.used(id, netip.Addr{}, now.Add(retryReport))
+	o.usedOutside(id, netip.Addr{}, now.Add(retryReport))
 	o.writer.Wait()
-	o.used(id, netip.Addr{}, now.Add(2*retryReport))
+	o.usedOutside(id, netip.Addr{}, now.Add(2*retryReport))
 	r.want(t, o, "after a retry", 1, 2)
-	if uses := o.uses.Load(); uses != 4 {
+	if uses := o.outside.Load(); uses != 4 {
 		t.Errorf("%d uses were counted, want 4", uses)
 	}
 }

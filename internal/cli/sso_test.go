@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	identitytest "apikeyd/internal/testkit/identity"
+)
+
+// The program signs people in at a provider that is away when it starts, and a link opens once.
+func TestProgramSignsOn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "grants.json"), []byte(`[{"value": "admins", "owner": "admin", "scopes": ["keys:admin"]}]`), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "oidc.secret"), []byte(identitytest.Secret+"\n"), 0o600))
+	const here = "http://keys.test"
+	provider := identitytest.Start(t, here+"/console/sso/callback")
+	provider.Away.Store(true)
+	flags := []string{"--console-sign-in", "key,oidc", "--public-url", here + "/", "--oidc-issuer", provider.URL, "--oidc-client-id", identitytest.Client,
+		"--oidc-client-secret-file", "oidc.secret", "--oidc-grants-file", "grants.json", "--owner-links-title", "Acme"}
+	s := serve(t, dir, flags...)
+	jar, err := cookiejar.New(nil)
+	must(t, err)
+	browser := &http.Client{Jar: jar, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	visit := func(method, path string, form url.Values) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(form.Encode()))
+		must(t, err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		answer, err := browser.Do(r)
+		must(t, err)
+		must(t, answer.Body.Close())
+		return answer
+	}
+	if got := visit(http.MethodGet, "/console/sso", nil); got.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("while the provider is away: %s", got.Status)
+	}
+	provider.Away.Store(false)
+	var to string
+	for deadline := time.Now().Add(time.Minute); to == ""; {
+		if got := visit(http.MethodGet, "/console/sso", nil); got.StatusCode == http.StatusSeeOther {
+			to = got.Header.Get("Location")
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the provider is back: %s", got.Status)
+		}
+	}
+	back := strings.TrimPrefix(provider.SignIn(t, to, "alice"), here)
+	if got := visit(http.MethodGet, back, nil); got.StatusCode != http.StatusOK {
+		t.Errorf("coming back from the provider: %s", got.Status)
+	}
+	if got := visit(http.MethodGet, "/console/audit", nil); got.StatusCode != http.StatusOK {
+		t.Errorf("alice, who is an admin, gets %s", got.Status)
+	}
+	found := s.command(append([]string{"doctor"}, flags...)...)
+	if !strings.Contains(found, "ok       single sign-on") {
+		t.Errorf("the doctor says:\n%s", found)
+	}
+	if got := visit(http.MethodPost, "/console/sign-out", nil); got.StatusCode != http.StatusOK {
+		t.Errorf("signing out: %s", got.Status)
+	}
+
+	_, token, _ := strings.Cut(strings.TrimSpace(s.command("owners", "link", "acme", "--public-url", here)), "#")
+	for i, want := range []int{http.StatusSeeOther, http.StatusForbidden} {
+		if got := visit(http.MethodPost, "/console/link/open", url.Values{"token": {token}}); got.StatusCode != want {
+			t.Errorf("opening a link for the %d. time: %s", i+1, got.Status)
+		}
+	}
+	if strings.Contains(s.output.String(), token) || strings.Contains(s.output.String(), "code=") {
+		t.Errorf("the log holds a token or a code:\n%s", s.output.String())
+	}
+}
