@@ -127,7 +127,7 @@ const lookAround = `(() => {
 	const problems = [];
 	const say = (text, e) => problems.push(text + (e ? ": " + e.outerHTML.slice(0, 120) : ""));
 	if (document.documentElement.lang !== "en") say("no language");
-	if (!/\S · apikeyd$/.test(document.title)) say("the title is " + document.title);
+	if (!/\S · apikeyd$|^API keys$/.test(document.title)) say("the title is " + document.title);
 	if (document.querySelectorAll("main").length !== 1) say("not one main");
 	const wide = document.documentElement.scrollWidth - innerWidth;
 	if (wide > 0) {

@@ -29,6 +29,7 @@ func everyScene() []scene {
 	return []scene{
 		{"sign-in", "/console/sign-in", nobody, http.StatusOK},
 		{"asks to sign in", "/console/sign-in?return=%2Fconsole%2Fkeys&why=ended", nobody, http.StatusOK},
+		{"an owner link without its token", "/console/link", nobody, http.StatusOK},
 		{"overview of all", "/console", admin, http.StatusOK},
 		{"overview of an owner", "/console", anOwner, http.StatusOK},
 		{"keys of all", "/console/keys", admin, http.StatusOK},

@@ -51,6 +51,7 @@ func TestSuspend(t *testing.T) {
 	_, err := k.as(k.admin).Resume(t.Context(), target.ID.String())
 	k.must(err)
 	b.fill("#name", "worker 2")
+	b.refused(412) // it tells of the change first
 	b.click("main button[type=submit]")
 	b.at(pathOf(target.ID))
 	b.want("h1", "worker 2", "active")

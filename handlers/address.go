@@ -20,8 +20,7 @@ func (s *Server) client(r *http.Request) (address netip.Addr, proxied bool) {
 	address = addressOf(r.RemoteAddr)
 	trail := trail{lines: r.Header["X-Forwarded-For"]}
 	for range maxHops {
-		atSocket := !proxied && r.RemoteAddr == "@" && s.TrustSocket
-		if !atSocket && !s.trusts(address) {
+		if !s.trusts(address) && (proxied || !s.trustsPeer(r)) {
 			break
 		}
 		hop := trail.next()
@@ -53,6 +52,11 @@ func (x *exchange) clientAddress() netip.Addr {
 		return x.address
 	}
 	return netip.Addr{}
+}
+
+// trustsPeer reports whether a trusted proxy made the connection.
+func (s *Server) trustsPeer(r *http.Request) bool {
+	return r.RemoteAddr == "@" && s.TrustSocket || s.trusts(addressOf(r.RemoteAddr))
 }
 
 // trusts reports whether an address belongs to a trusted proxy.

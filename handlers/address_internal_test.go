@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -121,4 +122,26 @@ func FuzzClient(f *testing.F) {
 		r.RemoteAddr, r.Header["X-Forwarded-For"] = "10.0.0.1:1", []string{invented}
 		proxied.client(r) // anything but a panic
 	})
+}
+
+// A proxy at a Unix socket, which has no address, is trusted as a whole or not at all.
+func TestProxyAtSocket(t *testing.T) {
+	t.Parallel()
+	for _, trusts := range []bool{false, true} {
+		s := &Server{Config: Config{TrustSocket: trusts}}
+		r := httptest.NewRequest(http.MethodGet, "http://example.com/", nil)
+		r.RemoteAddr = "@"
+		r.Header.Set("X-Forwarded-For", "198.51.100.1, 192.0.2.7")
+		r.Header.Set("X-Forwarded-Proto", "https")
+		address, proxied := s.client(r)
+		if proxied != trusts || address.IsValid() != trusts || trusts && address.String() != "192.0.2.7" {
+			t.Errorf("trusted: %t: the client is %s, proxied: %t", trusts, address, proxied)
+		}
+		if origin := s.originOf(r); (origin == "https://example.com") != trusts {
+			t.Errorf("trusted: %t: the origin is %s", trusts, origin)
+		}
+		if r.RemoteAddr = "127.0.0.1:1"; s.originOf(r) != "http://example.com" {
+			t.Error("a TCP connection is taken for a socket's")
+		}
+	}
 }

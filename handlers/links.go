@@ -52,7 +52,7 @@ func (s *Server) CreateOwnerLink(
 // originOf returns the origin at which a caller reached this service. Only a trusted proxy says that there is TLS in front
 // of it.
 func (s *Server) originOf(r *http.Request) string {
-	if r.TLS != nil || s.trusts(addressOf(r.RemoteAddr)) && r.Header.Get("X-Forwarded-Proto") == "https" {
+	if r.TLS != nil || s.trustsPeer(r) && r.Header.Get("X-Forwarded-Proto") == "https" {
 		return "https://" + r.Host
 	}
 	return "http://" + r.Host

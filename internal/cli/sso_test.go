@@ -28,7 +28,7 @@ func TestProgramSignsOn(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	must(t, err)
 	browser := &http.Client{Jar: jar, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	visit := func(method, path string, form url.Values) *http.Response {
+	visit := func(method, path string, form url.Values) (status int, location string) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(form.Encode()))
 		must(t, err)
@@ -36,39 +36,38 @@ func TestProgramSignsOn(t *testing.T) {
 		answer, err := browser.Do(r)
 		must(t, err)
 		must(t, answer.Body.Close())
-		return answer
+		return answer.StatusCode, answer.Header.Get("Location")
 	}
-	if got := visit(http.MethodGet, "/console/sso", nil); got.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("while the provider is away: %s", got.Status)
+	if got, _ := visit(http.MethodGet, "/console/sso", nil); got != http.StatusServiceUnavailable {
+		t.Errorf("while the provider is away: status %d", got)
 	}
 	provider.Away.Store(false)
 	var to string
 	for deadline := time.Now().Add(time.Minute); to == ""; {
-		if got := visit(http.MethodGet, "/console/sso", nil); got.StatusCode == http.StatusSeeOther {
-			to = got.Header.Get("Location")
-		} else if time.Now().After(deadline) {
-			t.Fatalf("the provider is back: %s", got.Status)
+		var status int
+		if status, to = visit(http.MethodGet, "/console/sso", nil); status != http.StatusSeeOther && time.Now().After(deadline) {
+			t.Fatalf("the provider is back: status %d", status)
 		}
 	}
 	back := strings.TrimPrefix(provider.SignIn(t, to, "alice"), here)
-	if got := visit(http.MethodGet, back, nil); got.StatusCode != http.StatusOK {
-		t.Errorf("coming back from the provider: %s", got.Status)
+	if got, _ := visit(http.MethodGet, back, nil); got != http.StatusOK {
+		t.Errorf("coming back from the provider: status %d", got)
 	}
-	if got := visit(http.MethodGet, "/console/audit", nil); got.StatusCode != http.StatusOK {
-		t.Errorf("alice, who is an admin, gets %s", got.Status)
+	if got, _ := visit(http.MethodGet, "/console/audit", nil); got != http.StatusOK {
+		t.Errorf("alice, who is an admin, gets status %d", got)
 	}
 	found := s.command(append([]string{"doctor"}, flags...)...)
 	if !strings.Contains(found, "ok       single sign-on") {
 		t.Errorf("the doctor says:\n%s", found)
 	}
-	if got := visit(http.MethodPost, "/console/sign-out", nil); got.StatusCode != http.StatusOK {
-		t.Errorf("signing out: %s", got.Status)
+	if got, _ := visit(http.MethodPost, "/console/sign-out", nil); got != http.StatusOK {
+		t.Errorf("signing out: status %d", got)
 	}
 
 	_, token, _ := strings.Cut(strings.TrimSpace(s.command("owners", "link", "acme", "--public-url", here)), "#")
 	for i, want := range []int{http.StatusSeeOther, http.StatusForbidden} {
-		if got := visit(http.MethodPost, "/console/link/open", url.Values{"token": {token}}); got.StatusCode != want {
-			t.Errorf("opening a link for the %d. time: %s", i+1, got.Status)
+		if got, _ := visit(http.MethodPost, "/console/link/open", url.Values{"token": {token}}); got != want {
+			t.Errorf("opening a link for the %d. time: status %d", i+1, got)
 		}
 	}
 	if strings.Contains(s.output.String(), token) || strings.Contains(s.output.String(), "code=") {

@@ -167,7 +167,7 @@ func TestRotationsAreFound(t *testing.T) {
 	}
 	must(t, db.Close())
 	databasetest.Execute(t, databasetest.Raw(t, path), `DROP INDEX api_keys_expiry; DROP INDEX api_keys_grace; DROP INDEX api_keys_admin;
-		ALTER TABLE api_keys DROP COLUMN rotated_at; DROP TABLE notices; DELETE FROM goose_db_version WHERE version_id >= 16`)
+		ALTER TABLE api_keys DROP COLUMN rotated_at; DROP TABLE notices; DROP TABLE session_keys; DROP TABLE owner_links; DELETE FROM goose_db_version WHERE version_id >= 16`)
 	again := databasetest.Open(t, path)
 	for _, want := range []apikey.Key{plain, rotated} {
 		got, err := again.Key(t.Context(), store.ByID(want.ID))

@@ -8,11 +8,11 @@ import (
 	"apikeyd/store"
 )
 
-// session starts a session for an hour.
-func (f *fixture) session(owner, name string, scopes ...string) apikey.Key {
+// session starts a session of acme for an hour.
+func (f *fixture) session(name string, scopes ...string) apikey.Key {
 	f.Helper()
 	key, _, err := apikey.Policy{}.NewSessionKey(f.clock.Now(), apikey.Settings{
-		Owner: owner, Name: name, Scopes: scopes, ExpiresAt: f.clock.Now().Add(time.Hour), Metadata: apikey.Metadata{"subject": "42"},
+		Owner: "acme", Name: name, Scopes: scopes, ExpiresAt: f.clock.Now().Add(time.Hour), Metadata: apikey.Metadata{"subject": "42"},
 	}, apikey.SessionSignIn, apikey.ID{})
 	f.must(err)
 	f.must(f.StartSession(f.ctx(), store.Visitor("single sign-on", "192.0.2.7", "a request"), key))
@@ -22,7 +22,7 @@ func (f *fixture) session(owner, name string, scopes ...string) apikey.Key {
 func testSession(f *fixture) {
 	other := f.create("acme", "alice")
 	f.must(ignore(f.UpdateOwner(f.ctx(), operator, "acme", apikey.OwnerChange{MaxKeys: new(1)})))
-	key := f.session("acme", "alice", apikey.ScopeRead, apikey.ScopeWrite)
+	key := f.session("alice", apikey.ScopeRead, apikey.ScopeWrite)
 	f.wantKey(f.get(store.ByID(key.ID)), key)
 	f.wantKey(f.get(store.ByName("acme", "alice")), other)
 
@@ -69,7 +69,7 @@ func testSession(f *fixture) {
 func ignore[T any](_ T, err error) error { return err }
 
 func testSessionEnd(f *fixture) {
-	one, two := f.session("acme", "alice"), f.session("acme", "alice", apikey.ScopeWrite)
+	one, two := f.session("alice"), f.session("alice", apikey.ScopeWrite)
 	f.must(f.CreateKey(f.ctx(), actorOf(two), f.draft("acme", "by a session")))
 	f.must(f.EndSession(f.ctx(), actorOf(one)))
 	if ended := f.get(store.ByID(one.ID)); !ended.IsRevoked() || ended.RevocationReason != apikey.ReasonNoLongerUsed {
@@ -193,9 +193,9 @@ func testLinkAtOnce(f *fixture) {
 }
 
 func testPruneSessions(f *fixture) {
-	old, link := f.session("acme", "old"), f.link(operator, apikey.ScopeRead)
+	old, link := f.session("old"), f.link(operator, apikey.ScopeRead)
 	f.clock.Advance(2 * time.Hour)
-	living := f.session("acme", "living", "a")
+	living := f.session("living", "a")
 	removed, err := f.PruneSessions(f.ctx(), f.clock.Now())
 	f.must(err)
 	if removed != 1 {
