@@ -20,6 +20,7 @@ type ListOptions struct {
 
 	Status        Status    // only keys with this status
 	NameContains  string    // only keys whose name contains it; case matters
+	Scope         string    // only keys that have this scope
 	Search        string    // only keys whose name or owner contains it, ignoring case, or whose prefix or id matches
 	ExpiresBefore time.Time // only keys that expire before it, including expired ones
 	// LastUsedBefore selects keys that were last used before it. A key that was never used counts
@@ -89,6 +90,7 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 	params.Owner, params.ItemsPerPage = c.owner, &o.PageSize
 	params.Status = unlessZero(api.ApiKeyStatus(o.Status))
 	params.NameContains = unlessZero(o.NameContains)
+	params.Scope = unlessZero(o.Scope)
 	params.Search = unlessZero(o.Search)
 	params.ExpiresBefore = unlessZero(o.ExpiresBefore.UTC())
 	params.LastUsedBefore = unlessZero(o.LastUsedBefore.UTC())

@@ -104,6 +104,7 @@ func TestListFilters(t *testing.T) {
 		"not suspended":    {client.ListOptions{Enabled: new(true), Status: client.StatusRevoked}, []string{"ended 100%"}},
 		"reason":           {client.ListOptions{Reason: client.ReasonOwnerLeft}, []string{"ended 100%"}},
 		"another reason":   {client.ListOptions{Reason: client.ReasonPolicy}, nil},
+		"scope":            {client.ListOptions{Scope: "keys:nothing"}, nil},
 		"search":           {client.ListOptions{Search: "USED"}, []string{"used 100%"}},
 		"name, no pattern": {client.ListOptions{NameContains: "%"}, []string{"used 100%", "ended 100%"}},
 		"end":              {client.ListOptions{ExpiresBefore: start.Add(time.Hour + 1e6).In(zone)}, []string{"ended 100%", "short"}},

@@ -228,7 +228,7 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 30},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 25},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 25},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 141},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 142},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -248,7 +248,7 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 119},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 120},
 		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 80},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,6 +41,19 @@ var listFaults = map[string]planted{
 		}),
 		"name_contains matches literally", "a part in the middle finds",
 	},
+	"scope is a part of one": {
+		refiltered("scope", func(key map[string]any, scope string) bool {
+			return strings.Contains(fmt.Sprint(key["scopes"]), scope)
+		}),
+		"scope finds the keys", "the scope datasets:read finds",
+	},
+	"scope looks at the first one": {
+		refiltered("scope", func(key map[string]any, scope string) bool {
+			scopes, _ := key["scopes"].([]any)
+			return len(scopes) > 0 && scopes[0] == scope
+		}),
+		"scope finds the keys", "the scope datasets:read finds",
+	},
 	"search compares case": {
 		refiltered("search", func(key map[string]any, text string) bool {
 			return strings.Contains(fmt.Sprint(key["name"], "\n", key["owner"], "\n", key["prefix"]), text)

@@ -15,6 +15,7 @@ func filterChecks() []check {
 	return []check{
 		{group, "status", "status finds the keys with that status now", needWriteKey, statusFilter},
 		{group, "name", "name_contains matches literally", needWriteKey, nameFilter},
+		{group, "scope", "scope finds the keys that have it as a whole", needAdminKey | needWriteKey, scopeFilter},
 		{group, "search", "search finds names and owners in any case, and prefixes", needWriteKey, searchFilter},
 		{group, "times", "expires_before and last_used_before exclude their own time", needWriteKey, timeFilters},
 		{group, "rotating", "rotating finds the keys whose old secret still works", needWriteKey, rotatingFilter},
@@ -257,6 +258,25 @@ func filtersTogether(s *session) {
 	f.wants("a name, of every owner", strings.TrimSuffix(named, owner)+"&status=ACTIVE", "a2", "a3", "a4", "a6")
 }
 
+func scopeFilter(s *session) {
+	f := s.newFamily()
+	for _, scope := range []string{"datasets:read", "datasets:read-all", "my-datasets:read", "Datasets:read", "a datasets:read b", "a%b", "a_b"} {
+		if !f.add(scope, fields{"scopes": strings.Fields(scope)}) {
+			return
+		}
+	}
+	find := func(scope string, names ...string) {
+		f.wants("keys with the scope "+scope, "&scope="+url.QueryEscape(scope)+f.query, names...)
+	}
+	find("datasets:read", "datasets:read", "a datasets:read b")
+	find("Datasets:read", "Datasets:read")
+	find("a", "a datasets:read b")
+	find("b", "a datasets:read b")
+	find("a_b", "a_b")
+	find("a%b", "a%b")
+	find("datasets")
+}
+
 func badFilters(s *session) {
 	long := strings.Repeat("a", 256)
 	for query, field := range map[string]string{
@@ -268,6 +288,10 @@ func badFilters(s *session) {
 		"name_contains=":                        "name_contains",
 		"name_contains=" + long:                 "name_contains",
 		"name_contains=a&name_contains=a":       "name_contains",
+		"scope=":                                "scope",
+		"scope=a%20b":                           "scope",
+		"scope=a&scope=b":                       "scope",
+		"scope=" + long:                         "scope",
 		"search=":                               "search",
 		"search=" + long:                        "search",
 		"search=a&search=a":                     "search",

@@ -84,6 +84,21 @@ func TestAxe(t *testing.T) {
 	})
 }
 
+// isClean makes the same checks on a page that only a form leads to.
+func (b *browser) isClean(name string) {
+	b.Helper()
+	evaluate[any](b, axe(b.T)+"; undefined")
+	for _, l := range looks() {
+		b.see(l)
+		b.shoot(*screens, name+"-"+l.String())
+		problems := append(evaluate[[]string](b, runAxe, chromedp.EvalAwaitPromise), evaluate[[]string](b, lookAround)...)
+		for _, problem := range problems {
+			b.Errorf("%s, %s: %s", name, l, problem)
+		}
+	}
+	b.see(looks()[0])
+}
+
 // Checks that axe does not make.
 func TestAccessibility(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,7 @@ type auditPage struct {
 	Events   []event
 	Next     string            // the id of its last event, if there are older ones
 	Problems map[string]string // with the filters, by field
+	Named    []keyRow          // the keys of a name that several have
 }
 
 // auditAction is a kind of event and its name on the page.
@@ -49,7 +50,7 @@ type auditField struct{ Name, Label, Type, Value, Problem string }
 func (p auditPage) Fields() []auditField {
 	fields := []auditField{
 		{Name: "owner", Label: "Owner of the key", Type: "text"},
-		{Name: "key", Label: "Id of the key", Type: "text"},
+		{Name: "key", Label: "Name or id of the key", Type: "text"},
 		{Name: "actor", Label: "Done by (id of a key, or operator)", Type: "text"},
 		{Name: "since", Label: "Since", Type: "datetime-local"},
 		{Name: "until", Label: "Before", Type: "datetime-local"},
@@ -96,6 +97,11 @@ func (f auditFilter) Older(id string) string { return f.with("before", id).addre
 // Newest returns the address of the first page.
 func (f auditFilter) Newest() string { return f.Older("") }
 
+// OfKey returns the address of the first page of one key's events.
+func (f auditFilter) OfKey(id string) string {
+	return f.with("before", "").with("key", id).address("/audit")
+}
+
 // Export returns the address of an export of all these events.
 func (f auditFilter) Export(format string) string {
 	return f.with("before", "").with("format", format).address("/audit/export")
@@ -140,6 +146,9 @@ func showAudit(v *visit) error {
 		return v.refuseAudit()
 	}
 	p := auditPage{auditFilter: v.auditFilter()}
+	if _, err := apikey.ParseID(p.Get("key")); err != nil && p.Get("key") != "" {
+		return v.showAuditOfName(p)
+	}
 	o, problems := p.options()
 	o.PageSize = eventsPerPage
 	if p.Problems = problems; len(problems) > 0 {
@@ -160,6 +169,36 @@ func showAudit(v *visit) error {
 	}
 	p.Events, p.Next = v.events(page.Events, ""), page.Next
 	return v.showAuditPage(http.StatusOK, p)
+}
+
+// showAuditOfName leads to the events of the key with the name in the filter, or lets the reader choose among several: a
+// name is free again once its key is revoked, and other owners may use it.
+func (v *visit) showAuditOfName(p auditPage) error {
+	const most = 10
+	name := p.Get("key")
+	for k, err := range v.api.ForOwner(p.Get("owner")).List(v.ctx(), client.ListOptions{NameContains: name}) {
+		if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Status == http.StatusBadRequest {
+			break // no key can have such a name or owner
+		}
+		if err != nil {
+			return err
+		}
+		if k.Name == name {
+			p.Named = append(p.Named, v.row(k))
+		}
+		if len(p.Named) == most {
+			break
+		}
+	}
+	switch len(p.Named) {
+	case 0:
+		p.Problems = map[string]string{"key": "No key has this name. Names are found as a whole."}
+	case 1:
+		return v.redirect(p.OfKey(p.Named[0].ID))
+	default:
+		p.Problems = map[string]string{"key": "Several keys have or had this name. Choose one:"}
+	}
+	return v.showAuditPage(http.StatusBadRequest, p)
 }
 
 func (v *visit) showAuditPage(status int, p auditPage) error {

@@ -23,6 +23,10 @@ func TestAudit(t *testing.T) {
 	b.click(".parts a[href='/console/audit']")
 	b.wait("#events")
 	b.until("document.querySelectorAll('#events > li').length === 50")
+	if height := evaluate[int](b, "document.querySelector('#events > li:nth-child(3)').offsetHeight"); height > 40 {
+		t.Errorf("a row is %d pixels high", height)
+	}
+	b.click("#events > li:nth-child(3) summary")
 	b.want("#events > li:nth-child(3)", "Changed -named of ", " by admin", "GMT-3:30 via http from 127.0.0.1",
 		`name: <key> & "59" → to -named`, "rate limit: 5 calls per minute", "scopes added: a:b", "metadata plan: pro")
 	b.click(".pages [rel=next]")
@@ -42,6 +46,7 @@ func TestAudit(t *testing.T) {
 	b.fill("#actor", k.admin.ID.String())
 	b.click("form.audit button")
 	b.until("document.querySelectorAll('#events > li').length == 1")
+	b.click("#events summary")
 	b.want("#events", "Rotated -named of ", "old secret works until:")
 	if path := b.path(); !strings.Contains(path, "owner=%3D1%2B1&") || !strings.Contains(path, "action=rotate") {
 		t.Errorf("the filters are not in the address %s", path)
@@ -76,6 +81,7 @@ func TestAuditOfAnOwner(t *testing.T) {
 	b := k.browse()
 	b.signIn(k.admin)
 	b.open("/console/audit?action=update_owner")
+	b.click("#events summary")
 	b.want("#events", "Suspended", "the owner acme", "enabled")
 	if links := evaluate[int](b, "document.querySelectorAll('#events a[href*=\"00000000\"]').length"); links != 0 {
 		t.Errorf("%d links lead to no key", links)

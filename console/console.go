@@ -33,6 +33,8 @@ type Config struct {
 	SignIn   SignIn
 	// Warnings returns warnings to show to every signed-in reader. It may be nil.
 	Warnings func() []string
+	// About describes this server to administrators. It may be nil.
+	About func() About
 }
 
 // KeySize is the length of a Key in bytes.
@@ -90,6 +92,7 @@ func (s *site) routes() *router {
 	mux.Handle("GET "+Path+"/sign-in", s.page(showSignIn))
 	mux.Handle("POST "+Path+"/sign-in", s.page(signIn))
 	mux.Handle("POST "+Path+"/sign-out", s.page(signOut))
+	mux.Handle("POST "+Path+"/theme", s.page(chooseTheme))
 
 	mux.Handle("GET "+ssoPath, s.page(beginSSO))
 	mux.Handle("GET "+callbackPath, s.page(finishSSO))
@@ -128,8 +131,28 @@ func (s *site) routes() *router {
 	mux.Handle("POST "+Path+"/owners/resume", s.signedIn(resumeOwner))
 	mux.Handle("GET "+Path+"/owners/revoke", s.signedIn(showRevokeAll))
 	mux.Handle("POST "+Path+"/owners/revoke", s.signedIn(revokeAllOfOwner))
+	hooks := Path + "/webhooks"
+	mux.Handle("GET "+hooks, s.signedIn(withWebhooks(showWebhooks)))
+	mux.Handle("GET "+hooks+"/new", s.signedIn(withWebhooks(showNewWebhook)))
+	mux.Handle("POST "+hooks+"/new", s.signedIn(withWebhooks(createWebhook)))
+	mux.Handle("GET "+hooks+"/{id}", s.signedIn(withWebhooks(showWebhook)))
+	mux.Handle("GET "+hooks+"/{id}/edit", s.signedIn(withWebhooks(showEditWebhook)))
+	mux.Handle("POST "+hooks+"/{id}/edit", s.signedIn(withWebhooks(editWebhook)))
+	mux.Handle("POST "+hooks+"/{id}/enable", s.signedIn(withWebhooks(enableWebhook)))
+	mux.Handle("POST "+hooks+"/{id}/disable", s.signedIn(withWebhooks(disableWebhook)))
+	mux.Handle("POST "+hooks+"/{id}/test", s.signedIn(withWebhooks(testWebhook)))
+	mux.Handle("POST "+hooks+"/{id}/retry", s.signedIn(withWebhooks(retryDelivery)))
+	mux.Handle("GET "+hooks+"/{id}/rotate", s.signedIn(withWebhooks(showRotateWebhook)))
+	mux.Handle("POST "+hooks+"/{id}/rotate", s.signedIn(withWebhooks(rotateWebhook)))
+	mux.Handle("GET "+hooks+"/{id}/delete", s.signedIn(withWebhooks(showDeleteWebhook)))
+	mux.Handle("POST "+hooks+"/{id}/delete", s.signedIn(withWebhooks(deleteWebhook)))
+	mux.Handle("GET "+hooks+"/{id}/secret", s.signedIn(withWebhooks(showWebhookSecret)))
+	mux.Handle("GET "+hooks+"/{id}/secret/page-cache.css", s.signedIn(preventPageCache))
+	mux.Handle("GET "+Path+"/import", s.signedIn(withImport(showImport)))
+	mux.Handle("POST "+Path+"/import", s.signedIn(withImport(importKeys)))
 	mux.Handle("GET "+Path+"/audit", s.signedIn(showAudit))
 	mux.Handle("GET "+Path+"/audit/export", s.signedIn(exportAudit))
+	mux.Handle("GET "+Path+"/server", s.signedIn(showServer))
 	mux.Handle("GET "+Path+"/try", s.signedIn(showTry))
 	mux.Handle("POST "+Path+"/try", s.signedIn(try))
 	mux.Handle(catchAll, s.page(showNotFound))

@@ -18,18 +18,46 @@ func showEdit(v *visit) error {
 	})
 }
 
-// editKey makes the changes that were made in a key's form.
+// The buttons of the page that shows what changes.
+const (
+	saveStep = "save"
+	backStep = "back" // to the form
+)
+
+// editConfirmation shows what changes before it is saved.
+type editConfirmation struct {
+	client.Key
+	Form    url.Values // as it was sent
+	Changes []fieldChange
+}
+
+// editKey shows the changes that were made in a key's form, and makes them once they are confirmed.
 func editKey(v *visit) error {
 	return v.editing(func(key client.Key) error {
 		f := v.keyForm(key)
+		step := v.form.Get("step")
+		if step == backStep {
+			v.showKeyForm(http.StatusOK, f)
+			return nil
+		}
 		change := v.changeOf(&f)
-		if len(f.Faults) > 0 {
+		if len(f.Faults) > 0 || step != saveStep { // the API would say the rest only after the confirmation
 			v.addRules(&f)
+		}
+		if len(f.Faults) > 0 {
 			v.showKeyForm(http.StatusBadRequest, f)
 			return nil
 		}
 		done := notice{key.Name, "is unchanged."}
-		if change != (client.Change{}) {
+		switch {
+		case change == (client.Change{}):
+		case step != saveStep && f.ETag != "" && f.ETag != key.ETag: // the API would say so only after the confirmation
+			f.ETag = key.ETag
+			return v.showRefused(f, &client.Error{Status: http.StatusPreconditionFailed, Code: client.CodeKeyChanged})
+		case step != saveStep:
+			v.show(http.StatusOK, "editconfirm", "Save these changes?", editConfirmation{key, withoutSecrets(v.form), v.changesOf(key, change)})
+			return nil
+		default:
 			changed, err := v.api.IfMatch(f.ETag).Update(v.ctx(), key.ID, change)
 			if err != nil {
 				f.ETag = key.ETag // the reader has been told, and may send the form again
@@ -40,6 +68,26 @@ func editKey(v *visit) error {
 		v.notify(done)
 		return v.redirect(f.Back())
 	})
+}
+
+// changesOf puts a change of a key into words, as the audit log will.
+func (v *visit) changesOf(key client.Key, c client.Change) (all []fieldChange) {
+	for _, text := range keyfield.Texts() {
+		all = append(all, fieldChanges(text.Label(), changeFrom(text.Of(key), *text.InChange(&c)), inWords)...)
+	}
+	return append(all, v.changes(client.AuditChanges{
+		ExpiresAt: changeFrom(key.ExpiresAt, c.ExpiresAt), Scopes: changeFrom(key.Scopes, c.Scopes), Metadata: changeFrom(key.Metadata, c.Metadata),
+		RateLimit: changeFrom(key.RateLimit, c.RateLimit), Quota: changeFrom(key.Quota, c.Quota), Enabled: changeFrom(key.Enabled, c.Enabled),
+		AllowedCIDRs: changeFrom(key.AllowedCIDRs, c.AllowedCIDRs), ObserveCIDRs: changeFrom(key.ObserveCIDRs, c.ObserveCIDRs),
+	})...)
+}
+
+// changeFrom returns the change of one field, or nil if it stays.
+func changeFrom[T any](from T, to *T) *client.AuditChange[T] {
+	if to == nil {
+		return nil
+	}
+	return &client.AuditChange[T]{From: &from, To: to}
 }
 
 // editing calls do with the key in the address, if it can be changed.

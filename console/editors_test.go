@@ -29,6 +29,8 @@ func TestTwoEditors(t *testing.T) {
 	first.Set("name", "by the first")
 	second.Set("scopes", "datasets:read datasets:write")
 	second.Set("name", "by the second")
+	v.post(edit, first).want(http.StatusOK, "Save these changes")
+	first.Set("step", "save")
 	v.post(edit, first).goes(pathOf(k.owner.ID))
 	refused := v.post(edit, second).want(http.StatusPreconditionFailed, "Somebody changed this key meanwhile", "by the second", "datasets:write")
 	if got := k.get("", k.owner.ID.String()); got.Name != "by the first" || len(got.Scopes) != 3 {
@@ -38,8 +40,10 @@ func TestTwoEditors(t *testing.T) {
 	second.Set("etag", hidden(t, refused.body, "etag"))
 	_, err := k.as(k.admin).Update(t.Context(), k.owner.ID.String(), client.Change{Metadata: &map[string]string{"by": "a third"}})
 	k.must(err)
+	second.Set("step", "save") // a change after the confirmation was shown counts too
 	refused = v.post(edit, second).want(http.StatusPreconditionFailed)
 	second.Set("etag", hidden(t, refused.body, "etag"))
+	second.Set("step", "save")
 	v.post(edit, second).goes(pathOf(k.owner.ID))
 	if got := k.get("", k.owner.ID.String()); got.Name != "by the second" || len(got.Scopes) != 4 || got.Metadata["by"] != "a third" {
 		t.Errorf("at the end the key is %+v", got)

@@ -85,6 +85,9 @@ func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 	case errors.Is(err, errBadForm):
 		return errorPage{Status: http.StatusBadRequest, Title: "This is not a valid form",
 			Message: "Nothing was changed. Go back and try again."}
+	case errors.Is(err, errFormTooLarge) && v.uploads():
+		return errorPage{Status: http.StatusRequestEntityTooLarge, Title: "This file is too large for the console",
+			Message: "Nothing was imported. The console takes up to 64 KiB at once: split the file, or use the command apikeyd import, which takes any size."}
 	case errors.Is(err, errFormTooLarge):
 		return errorPage{Status: http.StatusRequestEntityTooLarge, Title: "This is too much text",
 			Message: "Nothing was changed. Go back and shorten it."}
@@ -109,6 +112,10 @@ func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 		t.Title, t.Message = "Somebody changed this key meanwhile", "Nothing was saved yet. Send the form again to make the changes that you made here; everything else stays as it is now."
 	case refusal.Code == client.CodeOwnerNotFound:
 		t.Title, t.Message = "There is no such owner", "It has no keys, and nothing was set for it. The address may be mistyped."
+	case refusal.Code == client.CodeWebhookNotFound:
+		t.Title, t.Message = "There is no such webhook", "Its address may be mistyped, or somebody deleted it."
+	case refusal.Code == client.CodeDeliveryNotFound:
+		t.Title, t.Message = "There is no such delivery", "Its event is no longer in the audit log."
 	case refusal.Status == http.StatusNotFound:
 		t.Title, t.Message = "There is no such key", "Its address may be mistyped, or it belongs to another owner."
 	case refusal.Status == http.StatusTooManyRequests:

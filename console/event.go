@@ -34,6 +34,14 @@ func (e event) OfOwner() bool {
 	return e.Action == client.AuditUpdateOwner || e.Action == client.AuditQuota && strings.Trim(e.KeyID, "0-") == ""
 }
 
+// Summary says what the details of an event hold.
+func (e event) Summary() string {
+	if n := len(e.Changes); n > 0 && e.Action != client.AuditCreate {
+		return plural(n, "change")
+	}
+	return "details"
+}
+
 // fieldChange holds a field's value before and after a change. Nil means that there was none; if
 // both are nil, the log did not record values yet.
 type fieldChange struct {

@@ -24,7 +24,7 @@ func (f fault) Label() string { return formFields()[fieldIndex(f.Field)].label }
 // namedField is a field of a form and its label on the page.
 type namedField struct{ name, label string }
 
-// formFields are the fields of a key's form, in the order of the page.
+// formFields are the fields of forms, in the order of their pages.
 func formFields() (fields []namedField) {
 	for _, text := range keyfield.Texts() {
 		fields = append(fields, namedField{text.Name, text.Heading()})
@@ -33,7 +33,8 @@ func formFields() (fields []namedField) {
 		namedField{"owner", "Owner"}, namedField{"expires", "Expiry"}, namedField{"scopes", "Scopes"},
 		namedField{"metadata", "Metadata"}, namedField{"max_keys", "Most keys"}, namedField{"limit", "Calls"}, namedField{"window", "Window of the limit"},
 		namedField{"quota", "Units of the quota"}, namedField{"starts", "Start of its periods"},
-		namedField{"allowed_cidrs", "Allowed networks"}, namedField{"observe_cidrs", "Observed networks"})
+		namedField{"allowed_cidrs", "Allowed networks"}, namedField{"observe_cidrs", "Observed networks"},
+		namedField{"url", "URL"}, namedField{"events", "Events"}, namedField{"description", "Description"}) // of webhooks
 }
 
 // fieldIndex returns a field's position on the page, or -1.

@@ -132,8 +132,8 @@ func TestRowsAreTrue(t *testing.T) {
 	if a := v.get(pathOf(gone.ID)).want(http.StatusOK, "<dt>Revoked</dt>"); strings.Contains(a.body, "<dt>Expires</dt>") {
 		t.Error("the page of a revoked key says that it expires")
 	}
-	v.get("/console/audit").want(http.StatusOK, "of <bdi>globex</bdi>")
-	v.get("/console").want(http.StatusOK, "of <bdi>globex</bdi>")
+	v.get("/console/audit").want(http.StatusOK, "of <a href=\"/console/audit?owner=globex\"><bdi>globex</bdi>")
+	v.get("/console").want(http.StatusOK, "<bdi>globex</bdi>")
 	// A use is shown before it is written.
 	used := k.add("globex", "used", "datasets:read")
 	_, err = k.as(k.admin).Verify(t.Context(), used.Secret)

@@ -59,6 +59,14 @@ func (b *browser) refused(status int) {
 	b.until("!document.querySelector('form.key-form [type=submit]').disabled")
 }
 
+// confirm waits for the page that shows what changes, and saves it.
+func (b *browser) confirm(says ...string) {
+	b.Helper()
+	b.wait("#confirm")
+	b.want(".changes", says...)
+	b.click("#confirm [value=save]")
+}
+
 func TestFormCreateAsAdmin(t *testing.T) {
 	t.Parallel()
 	var slow atomic.Bool
@@ -101,7 +109,12 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	b.fill("#owner", "customer-7")
 	b.choose("2030-01-15T10:30")
 	b.want("label[for=custom]", "in your zone (Asia/Tokyo)")
+	b.click(".access summary")
 	b.click("[value='keys:read']")
+	b.until("document.querySelector('datalist#owners option[value=acme]')")
+	if offered := b.values("[name=scope]"); !slices.Equal(offered, []string{"datasets:read", apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, apikey.ScopeAdmin}) {
+		t.Errorf("the scopes offered are %q", offered)
+	}
 	b.fill("#api-scopes", "datasets:read  a:b")
 	b.set("[name=metadata-name]", "plan=x")
 	b.set("[name=metadata-text]", "pro\nor more")
@@ -163,7 +176,7 @@ func TestFormCreateAsOwner(t *testing.T) {
 		t.Errorf("the lifetimes offered are %q", all)
 	}
 	b.want("#expires-help", "at most 60 days")
-	if all := b.values("[name=scope]"); !slices.Equal(all, []string{apikey.ScopeRead, apikey.ScopeWrite, "datasets:read"}) {
+	if all := b.values("[name=scope]"); !slices.Equal(all, []string{"datasets:read", apikey.ScopeRead, apikey.ScopeWrite}) {
 		t.Errorf("the scopes offered are %q", all)
 	}
 	if n := len(b.values("#owner, #limit, #quota, #api-scopes")); n != 0 {
@@ -229,6 +242,7 @@ func TestFormWithoutScript(t *testing.T) {
 	evaluate[string](b, "document.querySelector('#custom').value = '2030-01-15T10:30'")
 	b.write("[name=metadata-name]", "plan")
 	b.write("[name=metadata-text]", "pro")
+	b.click(".access summary")
 	b.click("[value='keys:read']")
 	b.click(sendForm)
 	b.wait("#stored")
@@ -254,6 +268,7 @@ func TestFormWithoutScript(t *testing.T) {
 	b.until("document.activeElement.id === 'problem'")
 	b.fill("#name", "plainer")
 	b.click(sendForm)
+	b.confirm("name: plain", "plainer")
 	b.noticed(made.ID, "plainer was changed.")
 	if found := k.sent.with(secret); len(found) != 1 {
 		t.Errorf("the secret was sent by %q", found)

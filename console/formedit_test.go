@@ -37,7 +37,7 @@ func TestFormEditAsAdmin(t *testing.T) {
 
 	// Renamed here while somebody else changes everything else.
 	b.open(edit)
-	for css, want := range map[string]string{"#name": "production", "[name=scope]:checked": "keys:read", "#api-scopes": "datasets:read",
+	for css, want := range map[string]string{"#name": "production", "[name=scope]:checked": "datasets:read", "#api-scopes": "",
 		"[name=metadata-text]": "1\n2", "#limit": "5", "#window": "90", "[name=unit]": "1", "[name=expires]:checked": "keep",
 		"#quota": "1000", "#period": "week", "#starts": "3"} {
 		if got := b.value(css); got != want {
@@ -52,6 +52,16 @@ func TestFormEditAsAdmin(t *testing.T) {
 	b.fill("#name", "production 2")
 	b.refused(412) // and sending it again changes the name only
 	b.click(sendForm)
+	b.wait("#confirm")
+	b.wantNot(".changes", "scopes", "rate limit", "metadata", "expires")
+	b.isClean("edit-confirm")
+	b.click("#confirm [value=back]")
+	b.wait("form.key-form")
+	if name := b.value("#name"); name != "production 2" {
+		t.Errorf("going back to the form shows the name %q", name)
+	}
+	b.click(sendForm)
+	b.confirm("name: production", "production 2")
 	b.noticed(id, "production 2 was changed.")
 	now := k.get("", id)
 	if now.Name != "production 2" || !slices.Equal(now.Scopes, others.Scopes) || !maps.Equal(now.Metadata, others.Metadata) ||
@@ -61,13 +71,18 @@ func TestFormEditAsAdmin(t *testing.T) {
 
 	b.open(edit)
 	b.click("[name=expires][value='30']")
+	if scopes := b.values("[name=scope]:checked"); !slices.Equal(scopes, []string{"datasets:write"}) {
+		t.Errorf("the key's scopes are shown as %q", scopes)
+	}
+	b.click("[value='datasets:write']")
+	b.click(".access summary")
 	b.click("[value='keys:verify']")
-	b.fill("#api-scopes", "")
 	b.set("[name=metadata-text]", "")
 	b.set("[name=metadata-name]", "")
 	b.fill("#limit", "")
 	b.fill("#quota", "")
 	b.click(sendForm)
+	b.confirm("scopes added: keys:verify", "scopes removed: datasets:write", "metadata plan: free", "rate limit: 7 calls per hour", "expires:")
 	b.noticed(id, "production 2 was changed.")
 	now = k.get("", id)
 	if !slices.Equal(now.Scopes, []string{"keys:verify"}) || len(now.Metadata) != 0 || now.RateLimit != (client.RateLimit{}) ||
@@ -92,6 +107,7 @@ func TestFormEditAsAdmin(t *testing.T) {
 	b.refused(412)
 	b.want("main", "Somebody changed this key meanwhile")
 	b.click(sendForm)
+	b.confirm("name: production 2", "production 3")
 	b.noticed(id, "production 3 was changed.")
 	if now = k.get("", id); now.Name != "production 3" || now.Metadata["plan"] != "enterprise" {
 		t.Errorf("the key is %+v", now)
@@ -130,12 +146,17 @@ func TestFormEditAsOwner(t *testing.T) {
 		t.Errorf("the ends offered are %q", all)
 	}
 	b.fill("#name", "acme's own")
-	b.refused(409)
+	b.click(sendForm)
+	b.seen.Expect("status of 409")
+	b.confirm("name: plain", "acme's own")
+	b.wait("#problem")
 	b.want("#name-fault", "has this name")
 	b.fill("#name", "plain 2")
 	b.click("[value='datasets:read']")
+	b.click(".access summary")
 	b.click("[value='keys:read']")
 	b.click(sendForm)
+	b.confirm("name: plain", "plain 2", "scopes added: keys:read", "scopes removed: datasets:read")
 	b.noticed(id, "plain 2 was changed.")
 	now := k.get("acme", "plain 2")
 	if !slices.Equal(now.Scopes, []string{"keys:read"}) || now.RateLimit.Limit != 5 || !now.ExpiresAt.Equal(k.get("", id).ExpiresAt) {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -45,7 +46,8 @@ type keyForm struct {
 	Ends      []preset
 	Longest   string        // a key's maximum lifetime; empty if there is none
 	OwnScopes []scopeChoice // of apikeyd itself
-	APIScopes []scopeChoice // of the reader's key; an admin types them
+	APIScopes []scopeChoice // of the reader's key; for an admin, of this and other keys
+	Owners    []string      // suggestions for an admin
 
 	now time.Time
 }
@@ -92,23 +94,77 @@ func (v *visit) keyForm(key client.Key) keyForm {
 	return f
 }
 
-// offerScopes adds the scopes that the reader's key may grant.
+// isOwnScope reports whether a scope is one of apikeyd's own.
+func isOwnScope(name string) bool {
+	return slices.ContainsFunc(ownScopes, func(c scopeChoice) bool { return c.Name == name })
+}
+
+// offerScopes adds the scopes that the reader's key may grant. An admin may grant any, so the form suggests those of
+// other keys, and takes more as text.
 func (v *visit) offerScopes(f *keyForm) {
 	for _, choice := range ownScopes {
 		if choice.Ticked = f.Ticked("scope", choice.Name); choice.Ticked || v.may(choice.Name) && !v.byLink() {
 			f.OwnScopes = append(f.OwnScopes, choice)
 		}
 	}
+	ticked, offered := f.Values["scope"], v.me.Scopes
 	if v.may(apikey.ScopeAdmin) {
-		return
+		if len(v.form) == 0 { // the key's own have boxes too
+			ticked = slices.Concat(ticked, separated(f.Values.Get("scopes")))
+			f.Values.Del("scopes")
+		}
+		offered, f.Owners = v.inUse()
+		offered = slices.Concat(f.Key.Scopes, offered)
+	} else {
+		ticked = slices.Concat(ticked, separated(f.Values.Get("scopes")))
 	}
-	ticked := distinct(f.Values["scope"], separated(f.Values.Get("scopes")))
-	for i, name := range distinct(v.me.Scopes, ticked) {
-		if !slices.ContainsFunc(ownScopes, func(c scopeChoice) bool { return c.Name == name }) {
-			isTicked := i >= len(v.me.Scopes) || slices.Contains(ticked, name)
-			f.APIScopes = append(f.APIScopes, scopeChoice{Name: name, Ticked: isTicked})
+	boxes := make(map[string]bool, len(ticked))
+	for _, name := range ticked {
+		boxes[name] = true
+	}
+	for _, name := range distinct(offered, ticked) {
+		if !isOwnScope(name) {
+			f.APIScopes = append(f.APIScopes, scopeChoice{Name: name, Ticked: boxes[name]})
 		}
 	}
+}
+
+const (
+	// suggestFrom is how many of the newest keys suggestions come from.
+	suggestFrom = 100
+	// maxSuggestions is how many scopes, and how many owners, a form suggests.
+	maxSuggestions = 12
+)
+
+// inUse returns scopes and owners of the newest keys, the most frequent first. Without an answer there are none: the form
+// works all the same.
+func (v *visit) inUse() (scopes, owners []string) {
+	list, err := v.api.ListPage(v.ctx(), 1, client.ListOptions{PageSize: suggestFrom})
+	if err != nil {
+		return nil, nil
+	}
+	for _, k := range list.Keys {
+		owners = append(owners, k.Owner)
+		scopes = append(scopes, slices.DeleteFunc(slices.Clone(k.Scopes), isOwnScope)...)
+	}
+	return mostFrequent(scopes), mostFrequent(owners)
+}
+
+// mostFrequent returns the most frequent texts, those that are equally frequent in alphabetical order.
+func mostFrequent(texts []string) []string {
+	count := make(map[string]int)
+	for _, text := range texts {
+		count[text]++
+	}
+	all := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))
+	})
+	return all[:min(len(all), maxSuggestions)]
+}
+
+// OwnTicked reports whether the key may use apikeyd itself.
+func (f keyForm) OwnTicked() bool {
+	return slices.ContainsFunc(f.OwnScopes, func(c scopeChoice) bool { return c.Ticked })
 }
 
 // distinct returns the elements of the lists in order, without duplicates. It is fast for the many
@@ -191,7 +247,7 @@ func valuesOf(k client.Key) url.Values {
 	}
 	var own, other []string
 	for _, scope := range k.Scopes {
-		if slices.ContainsFunc(ownScopes, func(c scopeChoice) bool { return c.Name == scope }) {
+		if isOwnScope(scope) {
 			own = append(own, scope)
 		} else {
 			other = append(other, scope)

@@ -91,6 +91,7 @@ type keysPage struct {
 	keyFilter
 	Rows   []keyRow
 	Pages  int
+	Total  int    // how many keys match; 0 if counting them would take long
 	Create string // a command that creates a key, if there are none yet
 	Secret bool   // the search field held a secret, which is not searched for
 }
@@ -100,7 +101,9 @@ type keyFilter struct {
 	Search string
 	Status string // a condition, or empty for all
 	Owner  string // empty for all that the reader may see
+	Scope  string // that keys have; empty for all
 	Unused bool   // only active keys that were not used for apikey.UnusedAfter
+	Oldest bool   // the oldest first, and not the newest
 	Number int    // of the page, from 1
 }
 
@@ -111,8 +114,8 @@ func (keyFilter) Chips() []string {
 
 func (v *visit) keyFilter() keyFilter {
 	form := withoutSecrets(v.form)
-	f := keyFilter{Search: searched(form.Get("q")), Status: form.Get("status"), Owner: form.Get("owner"), Number: 1}
-	f.Unused = form.Get("unused") == "1"
+	f := keyFilter{Search: searched(form.Get("q")), Status: form.Get("status"), Owner: form.Get("owner"), Scope: strings.TrimSpace(form.Get("scope")), Number: 1}
+	f.Unused, f.Oldest = form.Get("unused") == "1", form.Get("sort") == "oldest"
 	if n, err := strconv.Atoi(form.Get("page")); err == nil {
 		f.Number = min(max(n, 1), maxPage)
 	}
@@ -136,7 +139,9 @@ func (f keyFilter) Kind() string {
 }
 
 // IsAny reports whether a filter is set.
-func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" || f.Unused }
+func (f keyFilter) IsAny() bool {
+	return f.Search != "" || f.Status != "" || f.Owner != "" || f.Scope != "" || f.Unused
+}
 
 // WithStatus returns the address of the first page with another status.
 func (f keyFilter) WithStatus(status string) string {
@@ -153,6 +158,12 @@ func (f keyFilter) AllOwners() string {
 // OwnerPage returns the address of the owner's page.
 func (f keyFilter) OwnerPage() string {
 	return ownerRow{Owner: client.Owner{Name: f.Owner}}.Page("owner")
+}
+
+// Reversed returns the address of the first page in the other order.
+func (f keyFilter) Reversed() string {
+	f.Oldest, f.Number = !f.Oldest, 1
+	return f.Address()
 }
 
 // UnusedFor is how long an unused key was not used.
@@ -172,7 +183,18 @@ func (f keyFilter) Page(number int) string {
 
 // OnlyOwner reports whether the only filter is an owner.
 func (f keyFilter) OnlyOwner() bool {
-	return f.Owner != "" && f.Search == "" && f.Status == "" && !f.Unused
+	return f.Owner != "" && f.Search == "" && f.Status == "" && f.Scope == "" && !f.Unused
+}
+
+// Amount says how many keys match: exactly if that is known, else between how many.
+func (p keysPage) Amount() string {
+	if p.Total > 0 {
+		if p.Total == 1 {
+			return "1 key"
+		}
+		return grouped(p.Total) + " keys"
+	}
+	return grouped((p.Pages-1)*keysPerPage+1) + " to " + grouped(p.Pages*keysPerPage) + " keys"
 }
 
 // Next is the next page.
@@ -206,13 +228,16 @@ func (p keysPage) Choosable() bool {
 // Address returns the address of the page.
 func (f keyFilter) Address() string {
 	query := url.Values{}
-	for name, value := range map[string]string{"q": f.Search, "status": f.Status, "owner": f.Owner} {
+	for name, value := range map[string]string{"q": f.Search, "status": f.Status, "owner": f.Owner, "scope": f.Scope} {
 		if value != "" {
 			query.Set(name, value)
 		}
 	}
 	if f.Unused {
 		query.Set("unused", "1")
+	}
+	if f.Oldest {
+		query.Set("sort", "oldest")
 	}
 	if f.Number > 1 {
 		query.Set("page", strconv.Itoa(f.Number))
@@ -225,7 +250,7 @@ func (f keyFilter) Address() string {
 
 // options returns the query for the API.
 func (f keyFilter) options(now time.Time) client.ListOptions {
-	o := client.ListOptions{PageSize: keysPerPage, Search: f.Search}
+	o := client.ListOptions{PageSize: keysPerPage, Search: f.Search, Scope: f.Scope}
 	switch condition(f.Status) {
 	case active:
 		o.Status = client.StatusActive
@@ -252,7 +277,7 @@ func showKeys(v *visit) error {
 		v.show(http.StatusBadRequest, "keys", "Keys", p)
 		return nil
 	}
-	list, err := v.api.ForOwner(p.Owner).ListPage(v.ctx(), p.Number, p.options(v.now))
+	err := v.list(&p)
 	refusal, ok := errors.AsType[*client.Error](err)
 	impossible := ok && refusal.Status == http.StatusBadRequest
 	if impossible {
@@ -260,10 +285,6 @@ func showKeys(v *visit) error {
 	}
 	if err != nil {
 		return err
-	}
-	p.Pages = min(list.Pages, maxPage)
-	for _, k := range list.Keys {
-		p.Rows = append(p.Rows, v.row(k))
 	}
 	alone := !p.IsAny() && p.Pages == 1 && len(p.Rows) == 1 && p.Rows[0].Own
 	if !v.byLink() && (alone || p.OnlyOwner() && p.Pages == 0 && !impossible) {
@@ -277,5 +298,44 @@ func showKeys(v *visit) error {
 		title += ", page " + grouped(p.Number)
 	}
 	v.show(http.StatusOK, "keys", title, p)
+	return nil
+}
+
+// list adds the rows of the page. The API has one order, the newest first: the other one reads its pages from the end.
+func (v *visit) list(p *keysPage) error {
+	api, o, number := v.api.ForOwner(p.Owner), p.options(v.now), p.Number
+	count := func() error {
+		one := o
+		one.PageSize = 1
+		list, err := api.ListPage(v.ctx(), 1, one)
+		p.Total = list.Pages
+		return err
+	}
+	if p.Oldest {
+		if err := count(); err != nil {
+			return err
+		}
+		p.Pages = min((p.Total+keysPerPage-1)/keysPerPage, maxPage)
+		if number > p.Pages {
+			return nil
+		}
+		number = p.Pages - number + 1
+	}
+	list, err := api.ListPage(v.ctx(), number, o)
+	if err != nil {
+		return err
+	}
+	p.Pages = min(list.Pages, maxPage)
+	for _, k := range list.Keys {
+		p.Rows = append(p.Rows, v.row(k))
+	}
+	switch {
+	case p.Oldest:
+		slices.Reverse(p.Rows)
+	case number == list.Pages:
+		p.Total = (number-1)*keysPerPage + len(p.Rows)
+	case p.Search == "" && p.Scope == "" && p.Kind() == "" && list.Pages > 0: // the service keeps these counts
+		return count()
+	}
 	return nil
 }

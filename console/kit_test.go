@@ -65,7 +65,14 @@ func newKit(t *testing.T, o options) *kit {
 			}
 		}},
 		Handler: func(api http.Handler) http.Handler {
-			config := console.Config{API: api, Log: log, Now: now, MaxKeyLifetime: o.longest}
+			config := console.Config{API: api, Log: log, Now: now, MaxKeyLifetime: o.longest, About: func() console.About {
+				return console.About{
+					Version: "v1.2.3", Started: now(), Database: "keys.db", Size: 1_234_567, Node: "one",
+					Settings: []console.Setting{
+						{Flag: "--listen", Value: "127.0.0.1:9000", Help: "Where it <listens>.", Changed: true}, {Flag: "--node", Help: "The node."},
+					},
+				}
+			}}
 			if o.console != nil {
 				o.console(&config)
 			}
@@ -106,7 +113,11 @@ func (k *kit) must(err error) {
 // as returns a client of the API with a key.
 func (k *kit) as(with key) *client.Client {
 	k.Helper()
-	c, err := client.New(k.URL, with.Secret, client.Options{HTTPClient: k.Client})
+	checked := k.Client
+	if k.base != "" {
+		checked = k.Plain // the contract's paths begin at the root
+	}
+	c, err := client.New(k.URL+k.base, with.Secret, client.Options{HTTPClient: checked})
 	k.must(err)
 	return c
 }

@@ -39,7 +39,10 @@ func TestNetworks(t *testing.T) {
 	v.post(page+"/edit", edit("192.0.2.7/24", "")).want(http.StatusBadRequest, `id="allowed_cidrs-fault"`, "write 192.0.2.0/24 for the network")
 	v.post(page+"/edit", edit("", "localhost")).want(http.StatusBadRequest, `id="observe_cidrs-fault"`, "such as 192.0.2.0/24")
 	wants([]string{"192.0.2.0/24", "2001:db8::7/128"}, []string{"192.0.2.7/32"})
-	v.post(page+"/edit", edit("", "192.0.2.0/24")).want(http.StatusSeeOther)
+	form := edit("", "192.0.2.0/24")
+	v.post(page+"/edit", form).want(http.StatusOK, "Save these changes", "allowed networks</bdi>:", "<code>192.0.2.0/24</code>")
+	form.Set("step", "save")
+	v.post(page+"/edit", form).want(http.StatusSeeOther)
 	wants(nil, []string{"192.0.2.0/24"})
 
 	created, err := k.as(k.admin).Create(t.Context(), client.NewKey{Name: "tried", ExpiresAt: time.Now().Add(time.Hour),

@@ -24,7 +24,7 @@ func TestOverviewOfAdministrators(t *testing.T) {
 	if path := b.path(); path != "/console" {
 		t.Fatalf("signing in leads to %s", path)
 	}
-	if text := b.text(".parts"); text != "Overview\nKeys\nOwners\nAudit\nTry it\nAPI docs" {
+	if text := b.text(".parts"); text != "Overview\nKeys\nOwners\nWebhooks\nAudit\nTry it\nServer\nAPI docs" {
 		t.Errorf("the parts are %q", text)
 	}
 	b.want(".chart", "No key was verified in the last 60 minutes.")

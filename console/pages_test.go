@@ -14,7 +14,7 @@ import (
 // scene is a page as one reader sees it.
 type scene struct {
 	name   string
-	path   string // with {id} for the owner's key
+	path   string // with {id} for the owner's key and {webhook} for a webhook
 	as     func(*kit) key
 	status int
 }
@@ -58,6 +58,19 @@ func everyScene() []scene {
 		{"no such owner", "/console/owners/owner?owner=nobody", admin, http.StatusNotFound},
 		{"edit an owner", "/console/owners/edit?owner=acme", admin, http.StatusOK},
 		{"revoke all of an owner", "/console/owners/revoke?owner=acme", admin, http.StatusOK},
+		{"import", "/console/import", admin, http.StatusOK},
+		{"no import for owners", "/console/import", anOwner, http.StatusForbidden},
+		{"webhooks", "/console/webhooks", admin, http.StatusOK},
+		{"no webhooks for owners", "/console/webhooks", anOwner, http.StatusForbidden},
+		{"new webhook", "/console/webhooks/new", admin, http.StatusOK},
+		{"a webhook", "/console/webhooks/{webhook}", admin, http.StatusOK},
+		{"a webhook without such deliveries", "/console/webhooks/{webhook}?state=failed", admin, http.StatusOK},
+		{"edit a webhook", "/console/webhooks/{webhook}/edit", admin, http.StatusOK},
+		{"rotate a webhook's secret", "/console/webhooks/{webhook}/rotate", admin, http.StatusOK},
+		{"delete a webhook", "/console/webhooks/{webhook}/delete", admin, http.StatusOK},
+		{"no such webhook", "/console/webhooks/00000000-0000-7000-8000-000000000000", admin, http.StatusNotFound},
+		{"server", "/console/server", admin, http.StatusOK},
+		{"no server for owners", "/console/server", anOwner, http.StatusForbidden},
 		{"audit", "/console/audit", admin, http.StatusOK},
 		{"audit of one key", "/console/audit?key={id}&action=create", admin, http.StatusOK},
 		{"audit that cannot be", "/console/audit?key=x", admin, http.StatusBadRequest},
@@ -78,7 +91,14 @@ func (s scene) visit(k *kit) reply {
 	return v.get(s.at(k)).want(s.status)
 }
 
-func (s scene) at(k *kit) string { return strings.ReplaceAll(s.path, "{id}", k.owner.ID.String()) }
+func (s scene) at(k *kit) string {
+	k.Helper()
+	path := strings.ReplaceAll(s.path, "{id}", k.owner.ID.String())
+	if strings.Contains(path, "{webhook}") {
+		path = strings.ReplaceAll(path, "{webhook}", k.hook().ID)
+	}
+	return path
+}
 
 // secretSource is a way to get a new secret. It returns the page that shows it.
 type secretSource struct {

@@ -35,16 +35,33 @@ func (v *visit) reveal(created client.CreatedKey) error {
 		v.session.Secret, v.session.Seen = secret, v.now
 		v.setSession(v.w, v.r, v.session)
 	}
-	path := secretPath(created.Key)
-	sealed := v.sealer.seal(secretCookie+v.session.ID+created.ID, newSecret{
+	return v.pass(secret, created.ID, keyPath(created.ID)+"/secret")
+}
+
+// revealOfWebhook redirects to the page that shows a webhook's new secret, once.
+func (v *visit) revealOfWebhook(created client.CreatedWebhook) error {
+	return v.pass(created.Secret.Reveal(), created.ID, webhookPath(created.ID)+"/secret")
+}
+
+// pass redirects to the page that shows a secret, which belongs to what has an id.
+func (v *visit) pass(secret, id, path string) error {
+	sealed := v.sealer.seal(secretCookie+v.session.ID+id, newSecret{
 		Secret: secret, Until: v.now.Add(secretTime), Server: serverURL(v.r),
-		Rotated: v.r.PathValue("id") != "", // the form of a new key has no id in its path
+		Rotated: v.r.PathValue("id") != "", // a form that creates something has no id in its path
 	})
 	http.SetCookie(v.w, v.forFrame(v.session, cookie(v.r, secretCookie, sealed, path, int(secretTime/time.Second))))
 	return v.redirect(path)
 }
 
-func secretPath(k client.Key) string { return keyPath(k.ID) + "/secret" }
+// passed returns the secret that was passed to this page, once.
+func (v *visit) passed(id string) (s newSecret, ok bool) {
+	value, ok := cookieValue(v.r, secretCookie)
+	if !ok || !v.sealer.open(secretCookie+v.session.ID+id, value, &s) || !s.Until.After(v.now) {
+		return newSecret{}, false
+	}
+	http.SetCookie(v.w, v.forFrame(v.session, cookie(v.r, secretCookie, "", v.r.URL.Path, -1)))
+	return s, true
+}
 
 // secretPage shows a secret.
 type secretPage struct {
@@ -67,14 +84,32 @@ func showSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := secretPage{Key: key, Grace: key.GraceEndsAt.After(v.now)}
-	value, found := cookieValue(v.r, secretCookie)
-	if !found || !v.sealer.open(secretCookie+v.session.ID+key.ID, value, &p.newSecret) || !p.Until.After(v.now) {
+	secret, ok := v.passed(key.ID)
+	if !ok {
 		return v.redirect(keyPath(key.ID))
 	}
-	http.SetCookie(v.w, v.forFrame(v.session, cookie(v.r, secretCookie, "", secretPath(key), -1)))
-	p.Commands = v.commandsOf(key, p.newSecret)
+	p := secretPage{Key: key, newSecret: secret, Grace: key.GraceEndsAt.After(v.now), Commands: v.commandsOf(key, secret)}
 	v.show(http.StatusOK, "secret", "The secret of "+key.Name, p)
+	return nil
+}
+
+// webhookSecretPage shows the secret of a webhook.
+type webhookSecretPage struct {
+	webhookRow
+	newSecret
+}
+
+// showWebhookSecret shows a webhook's new secret once. After that, it redirects to the webhook's page.
+func showWebhookSecret(v *visit) error {
+	w, err := v.webhook()
+	if err != nil {
+		return err
+	}
+	secret, ok := v.passed(w.ID)
+	if !ok {
+		return v.redirect(w.Page())
+	}
+	v.show(http.StatusOK, "webhooksecret", "The secret of a webhook", webhookSecretPage{w, secret})
 	return nil
 }
 

@@ -20,6 +20,7 @@ func (b *browser) makeKey(name, scope string) (secret, path string) {
 	b.Helper()
 	b.open("/console/keys/new")
 	b.fill("#name", name)
+	b.click(".access summary")
 	b.click("[value='" + scope + "']")
 	b.click(sendForm)
 	b.wait("#stored")

@@ -90,7 +90,7 @@ func (a reply) again() reply {
 	a.Helper()
 	form, path := url.Values{}, ""
 	for n := range parse(a.T, a.body).Descendants() {
-		if n.Type == html.ElementNode && n.Data == "form" && attr(n, "action") != "/console/sign-out" && attr(n, "method") == "post" {
+		if n.Type == html.ElementNode && n.Data == "form" && attr(n, "action") != "/console/sign-out" && attr(n, "action") != "/console/theme" && attr(n, "method") == "post" {
 			path = attr(n, "action")
 		}
 		if n.Type == html.ElementNode && n.Data == "input" && attr(n, "type") == "hidden" {
@@ -111,7 +111,7 @@ func silentCreate(t *testing.T, s *silent) {
 }
 
 func silentEdit(t *testing.T, s *silent) {
-	path, form := pathOf(s.owner.ID), url.Values{"name": {"quieter"}, "expires": {"keep"}, "scope": {"keys:read", "keys:write"}, "scopes": {"datasets:read"}}
+	path, form := pathOf(s.owner.ID), url.Values{"name": {"quieter"}, "expires": {"keep"}, "scope": {"keys:read", "keys:write"}, "scopes": {"datasets:read"}, "step": {"save"}}
 	s.unsure(path+"/edit", form).want(http.StatusServiceUnavailable, `value="quieter"`, "What you typed is kept.")
 	s.post(path+"/edit", form).goes(path)
 	if k := s.kit.get("acme", "quieter"); k.ID != s.owner.ID.String() {

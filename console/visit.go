@@ -112,7 +112,8 @@ func (v *visit) identify(secret string) (err error) {
 // readForm reads a form. For a GET, the query is the form.
 func (v *visit) readForm() error {
 	data, err := io.ReadAll(http.MaxBytesReader(v.w, v.r.Body, v.formLimit()))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large || tooManyFields(string(data)) || tooManyFields(v.r.URL.RawQuery) {
+	_, large := errors.AsType[*http.MaxBytesError](err)
+	if large || !v.uploads() && tooManyFields(string(data)) || tooManyFields(v.r.URL.RawQuery) {
 		if v.formLimit() == maxStrangersForm {
 			return errFormTooLargeToKeep
 		}
@@ -146,6 +147,11 @@ func (v *visit) formLimit() int64 {
 		return maxForm
 	}
 	return maxStrangersForm
+}
+
+// uploads reports whether the request carries a file. ParseForm does not read it; the page of imports does.
+func (v *visit) uploads() bool {
+	return v.r.URL.Path == Path+"/import" && strings.HasPrefix(v.r.Header.Get("Content-Type"), "multipart/form-data;")
 }
 
 func tooManyFields(form string) bool { return strings.Count(form, "&") >= maxFields }

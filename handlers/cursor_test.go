@@ -118,7 +118,7 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	values := map[string][]string{
-		"owner": {"admin", "team"}, "status": {"ACTIVE", "EXPIRED"}, "name_contains": {"key", "Key"}, "search": {"key", "ke"},
+		"owner": {"admin", "team"}, "status": {"ACTIVE", "EXPIRED"}, "name_contains": {"key", "Key"}, "search": {"key", "ke"}, "scope": {"keys:read", "keys:write"},
 		"expires_before":    {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
 		"last_used_before":  {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
 		"rotating":          {"false", "true"},

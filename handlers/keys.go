@@ -71,6 +71,7 @@ func (s *Server) ListApiKeys(
 		Status:         apikey.Status(or(params.Status, "")),
 		At:             now,
 		NameContains:   or(params.NameContains, ""),
+		Scope:          or(params.Scope, ""),
 		Search:         or(params.Search, ""),
 		ExpiresBefore:  boundary(params.ExpiresBefore),
 		LastUsedBefore: boundary(params.LastUsedBefore),

@@ -35,6 +35,28 @@ function announce(text) {
   setTimeout(() => { announcer.textContent = text; }, 50);
 }
 
+// A row's menu closes with Escape, and when the focus or a click goes elsewhere.
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector(".menu[open]");
+  if (menu) {
+    event.preventDefault();
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+document.addEventListener("focusout", (event) => {
+  const menu = event.target.closest(".menu[open]");
+  if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) {
+    menu.open = false;
+  }
+});
+document.addEventListener("click", (event) => {
+  const menu = document.querySelector(".menu[open]");
+  if (menu && !menu.contains(event.target)) {
+    menu.open = false;
+  }
+});
+
 // Shortcuts, which work anywhere but in a field: "/" searches, "n" creates a key. Users of speech
 // input can switch them off (WCAG 2.2, 2.1.4).
 const shortcutsOff = "apikeyd-shortcuts-off";
@@ -271,6 +293,7 @@ function copyable(root) {
     const source = document.getElementById(button.dataset.copy);
     const select = () => getSelection().selectAllChildren(source);
     source.addEventListener("focus", select);
+    const words = button.textContent;
     button.hidden = false;
     button.addEventListener("click", async () => {
       let copied = true;
@@ -282,7 +305,7 @@ function copyable(root) {
       }
       button.textContent = copied ? "Copied" : "Press Ctrl+C";
       announce(copied ? "Copied" : "It is selected. Press Ctrl+C to copy it.");
-      setTimeout(() => { button.textContent = "Copy"; }, 3000);
+      setTimeout(() => { button.textContent = words; }, 3000);
     });
   }
 }

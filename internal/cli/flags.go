@@ -4,62 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
-// durations makes every time.Duration flag accept what parseDuration accepts.
+// durations makes every time.Duration flag accept what keyfield.ParseDuration accepts.
 var durations = kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(
 	func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string
 		if err := ctx.Scan.PopValueInto("duration", &text); err != nil {
 			return err
 		}
-		d, err := parseDuration(text)
+		d, err := keyfield.ParseDuration(text)
 		if err == nil {
 			target.SetInt(int64(d))
 		}
 		return err
 	}))
 
-// daysAndMore are parseDuration's additional units, in hours.
-var daysAndMore = map[byte]float64{'d': 24, 'w': 7 * 24, 'y': 365 * 24}
-
-var inDays = regexp.MustCompile(`([0-9]+\.?[0-9]*|\.[0-9]+)[dwy]`)
-
-// parseDuration parses a Go duration that may also contain days, weeks and years of 365 days.
-func parseDuration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(inDays.ReplaceAllStringFunc(text, func(part string) string {
-		unit := len(part) - 1
-		n, _ := strconv.ParseFloat(part[:unit], 64) // infinity is refused below
-		return strconv.FormatFloat(n*daysAndMore[part[unit]], 'f', -1, 64) + "h"
-	}))
-	if err != nil {
-		return 0, fmt.Errorf("must be a duration such as 30d, 2w, 12h or 1h30m, at most 290y; got %q", text)
-	}
-	return d, nil
-}
-
 // rateFlag is a rate limit on the command line.
 type rateFlag client.RateLimit
 
 // UnmarshalText reads LIMIT/WINDOW.
 func (r *rateFlag) UnmarshalText(text []byte) error {
-	limit, window, _ := strings.Cut(string(text), "/")
-	n, err := strconv.Atoi(limit)
-	d, windowErr := parseDuration(window)
-	if err != nil || windowErr != nil || n < 1 || d < time.Second || d%time.Second != 0 {
-		return errors.New("must be a number of calls and whole seconds that they may come in, such as 100/1m")
-	}
-	*r = rateFlag{Limit: n, Window: d}
-	return nil
+	limit, err := keyfield.ParseRateLimit(string(text))
+	*r = rateFlag(limit)
+	return err
 }
 
 // quotaFlag is a quota on the command line.
@@ -67,19 +43,9 @@ type quotaFlag client.Quota
 
 // UnmarshalText reads LIMIT/PERIOD or LIMIT/PERIOD@DAY.
 func (q *quotaFlag) UnmarshalText(text []byte) error {
-	limit, rest, _ := strings.Cut(string(text), "/")
-	period, day, hasDay := strings.Cut(rest, "@")
-	n, err := strconv.Atoi(limit)
-	startsOn, dayErr := 1, error(nil)
-	if hasDay {
-		startsOn, dayErr = strconv.Atoi(day)
-	}
-	if known := []string{"day", "week", "month"}; err != nil || dayErr != nil || n < 1 || startsOn < 1 || !slices.Contains(known, period) {
-		return errors.New("must be a number of units and day, week or month, such as 100000/month, or 100000/month@15 " +
-			"for periods that start on day 15")
-	}
-	*q = quotaFlag{Limit: n, Period: client.Period(period), StartsOn: startsOn}
-	return nil
+	quota, err := keyfield.ParseQuota(string(text))
+	*q = quotaFlag(quota)
+	return err
 }
 
 // scopeFlag is one --scope: scopes separated by commas or spaces.

@@ -15,6 +15,7 @@ type listCommand struct {
 	Owner          *string           `placeholder:"OWNER" help:"Only this owner's keys."`
 	Status         statusFlag        `placeholder:"STATUS" complete:"active,expired,revoked" help:"Only keys that are active, expired or revoked now; a suspended key counts as revoked."`
 	NameContains   *string           `placeholder:"TEXT" help:"Only keys whose name contains it; case-sensitive."`
+	Scope          *string           `placeholder:"SCOPE" help:"Only keys that have this scope."`
 	Search         *string           `placeholder:"TEXT" help:"Only keys whose name or owner contains it, ignoring case, or whose prefix or id matches."`
 	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that expire before this time, including expired ones."`
 	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys last used before this time; a key that was never used counts from its creation."`
@@ -74,6 +75,9 @@ func (c *listCommand) Run(ctx context.Context, s streams) error {
 	if c.NameContains != nil {
 		options.NameContains = *c.NameContains
 	}
+	if c.Scope != nil {
+		options.Scope = *c.Scope
+	}
 	if c.Search != nil {
 		options.Search = *c.Search
 	}
@@ -123,6 +127,11 @@ func (c *listCommand) finish(s streams, table *keyTable, filters client.ListOpti
 func (c *listCommand) Validate() error {
 	if c.NameContains != nil && (*c.NameContains == "" || utf8.RuneCountInString(*c.NameContains) > 255) {
 		return errors.New("--name-contains must be 1 to 255 characters; leave it out to list all names")
+	}
+	if c.Scope != nil {
+		if err := apikey.CheckScopes(apikey.Scopes{*c.Scope}); err != nil {
+			return errors.New("--scope must be one scope; leave it out to list all keys")
+		}
 	}
 	if c.Search != nil {
 		if err := apikey.CheckSearch(*c.Search); err != nil {

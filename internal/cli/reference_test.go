@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -72,9 +71,6 @@ func reference(program *kong.Node) string {
 	}
 	return b.String()
 }
-
-// aside is the part of a flag's help that names its default, as a value or in words.
-var aside = regexp.MustCompile(` \(([^()]+)\)([.;])`)
 
 func row(flag *kong.Flag) string {
 	name := "--" + flag.Name

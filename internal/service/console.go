@@ -14,9 +14,10 @@ import (
 	"strings"
 	"time"
 
-	"apikeyd/apikey"
 	"apikeyd/console"
 	"apikeyd/internal/basepath"
+	"apikeyd/store/dbname"
+	"apikeyd/store/sqlstore"
 )
 
 // consoleFlags configure the web console.
@@ -71,15 +72,15 @@ func readAtMost(path string, size int64) (text []byte, mode fs.FileMode, err err
 
 // withConsole serves the console next to the API, unless it is off. Its pages are not operations:
 // metrics and traces show the API calls that they make.
-func (f consoleFlags) withConsole(
-	api http.Handler, e entrance, s sessions, policy apikey.Policy, restored *restoreWatch, log *slog.Logger,
+func (c *Config) withConsole(
+	api http.Handler, e entrance, s sessions, restored *restoreWatch, about func() console.About, log *slog.Logger,
 ) (http.Handler, error) {
-	if !f.Console {
+	if !c.Console {
 		return api, nil
 	}
 	pages, err := console.New(console.Config{
-		API: api, Log: log, Now: time.Now, Key: e.key, MaxKeyLifetime: policy.MaxLifetime,
-		Warnings: restored.warnings, Sessions: s, Links: e.links, SignIn: e.signIn,
+		API: api, Log: log, Now: time.Now, Key: e.key, MaxKeyLifetime: c.Policy.MaxLifetime,
+		Warnings: restored.warnings, About: about, Sessions: s, Links: e.links, SignIn: e.signIn,
 	})
 	if err != nil {
 		return nil, err
@@ -98,6 +99,21 @@ func (f consoleFlags) withConsole(
 			api.ServeHTTP(w, r)
 		}
 	}), nil
+}
+
+// about returns what the console shows administrators about this server.
+func (c *Config) about(db *sqlstore.DB, started time.Time) func() console.About {
+	return func() console.About {
+		stats := db.Stats()
+		about := console.About{
+			Version: c.Build.Version, Revision: c.Build.Revision, Go: c.Build.GoVersion, Started: started,
+			Database: dbname.Show(c.Database), Size: stats.DatabaseSize, Settings: c.Shown,
+		}
+		if dbname.IsPostgres(c.Database) {
+			about.Node = c.node()
+		}
+		return about
+	}
 }
 
 // fromBrowser reports whether a browser opens a page: other programs accept any type, or JSON.

@@ -31,6 +31,7 @@ type Config struct {
 	Settings
 	Build metrics.Build // the program's version, for the log, metrics and traces
 	Log   io.Writer
+	Shown []console.Setting // what the console shows of the settings
 
 	signatures handlers.Signatures // of GitHub's secret scanning; nil if it is off
 }
@@ -77,7 +78,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.http.Handler, err = c.withConsole(s.http.Handler, entrance, s.sessions, c.Policy, restored, s.log); err != nil {
+	if s.http.Handler, err = c.withConsole(s.http.Handler, entrance, s.sessions, restored, c.about(db, time.Now()), s.log); err != nil {
 		return err
 	}
 	s.http.Handler = drained(c.belowBasePath(s.http.Handler))

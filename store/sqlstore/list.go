@@ -204,6 +204,9 @@ func (db *DB) conditionsOf(q store.Query, status statuses) *conditions {
 	if q.NameContains != "" {
 		c.add(c.holds(`name`, q.NameContains))
 	}
+	if q.Scope != "" {
+		c.add(c.holds(`' ' || scopes || ' '`, " "+q.Scope+" "))
+	}
 	if q.Search != "" {
 		c.addSearch(q.Search)
 	}

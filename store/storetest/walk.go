@@ -29,6 +29,7 @@ func testWalk(f *fixture) {
 			"reason":   {Reason: apikey.ReasonUnspecified},
 			"rotating": {Rotating: new(true)},
 			"named":    {NameContains: "a"},
+			"scoped":   {Scope: "a:b"},
 			"searched": {Search: "A"},
 			"ending":   {ExpiresBefore: f.clock.Now().Add(time.Hour)},
 			"unused":   {LastUsedBefore: f.clock.Now().Add(time.Second), Status: apikey.StatusActive},
@@ -51,7 +52,8 @@ func (w *walker) create() {
 	w.Helper()
 	lifetime := time.Duration(1+w.random.IntN(10)) * 20 * time.Minute
 	name := fmt.Sprintf("%c%d", "abcAB"[w.random.IntN(5)], len(w.keys))
-	key := w.add(apikey.Settings{Owner: w.owner, Name: name, ExpiresAt: w.clock.Now().Add(lifetime)})
+	scopes := [][]string{nil, {"a:b"}, {"a:bc", "xa:b"}, {"x", "a:b", "y"}, {"A:B"}}[w.random.IntN(5)]
+	key := w.add(apikey.Settings{Owner: w.owner, Name: name, Scopes: scopes, ExpiresAt: w.clock.Now().Add(lifetime)})
 	w.keys = append(w.keys, key.ID)
 }
 
@@ -68,6 +70,7 @@ func (w *walker) matching(q store.Query) []apikey.ID {
 			q.Reason != "" && key.RevocationReason != q.Reason ||
 			q.Rotating != nil && *q.Rotating != (status == apikey.StatusActive && key.OldSecretUntil.After(now)) ||
 			!strings.Contains(key.Name, q.NameContains) ||
+			q.Scope != "" && !slices.Contains(key.Scopes, q.Scope) ||
 			!strings.Contains(strings.ToLower(key.Name+" "+key.Owner), strings.ToLower(q.Search)) ||
 			!q.ExpiresBefore.IsZero() && !key.ExpiresAt.Before(q.ExpiresBefore) ||
 			!q.LastUsedBefore.IsZero() && !idle

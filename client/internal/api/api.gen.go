@@ -2552,6 +2552,10 @@ type ListApiKeysParams struct {
 	// NameContains Only keys whose name contains this text; case-sensitive
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
+	// Scope Only keys that have this scope, as a whole; case-sensitive. `keys:admin` includes other
+	// scopes, but is not found by them.
+	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
+
 	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
 	// or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
 	// not match `SS`. A prefix is case-sensitive: give its start, up to at least the first
@@ -4455,6 +4459,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.NameContains != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name_contains", *params.NameContains, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -2543,6 +2543,12 @@ export interface operations {
                  */
                 name_contains?: string;
                 /**
+                 * @description Only keys that have this scope, as a whole; case-sensitive. `keys:admin` includes other
+                 *     scopes, but is not found by them.
+                 * @example datasets:read
+                 */
+                scope?: string;
+                /**
                  * @description Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
                  *     or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
                  *     not match `SS`. A prefix is case-sensitive: give its start, up to at least the first

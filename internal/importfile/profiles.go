@@ -1,9 +1,7 @@
-package cli
+package importfile
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -11,17 +9,18 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
-// importProfile makes a key of a row that another service left. Docs/import.md describes each.
-type importProfile struct {
+// profile makes a key of a row that another service left. Docs/import.md describes each.
+type profile struct {
 	key func(r record, now time.Time) (client.ImportedKey, error)
 	// lost are fields that cannot be taken over, although they limit or grant something.
 	lost []string
 }
 
-// importProfiles are by the names that --from takes.
-var importProfiles = map[string]importProfile{
+// profiles are by their names.
+var profiles = map[string]profile{
 	"csv":         {key: ownRow},
 	"unkey":       {key: unkeyRow, lost: []string{"credits", "remaining", "remaining_requests", "roles", "refill", "refill_amount"}},
 	"better-auth": {key: betterAuthRow, lost: []string{"remaining", "refillAmount", "refillInterval"}},
@@ -31,7 +30,7 @@ var importProfiles = map[string]importProfile{
 }
 
 // lostOf returns the fields of a row that cannot be taken over and are set.
-func (p importProfile) lostOf(r record) (lost []string) {
+func (p profile) lostOf(r record) (lost []string) {
 	for _, name := range p.lost {
 		text, err := json.Marshal(r[name])
 		if err == nil && !slices.Contains([]string{"null", `""`, "[]", "{}", `"[]"`, `"{}"`}, string(text)) {
@@ -46,7 +45,7 @@ func ownRow(r record, _ time.Time) (key client.ImportedKey, err error) {
 	known := []string{"name", "owner", "expires_at", "scopes", "metadata", "rate_limit", "quota", "allowed_cidrs", "enabled", "secret", "scheme", "hash"}
 	for _, name := range slices.Sorted(maps.Keys(r)) {
 		if !slices.Contains(known, name) {
-			return key, &rowError{printable(apikey.Redact(name)), "is not a known column; the known ones are " + strings.Join(known, ", ")}
+			return key, &rowError{apikey.Redact(name), "is not a known column; the known ones are " + strings.Join(known, ", ")}
 		}
 	}
 	key = client.ImportedKey{
@@ -66,31 +65,32 @@ func ownRow(r record, _ time.Time) (key client.ImportedKey, err error) {
 	if r["enabled"] != nil {
 		key.Enabled = new(r.is("enabled", true))
 	}
-	if err := limitOf(r, "rate_limit", (*rateFlag)(&key.RateLimit), &key.RateLimit); err != nil {
+	if key.RateLimit, err = limitOf(r, "rate_limit", keyfield.ParseRateLimit); err != nil {
 		return key, err
 	}
-	return key, limitOf(r, "quota", (*quotaFlag)(&key.Quota), &key.Quota)
+	key.Quota, err = limitOf(r, "quota", keyfield.ParseQuota)
+	return key, err
 }
 
-// limitOf reads a limit as the command line has it, or as the API has it.
-func limitOf(r record, name string, text interface{ UnmarshalText([]byte) error }, object any) error {
+// limitOf reads a limit as people type it, or as the API has it.
+func limitOf[T any](r record, name string, parse func(string) (T, error)) (limit T, err error) {
 	if r[name] == nil {
-		return nil
+		return limit, nil
 	}
 	if written, ok := r[name].(string); ok && !strings.HasPrefix(written, "{") {
-		if err := text.UnmarshalText([]byte(written)); err != nil {
-			return &rowError{name, err.Error()}
+		if limit, err = parse(written); err != nil {
+			return limit, &rowError{name, err.Error()}
 		}
-		return nil
+		return limit, nil
 	}
 	encoded, err := json.Marshal(r.object(name))
 	if err == nil {
-		err = json.Unmarshal(encoded, object)
+		err = json.Unmarshal(encoded, &limit)
 	}
 	if err != nil {
-		return &rowError{name, "must be an object as in the API"}
+		return limit, &rowError{name, "must be an object as in the API"}
 	}
-	return nil
+	return limit, nil
 }
 
 // unkeyRow reads a key as Unkey's API and tables have it, with the hash from its table or your own records.
@@ -224,35 +224,4 @@ func disabled(is bool) *bool {
 func isSHA256(text string) bool {
 	_, err := apikey.ForeignHash(apikey.SchemeSHA256, text)
 	return err == nil
-}
-
-// checkRow says what keeps a row from being imported that the API could only say less clearly.
-func checkRow(key client.ImportedKey) error {
-	for _, salted := range []string{"$2a$", "$2b$", "$2y$", "$argon2", "$scrypt$", "$pbkdf2", "pbkdf2_", "$5$", "$6$"} {
-		if strings.HasPrefix(key.Hash, salted) {
-			return &rowError{"hash", "is salted, so no index can find it: the secret itself is needed, or a new key"}
-		}
-	}
-	switch {
-	case key.Name == "":
-		return &rowError{"name", "is missing"}
-	case key.ExpiresAt.IsZero():
-		return &rowError{"expires_at", "is missing; name an end for such rows with --expires-at"}
-	case key.Secret == "" && key.Hash == "":
-		return &rowError{"secret", "is missing, and there is no hash either"}
-	}
-	if key.Secret != "" {
-		if _, err := apikey.ForeignSecret(key.Secret); err != nil {
-			return fieldOf(err)
-		}
-	}
-	return nil
-}
-
-// fieldOf returns the first fault that an *apikey.InvalidError lists.
-func fieldOf(err error) error {
-	if invalid, ok := errors.AsType[*apikey.InvalidError](err); ok {
-		return &rowError{invalid.Fields[0].Field, invalid.Fields[0].Message}
-	}
-	return fmt.Errorf("%w", err)
 }

@@ -1,4 +1,4 @@
-package cli
+package importfile
 
 import (
 	"bufio"
@@ -18,9 +18,9 @@ import (
 // are texts, and empty ones are absent.
 type record map[string]any
 
-// records are the rows of a file, which is CSV, JSON Lines, a JSON array, or an answer with such an array in "data" or
+// Rows are the rows of a file, which is CSV, JSON Lines, a JSON array, or an answer with such an array in "data" or
 // "keys". An error ends them.
-type records struct {
+type Rows struct {
 	csv    *csv.Reader // nil for JSON
 	names  []string    // of its columns
 	json   *json.Decoder
@@ -29,9 +29,13 @@ type records struct {
 	offset func() int64
 }
 
+// Offset returns how many bytes of the file were read.
+func (r *Rows) Offset() int64 { return r.offset() }
+
 const byteOrderMark = "\ufeff"
 
-func readRecords(from io.Reader) (*records, error) {
+// Read begins to read a file.
+func Read(from io.Reader) (*Rows, error) {
 	b := bufio.NewReader(from)
 	if start, _ := b.Peek(len(byteOrderMark)); string(start) == byteOrderMark {
 		_, _ = b.Discard(len(byteOrderMark))
@@ -48,7 +52,7 @@ func readRecords(from io.Reader) (*records, error) {
 	case len(start) == 0:
 		return nil, errors.New("the file is empty")
 	case start[0] == '{', start[0] == '[':
-		r := &records{json: json.NewDecoder(b), array: start[0] == '['}
+		r := &Rows{json: json.NewDecoder(b), array: start[0] == '['}
 		r.json.UseNumber()
 		r.offset = r.json.InputOffset
 		if r.array {
@@ -56,7 +60,7 @@ func readRecords(from io.Reader) (*records, error) {
 		}
 		return r, err
 	}
-	r := &records{csv: csv.NewReader(b)}
+	r := &Rows{csv: csv.NewReader(b)}
 	r.offset = r.csv.InputOffset
 	r.csv.ReuseRecord = true
 	names, err := r.csv.Read()
@@ -67,7 +71,7 @@ func readRecords(from io.Reader) (*records, error) {
 }
 
 // all iterates over the rows.
-func (r *records) all() iter.Seq2[record, error] {
+func (r *Rows) all() iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
 		for {
 			row, err := r.next()
@@ -81,7 +85,7 @@ func (r *records) all() iter.Seq2[record, error] {
 	}
 }
 
-func (r *records) next() (record, error) {
+func (r *Rows) next() (record, error) {
 	if r.csv != nil {
 		cells, err := r.csv.Read()
 		row := make(record, len(cells))
