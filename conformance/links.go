@@ -54,10 +54,10 @@ func ownerLink(s *session) {
 	r = link(good)
 	r.secret, r.why = reader.secret, "by a key that may only read"
 	s.want(http.StatusForbidden, r)
-	list := s.want(http.StatusOK, request{operation: "listApiKeys", query: "sessions=true&owner=" + url.QueryEscape(s.owner)})
-	for _, listed := range list.body["data"].([]any) {
+	sessions := s.want(http.StatusOK, request{operation: "listApiKeys", query: "sessions=true&owner=" + url.QueryEscape(s.owner)})
+	for _, listed := range list(sessions.body["data"]) {
 		if object(listed)["session"] == nil {
-			s.fail("%s: a key that belongs to no session is among them", list.about)
+			s.fail("%s: a key that belongs to no session is among them", sessions.about)
 		}
 	}
 }

@@ -53,7 +53,8 @@ func conditionOf(k client.Key, now time.Time) condition {
 type keyRow struct {
 	client.Key
 	Condition condition
-	Own       bool // whether the reader is signed in with it
+	Own       bool  // whether the reader is signed in with it
+	Week      *week // nil if there is none to show
 	Now       time.Time
 }
 
@@ -278,6 +279,9 @@ func showKeys(v *visit) error {
 		return nil
 	}
 	err := v.list(&p)
+	if err == nil {
+		err = v.addWeeks(p.Rows)
+	}
 	refusal, ok := errors.AsType[*client.Error](err)
 	impossible := ok && refusal.Status == http.StatusBadRequest
 	if impossible {
