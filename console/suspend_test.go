@@ -44,7 +44,8 @@ func TestSuspend(t *testing.T) {
 	// The form does the same, and leaves a suspension that somebody else made.
 	b.open(pathOf(target.ID, "edit"))
 	b.click("[name=suspended]")
-	b.click("main button[type=submit]")
+	b.click(sendForm)
+	b.confirm("enabled: yes", "no")
 	b.at(pathOf(target.ID))
 	b.want("h1", "suspended")
 	b.open(pathOf(target.ID, "edit"))
@@ -52,7 +53,8 @@ func TestSuspend(t *testing.T) {
 	k.must(err)
 	b.fill("#name", "worker 2")
 	b.refused(412) // it tells of the change first
-	b.click("main button[type=submit]")
+	b.click(sendForm)
+	b.confirm("name: worker", "worker 2")
 	b.at(pathOf(target.ID))
 	b.want("h1", "worker 2", "active")
 
