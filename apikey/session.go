@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,10 +44,22 @@ func (p Policy) NewSessionKey(now time.Time, s Settings, kind Session, id ID) (K
 }
 
 const (
+	// LeastSession is the shortest session that an owner link may begin.
+	LeastSession = time.Minute
+	// MostSession is the longest.
+	MostSession = 12 * time.Hour
 	// LinkTime is how long an owner link can be opened.
 	LinkTime = 5 * time.Minute
 	// linkPrefix begins the tokens of owner links.
 	linkPrefix = "link"
+)
+
+// Why an owner link does not open.
+var (
+	// ErrNoLink says that there is none: it never was, was opened, or is too old, or its creator's key is no longer good.
+	ErrNoLink = errors.New("no such owner link")
+	// ErrTooManyLinks says that too many from one address were wrong.
+	ErrTooManyLinks = errors.New("too many owner links that do not open came from your address; try again in a minute")
 )
 
 // Link is an owner link: whoever opens it gets a session with these settings, once.
@@ -104,7 +117,7 @@ func (l Link) Settings(now time.Time, p Policy, creator *Key) Settings {
 // MayLink returns a *DeniedError if k may not make this link, because it may not give what the link gives.
 func (k Key) MayLink(l Link) error {
 	if k.Session == SessionLink {
-		return errNotByLink
+		return ErrNotByLink
 	}
 	if err := k.MayReach(l.Owner); err != nil {
 		return err
@@ -112,7 +125,8 @@ func (k Key) MayLink(l Link) error {
 	return k.mayGrant(l.Scopes)
 }
 
-var errNotByLink = &DeniedError{Reason: "somebody who came by an owner link may only manage the owner's keys"}
+// ErrNotByLink refuses what an owner link's session is not for.
+var ErrNotByLink = &DeniedError{Reason: "somebody who came by an owner link may only manage the owner's keys"}
 
 // CheckNoSession returns a *DeniedError if the key belongs to a session: it could be prolonged, or renamed so that the
 // audit log would name somebody else.

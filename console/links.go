@@ -18,18 +18,12 @@ import (
 type Sessions interface {
 	// SignIn starts the session of a person with these settings, and returns its secret.
 	SignIn(r *http.Request, settings apikey.Settings) (apikey.Secret, error)
-	// Open opens an owner link, once, and returns the secret of its session. Its errors are ErrNoLink and
-	// ErrTooManyLinks, if nothing failed.
+	// Open opens an owner link, once, and returns the secret of its session. Its errors are apikey.ErrNoLink and
+	// apikey.ErrTooManyLinks, if nothing failed.
 	Open(r *http.Request, token string) (apikey.Secret, error)
 	// End revokes the key of a session. One that has ended already is no error.
 	End(r *http.Request, secret string) error
 }
-
-// What Sessions.Open refuses.
-var (
-	ErrNoLink       = errors.New("no such owner link")
-	ErrTooManyLinks = errors.New("too many owner links that do not open")
-)
 
 // LinkPages is how the console looks to people who come by an owner link. They learn nothing of its operator, nor
 // which program this is.
@@ -88,10 +82,10 @@ func openLink(v *visit) error {
 	}
 	secret, err := v.Sessions.Open(v.r, strings.TrimSpace(v.form.Get("token")))
 	switch {
-	case errors.Is(err, ErrTooManyLinks):
+	case errors.Is(err, apikey.ErrTooManyLinks):
 		v.showLinkPage(http.StatusTooManyRequests, linkPage{Problem: "Too many links from your address did not open. Wait a minute, then ask for another link."})
 		return nil
-	case errors.Is(err, ErrNoLink):
+	case errors.Is(err, apikey.ErrNoLink):
 		v.showLinkPage(http.StatusForbidden, linkPage{Problem: "This link does not open. It works once, for five minutes. Ask for another one where you got it."})
 		return nil
 	case err != nil:
@@ -118,11 +112,13 @@ func showLinkLogo(v *visit) error {
 	return nil
 }
 
+// MaxLogo is how large a logo may be, in bytes.
+const MaxLogo = 256 << 10
+
 // LogoFault says what is wrong with a logo; empty if nothing is.
 func LogoFault(logo []byte) string {
-	const most = 256 << 10
 	switch {
-	case len(logo) > most:
+	case len(logo) > MaxLogo:
 		return "must have at most 256 KiB"
 	case !strings.HasPrefix(http.DetectContentType(logo), "image/") && !bytes.Contains(logo[:min(len(logo), 1024)], []byte("<svg")):
 		return "must be an SVG, PNG, JPEG, GIF or WebP image"

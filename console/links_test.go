@@ -21,7 +21,7 @@ func newLinkKit(t *testing.T, configure ...func(*console.Config)) *kit {
 	t.Helper()
 	var api handlers.Config
 	return newKit(t, options{api: func(c *handlers.Config) { api = *c }, console: func(c *console.Config) {
-		c.Sessions = sessions{handlers.NewSessions(api)}
+		c.Sessions = handlers.NewSessions(api)
 		c.Links = console.LinkPages{
 			Title: "Acme <keys>", Logo: []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`), Accent: "#0b63c5", Return: "https://app.example.com/settings",
 		}

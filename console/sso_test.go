@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,22 +15,7 @@ import (
 	"apikeyd/handlers"
 	"apikeyd/internal/sso"
 	identitytest "apikeyd/internal/testkit/identity"
-	"apikeyd/store"
 )
-
-// sessions gives the console what the program gives it.
-type sessions struct{ *handlers.Sessions }
-
-func (s sessions) Open(r *http.Request, token string) (apikey.Secret, error) {
-	secret, _, err := s.Sessions.Open(r, token)
-	switch {
-	case errors.Is(err, store.ErrNoLink):
-		err = console.ErrNoLink
-	case errors.Is(err, handlers.ErrTooManyLinks):
-		err = console.ErrTooManyLinks
-	}
-	return secret, err
-}
 
 // here is where browsers reach the console of a visitor.
 const here = "http://example.com"
@@ -79,7 +63,7 @@ func newSSOKit(t *testing.T, configure func(*sso.Config, *console.Config)) *ssoK
 			Issuer: k.provider.URL, ClientID: identitytest.Client, Secret: identitytest.Secret, Scopes: []string{"profile", "email"},
 			Claim: "groups", Grants: grants, Lasts: time.Hour, Now: k.clock.now,
 		}
-		c.Sessions = sessions{handlers.NewSessions(api)}
+		c.Sessions = handlers.NewSessions(api)
 		c.SignIn.Callback = here + console.CallbackPath
 		if configure != nil {
 			configure(&p, c)

@@ -68,7 +68,7 @@ var linkOperations = map[string]bool{
 // refuseLink returns a *apikey.DeniedError if the caller came by an owner link and the operation is not for such callers.
 func (x *exchange) refuseLink(op operation) error {
 	if x.caller.key.Session == apikey.SessionLink && !linkOperations[op.id] {
-		return &apikey.DeniedError{Reason: "somebody who came by an owner link may only manage the owner's keys"}
+		return apikey.ErrNotByLink
 	}
 	return nil
 }

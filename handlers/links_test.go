@@ -10,7 +10,6 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
-	"apikeyd/store"
 )
 
 // ownerLink is a link as the contract shows it.
@@ -63,10 +62,12 @@ func (k *kit) browser() *http.Request {
 // openLink opens a link and returns the session's key.
 func (k *kit) openLink(l ownerLink) key {
 	k.Helper()
-	secret, made, err := k.sessions().Open(k.browser(), l.token())
+	secret, err := k.sessions().Open(k.browser(), l.token())
 	k.must(err)
 	k.secrets.add(secret.Reveal())
-	return key{ID: made.ID.String(), Owner: made.Owner, Name: made.Name, Scopes: made.Scopes, Secret: secret.Reveal()}
+	made := k.get(k.admin, keyPath(secret.ID().String())).want(200).key()
+	made.Secret = secret.Reveal()
+	return made
 }
 
 // signIn starts the session of a person.
@@ -169,7 +170,7 @@ func TestOwnerLinkAttacks(t *testing.T) {
 	backend := k.add("acme", "backend", "keys:read", "keys:write")
 	refuses := func(what string, sessions *handlers.Sessions, token string, want error) {
 		t.Helper()
-		if _, _, err := sessions.Open(k.browser(), token); !errors.Is(err, want) {
+		if _, err := sessions.Open(k.browser(), token); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
 	}
@@ -183,17 +184,17 @@ func TestOwnerLinkAttacks(t *testing.T) {
 		"a replay": replayed.token(), "after five minutes": old.token(), "of a revoked creator": byGone.token(), "a guess": "link",
 		"a key's secret": k.admin.Secret, "another link": apikey.NewSecret("link", apikey.NewSessionID()).Reveal(), "nothing": "",
 	} {
-		refuses(what, k.sessions(), token, store.ErrNoLink)
+		refuses(what, k.sessions(), token, apikey.ErrNoLink)
 	}
 
 	// Who guesses is slowed down, and a good link opens all the same.
 	guessing := k.sessions(func(c *handlers.Config) { c.AuthFailures = apikey.RateLimit{Limit: 5, Window: time.Minute} })
 	for range 5 {
-		refuses("guessing", guessing, "link", store.ErrNoLink)
+		refuses("guessing", guessing, "link", apikey.ErrNoLink)
 	}
-	refuses("guessing on", guessing, "link", handlers.ErrTooManyLinks)
+	refuses("guessing on", guessing, "link", apikey.ErrTooManyLinks)
 	good := k.mustLink(k.admin, "acme", nil)
-	_, _, err := guessing.Open(k.browser(), good.token())
+	_, err := guessing.Open(k.browser(), good.token())
 	k.must(err)
 
 	alice := k.add("alice", "alice", "keys:read", "keys:write")
@@ -231,13 +232,18 @@ func TestLinkKeepsLimits(t *testing.T) {
 	k.patch(k.admin, ownerPath("acme"), fields{"max_keys": 1}).want(200)
 	limited := k.mustCreate(k.admin, fields{"name": "backend", "owner": "acme", "scopes": []string{"keys:read", "keys:write"},
 		"rate_limit": fields{"limit": 7, "window_seconds": 60}, "allowed_cidrs": []string{"127.0.0.0/8"}})
-	secret, made, err := k.sessions(func(c *handlers.Config) { c.Policy.MaxLifetime = time.Hour }).
-		Open(k.browser(), k.mustLink(limited, "acme", fields{"session_seconds": 43200}).token())
+	least, most := int(apikey.LeastSession/time.Second), int(apikey.MostSession/time.Second)
+	k.link(limited, "acme", fields{"session_seconds": least - 1}).invalid("session_seconds")
+	k.link(limited, "acme", fields{"session_seconds": most + 1}).invalid("session_seconds")
+	k.mustLink(limited, "acme", fields{"session_seconds": least})
+	secret, err := k.sessions(func(c *handlers.Config) { c.Policy.MaxLifetime = time.Hour }).
+		Open(k.browser(), k.mustLink(limited, "acme", fields{"session_seconds": most}).token())
 	k.must(err)
-	if !made.ExpiresAt.Equal(k.clock.Now().Add(time.Hour)) {
-		t.Errorf("the session lasts until %s, past the longest lifetime", made.ExpiresAt)
+	session := key{ID: secret.ID().String(), Secret: secret.Reveal()}
+	made := decode[map[string]any](k.get(k.admin, keyPath(session.ID)).want(200))
+	if made["expires_at"] != apikey.Timestamp(k.clock.Now().Add(time.Hour)).String() {
+		t.Errorf("the session lasts until %s, past the longest lifetime", made["expires_at"])
 	}
-	session := key{ID: made.ID.String(), Secret: secret.Reveal()}
 	k.create(session, fields{"name": "one more", "scopes": []string{}}).refused(409, "TOO_MANY_KEYS")
 	k.patch(k.admin, ownerPath("acme"), fields{"max_keys": 2}).want(200)
 	k.create(session, fields{"name": "n", "scopes": []string{}, "expires_at": k.in(2 * time.Hour)}).invalid("expires_at")

@@ -29,12 +29,10 @@ func (s *Sessions) SignIn(r *http.Request, settings apikey.Settings) (apikey.Sec
 	return secret, s.logged(r, key, s.server.Store.StartSession(r.Context(), s.visitor(r, "single sign-on"), key))
 }
 
-// ErrTooManyLinks says that too many owner links from one address were wrong.
-var ErrTooManyLinks = errors.New("too many owner links that do not open came from your address; try again in a minute")
-
-// Open opens an owner link, and returns the secret of the session and its end. A token that opens nothing is
-// store.ErrNoLink, and counts as a bad API key does.
-func (s *Sessions) Open(r *http.Request, token string) (secret apikey.Secret, key apikey.Key, err error) {
+// Open opens an owner link, and returns the secret of the session. A token that opens nothing is apikey.ErrNoLink, and
+// counts as a bad API key does: after too many it is apikey.ErrTooManyLinks.
+func (s *Sessions) Open(r *http.Request, token string) (secret apikey.Secret, err error) {
+	var key apikey.Key
 	id, hash, ok := apikey.Identify(token)
 	if ok {
 		now := s.server.Now()
@@ -44,14 +42,14 @@ func (s *Sessions) Open(r *http.Request, token string) (secret apikey.Secret, ke
 			return key, err
 		})
 	}
-	if !ok || errors.Is(err, store.ErrNoLink) {
+	if !ok || errors.Is(err, apikey.ErrNoLink) {
 		address, _ := s.server.client(r)
 		if s.server.authFailures.check(address, s.server.Now()) != nil {
-			return secret, key, ErrTooManyLinks
+			return secret, apikey.ErrTooManyLinks
 		}
-		return secret, key, store.ErrNoLink
+		return secret, apikey.ErrNoLink
 	}
-	return secret, key, s.logged(r, key, err)
+	return secret, s.logged(r, key, err)
 }
 
 // End ends a session. One that has ended already is no error.

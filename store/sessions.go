@@ -22,8 +22,8 @@ type Sessions interface {
 	CreateLink(ctx context.Context, actor Actor, link apikey.Link) error
 
 	// OpenLink starts the session of the owner link with this id and token, with the key that start makes. No other call,
-	// on any node, opens it too. It returns ErrNoLink if there is none, it is too old, or its creator's key is no longer
-	// good or may no longer give what the link gives; and the error of start. The actor's Key is ignored: the creator is
+	// on any node, opens it too. It returns apikey.ErrNoLink if there is none, it is too old, or its creator's key
+	// is no longer good or may no longer give what the link gives; and the error of start. The actor's Key is ignored: the creator is
 	// who acts. start gets the creator's key, or nil for the operator.
 	OpenLink(
 		ctx context.Context, actor Actor, id apikey.ID, token apikey.Hash, start func(link apikey.Link, creator *apikey.Key) (apikey.Key, error),

@@ -34,9 +34,6 @@ var (
 	ErrWebhookDisabled = errors.New("the webhook is disabled")
 	// ErrNoDelivery says that a webhook has no delivery of an event, or that the event was removed.
 	ErrNoDelivery = errors.New("no such delivery")
-	// ErrNoLink says that there is no such owner link: it never was, was opened, or is too old, or its creator's key is
-	// no longer good.
-	ErrNoLink = errors.New("no such owner link")
 	// ErrActorGone says that the acting key was revoked, suspended with its owner or expired, or its secret was
 	// replaced, before the change could be made.
 	ErrActorGone = errors.New("the acting key is no longer good")
@@ -67,7 +64,7 @@ var (
 func IsRefusal(err error) bool {
 	for _, refusal := range []error{
 		ErrNotFound, ErrNameTaken, ErrNoOwner, ErrTooManyKeys, ErrRevoked, ErrRotated, ErrChanged, ErrActorGone, ErrTooManyScans,
-		ErrNoLink, ErrNoWebhook, ErrTooManyWebhooks, ErrWebhookDisabled, ErrNoDelivery,
+		apikey.ErrNoLink, ErrNoWebhook, ErrTooManyWebhooks, ErrWebhookDisabled, ErrNoDelivery,
 	} {
 		if errors.Is(err, refusal) {
 			return true

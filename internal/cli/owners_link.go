@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -34,9 +35,8 @@ Examples:
 
 // Validate refuses what the API refuses.
 func (c *ownersLinkCommand) Validate() error {
-	const least, most = time.Minute, 12 * time.Hour
-	if c.Lasts < least || c.Lasts > most {
-		return fmt.Errorf("--lasts must be from %s to %s", rounded(least), rounded(most))
+	if c.Lasts < apikey.LeastSession || c.Lasts > apikey.MostSession {
+		return fmt.Errorf("--lasts must be from %s to %s", rounded(apikey.LeastSession), rounded(apikey.MostSession))
 	}
 	if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return errors.New("--public-url must be a URL such as https://keys.example.com")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"apikeyd/console"
+	"apikeyd/handlers"
 	"apikeyd/internal/basepath"
 	"apikeyd/store/dbname"
 	"apikeyd/store/sqlstore"
@@ -73,7 +74,7 @@ func readAtMost(path string, size int64) (text []byte, mode fs.FileMode, err err
 // withConsole serves the console next to the API, unless it is off. Its pages are not operations:
 // metrics and traces show the API calls that they make.
 func (c *Config) withConsole(
-	api http.Handler, e entrance, s sessions, restored *restoreWatch, about func() console.About, log *slog.Logger,
+	api http.Handler, e entrance, s *handlers.Sessions, restored *restoreWatch, about func() console.About, log *slog.Logger,
 ) (http.Handler, error) {
 	if !c.Console {
 		return api, nil

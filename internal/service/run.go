@@ -179,7 +179,7 @@ func (c *Config) newServer(
 	h.ErrorLog, h.ConnState = c.serverLog(log), m.ConnState()
 	return server{
 		http: h, verifier: verifier, metrics: m, restored: restored, hooks: hooks, log: log,
-		sessions: sessions{handlers.NewSessions(config)},
+		sessions: handlers.NewSessions(config),
 		notices:  &notices{store: db, rules: c.rules(), out: log},
 		retention: retention{
 			store: db, events: c.AuditRetention, hours: c.UsageHours, days: c.UsageDays,

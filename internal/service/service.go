@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"apikeyd/handlers"
 	"apikeyd/internal/telemetry/metrics"
 	"apikeyd/internal/webhook"
 	"apikeyd/verify"
@@ -58,7 +59,7 @@ type server struct {
 	retention   retention
 	restored    *restoreWatch
 	hooks       *webhook.Sender
-	sessions    sessions
+	sessions    *handlers.Sessions
 	notices     *notices
 	log         *slog.Logger
 }

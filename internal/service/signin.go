@@ -5,19 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"apikeyd/apikey"
 	"apikeyd/console"
-	"apikeyd/handlers"
 	"apikeyd/internal/sso"
-	"apikeyd/store"
 )
 
 // signInFlags say how people who have no key come to the console.
@@ -136,7 +131,7 @@ func (f *signInFlags) linkPages() (console.LinkPages, error) {
 		return p, nil
 	}
 	var err error
-	if p.Logo, err = os.ReadFile(f.LinksLogo); err == nil {
+	if p.Logo, _, err = readAtMost(f.LinksLogo, console.MaxLogo+1); err == nil {
 		if fault := console.LogoFault(p.Logo); fault != "" {
 			err = errors.New(fault)
 		}
@@ -168,19 +163,4 @@ func (s *Settings) entrance(log *slog.Logger) (e entrance, err error) {
 	e.signIn = console.SignIn{NoKeys: !slices.Contains(s.ConsoleSignIn, "key"), Callback: s.publicURL() + console.CallbackPath}
 	e.signIn.Provider, err = s.Provider()
 	return e, err
-}
-
-// sessions makes handlers.Sessions what the console needs.
-type sessions struct{ *handlers.Sessions }
-
-// Open implements console.Sessions.
-func (s sessions) Open(r *http.Request, token string) (apikey.Secret, error) {
-	secret, _, err := s.Sessions.Open(r, token)
-	switch {
-	case errors.Is(err, store.ErrNoLink):
-		err = console.ErrNoLink
-	case errors.Is(err, handlers.ErrTooManyLinks):
-		err = console.ErrTooManyLinks
-	}
-	return secret, err
 }

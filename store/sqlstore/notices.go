@@ -230,20 +230,11 @@ func (m *mutation) quotaOf(subject store.Subject) (about apikey.Key, quota apike
 // them, and there are few.
 func (db *DB) pruneNotices(ctx context.Context, before time.Time) (removed int, err error) {
 	for _, kind := range []store.NoticeKind{store.NoticeEnd, store.NoticeGrace, store.NoticeQuota} {
-		for n := countsAtOnce; n == countsAtOnce; {
-			err := db.writer.background(ctx, func(t *transaction) error {
-				n = 0
-				return t.each(context.Background(), func(row) error {
-					n++
-					return nil
-				}, `DELETE FROM notices WHERE (`+noticeKey+`) IN (
-						SELECT `+noticeKey+` FROM notices WHERE kind = $1 AND about < $2 ORDER BY `+noticeKey+` LIMIT $3)
-					RETURNING kind`, int(kind), before.UnixMilli(), countsAtOnce)
-			})
-			if err != nil {
-				return removed, err
-			}
-			removed += n
+		n, err := db.removeAll(ctx, `DELETE FROM notices WHERE (`+noticeKey+`) IN (
+				SELECT `+noticeKey+` FROM notices WHERE kind = $1 AND about < $2 ORDER BY `+noticeKey+` LIMIT $3)
+			RETURNING kind`, int(kind), before.UnixMilli())
+		if removed += n; err != nil {
+			return removed, err
 		}
 	}
 	return removed, nil

@@ -130,7 +130,7 @@ func (db *DB) OpenLink(
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
-		return store.ErrNoLink
+		return apikey.ErrNoLink
 	}
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (db *DB) OpenLink(
 		m := db.newMutation(t, actor)
 		link, creator, err := findLink(context.Background(), m, id, token, m.dialect.rowLock)
 		if errors.Is(err, sql.ErrNoRows) {
-			return store.ErrNoLink
+			return apikey.ErrNoLink
 		}
 		if err != nil {
 			return err
@@ -173,20 +173,20 @@ func findLink(ctx context.Context, q querier, id apikey.ID, token apikey.Hash, r
 // linkedBy makes a link's creator the one who acts, if the link can still be opened.
 func (m *mutation) linkedBy(creator apikey.ID, l apikey.Link) error {
 	if !m.now.Before(l.Until) {
-		return store.ErrNoLink
+		return apikey.ErrNoLink
 	}
 	if m.actor.Key = creator; creator.IsZero() {
 		return nil
 	}
 	acting, err := m.readActor(creator)
 	if errors.Is(err, sql.ErrNoRows) {
-		return store.ErrNoLink
+		return apikey.ErrNoLink
 	}
 	if err != nil {
 		return err
 	}
 	if acting.owner.Suspended || acting.Status(m.now) != apikey.StatusActive || acting.MayWrite() != nil || acting.MayLink(l) != nil {
-		return store.ErrNoLink
+		return apikey.ErrNoLink
 	}
 	m.acting = &acting.Key
 	return nil
@@ -194,23 +194,10 @@ func (m *mutation) linkedBy(creator apikey.ID, l apikey.Link) error {
 
 // PruneSessions implements store.Sessions.
 func (db *DB) PruneSessions(ctx context.Context, before time.Time) (removed int, err error) {
-	for {
-		n := 0
-		err := db.writer.background(ctx, func(t *transaction) error {
-			n = 0
-			return t.each(context.Background(), func(row) error {
-				n++
-				return nil
-			}, `DELETE FROM session_keys WHERE id IN (SELECT id FROM session_keys WHERE expires_at < $1 LIMIT $2) RETURNING id`,
-				millis(before), prunedAtOnce)
-		})
-		removed += n
-		if err != nil {
-			return removed, err
-		}
-		if n < prunedAtOnce {
-			break
-		}
+	removed, err = db.removeAll(ctx, `DELETE FROM session_keys WHERE id IN (SELECT id FROM session_keys WHERE expires_at < $1 LIMIT $2)
+		RETURNING id`, millis(before))
+	if err != nil {
+		return removed, err
 	}
 	return removed, db.writer.background(ctx, func(t *transaction) error {
 		return t.exec(`DELETE FROM owner_links WHERE until < $1`, millis(before))

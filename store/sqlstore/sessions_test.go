@@ -32,7 +32,7 @@ func TestRestoreEndsSessions(t *testing.T) {
 	err = db.OpenLink(t.Context(), store.Visitor("test", "", ""), link.ID, link.Token, func(apikey.Link, *apikey.Key) (apikey.Key, error) {
 		return key, nil
 	})
-	if !errors.Is(err, store.ErrNoLink) {
+	if !errors.Is(err, apikey.ErrNoLink) {
 		t.Errorf("a link after a restore: %v", err)
 	}
 }

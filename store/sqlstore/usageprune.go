@@ -94,6 +94,27 @@ func (u usageTable) removal() string {
 		RETURNING ` + key + `, uses`
 }
 
+// removeAll repeats a statement that removes at most countsAtOnce rows, its last argument, and returns a row for each.
+func (db *DB) removeAll(ctx context.Context, statement string, args ...any) (removed int, err error) {
+	args = append(args, countsAtOnce)
+	for {
+		n := 0
+		err := db.writer.background(ctx, func(t *transaction) error {
+			n = 0
+			return t.each(context.Background(), func(row) error {
+				n++
+				return nil
+			}, statement, args...)
+		})
+		if err != nil {
+			return removed, err
+		}
+		if removed += n; n < countsAtOnce {
+			return removed, nil
+		}
+	}
+}
+
 // pruneSeen removes what was last seen before a day. It looks for that beside the writer, because that reads the whole
 // table.
 func (db *DB) pruneSeen(ctx context.Context, before time.Time) (removed int, err error) {

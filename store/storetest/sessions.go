@@ -111,7 +111,7 @@ func testLink(f *fixture) {
 		link := f.link(by, apikey.ScopeRead, apikey.ScopeWrite, "data:read")
 		wrong := link
 		wrong.Token[0]++
-		if _, err := f.open(wrong); !errors.Is(err, store.ErrNoLink) {
+		if _, err := f.open(wrong); !errors.Is(err, apikey.ErrNoLink) {
 			f.Errorf("a link with another token: %v", err)
 		}
 		key, err := f.open(link)
@@ -120,7 +120,7 @@ func testLink(f *fixture) {
 		if key.Owner != "acme" || key.Name != "bob" || key.Scopes.String() != link.Scopes.String() || !key.ExpiresAt.Equal(f.clock.Now().Add(time.Hour)) {
 			f.Errorf("the session of a link is %+v", key)
 		}
-		if _, err := f.open(link); !errors.Is(err, store.ErrNoLink) {
+		if _, err := f.open(link); !errors.Is(err, apikey.ErrNoLink) {
 			f.Errorf("a link that was opened: %v", err)
 		}
 		events, err := f.AuditEvents(f.ctx(), store.EventQuery{Key: link.ID, Limit: 9})
@@ -158,7 +158,7 @@ func testLink(f *fixture) {
 func testLinkRefused(f *fixture) {
 	old := f.link(operator, apikey.ScopeRead)
 	f.clock.Advance(apikey.LinkTime)
-	if _, err := f.open(old); !errors.Is(err, store.ErrNoLink) {
+	if _, err := f.open(old); !errors.Is(err, apikey.ErrNoLink) {
 		f.Errorf("a link after five minutes: %v", err)
 	}
 	for name, spoil := range map[string]func(creator apikey.Key){
@@ -171,7 +171,7 @@ func testLinkRefused(f *fixture) {
 		creator := f.create("acme", "creator that is "+name, apikey.ScopeRead, apikey.ScopeWrite)
 		link := f.link(actorOf(creator), apikey.ScopeRead)
 		spoil(creator)
-		if _, err := f.open(link); !errors.Is(err, store.ErrNoLink) {
+		if _, err := f.open(link); !errors.Is(err, apikey.ErrNoLink) {
 			f.Errorf("a link whose creator is %s: %v", name, err)
 		}
 	}
@@ -186,7 +186,7 @@ func testLinkRefused(f *fixture) {
 
 func testLinkAtOnce(f *fixture) {
 	link := f.link(operator, apikey.ScopeRead)
-	opened := f.atOnce(8, store.ErrNoLink, func(int) error { return ignore(f.open(link)) })
+	opened := f.atOnce(8, apikey.ErrNoLink, func(int) error { return ignore(f.open(link)) })
 	if opened != 1 {
 		f.Errorf("%d opened a link", opened)
 	}
@@ -205,7 +205,7 @@ func testPruneSessions(f *fixture) {
 		f.Errorf("a removed session: %v", err)
 	}
 	f.wantKey(f.get(store.ByID(living.ID)), living)
-	if _, err := f.open(link); !errors.Is(err, store.ErrNoLink) {
+	if _, err := f.open(link); !errors.Is(err, apikey.ErrNoLink) {
 		f.Errorf("a removed link: %v", err)
 	}
 }
