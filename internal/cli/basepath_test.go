@@ -20,9 +20,7 @@ func TestBasePath(t *testing.T) {
 	if !isBelow {
 		t.Fatalf("the log has the URL %s", s.url)
 	}
-	if out := s.output.String(); !strings.Contains(out, "docs="+s.url+"/docs ") || !strings.Contains(out, "url="+s.url+"/console") {
-		t.Errorf("the log says\n%s", out)
-	}
+	s.wantLog(" docs=" + s.url + "/docs console=" + s.url + "/console ")
 	s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(), keyJSON("made below"))
 	s.wantRoot(t, "/team/keys/console")
 	if got := s.page("/console/keys", s.signIn(s.adminKey())); got.status != http.StatusOK || !strings.Contains(got.text, `href="/team/keys/console/keys/new"`) {

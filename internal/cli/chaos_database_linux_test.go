@@ -75,9 +75,7 @@ func TestChaosDamagedDatabase(t *testing.T) {
 	s.want(http.StatusServiceUnavailable, "POST", "/v1/api-keys", admin, keyJSON("late"))
 	s.probe(http.StatusServiceUnavailable, "/readyz")
 	s.probe(http.StatusOK, "/healthz")
-	if log := s.output.String(); !strings.Contains(log, "the database is damaged") {
-		t.Errorf("the log does not say it:\n%s", log)
-	}
+	s.wantLog("the database is damaged")
 
 	must(t, os.WriteFile(filepath.Join(dir, "apikeyd.db"), whole, 0o600)) // the backup
 	s.kill()

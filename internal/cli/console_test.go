@@ -73,12 +73,7 @@ func TestConsole(t *testing.T) {
 	s.want(http.StatusNotFound, "GET", "/consoles", "", "")
 	s.want(http.StatusNotFound, "GET", "/", "", "")
 	s.wantRoot(t, "/console")
-	must(t, s.wait(func() bool {
-		return strings.Contains(s.output.String(), `msg="serving the console" url=`+s.url+"/console\n")
-	}))
-	if out := s.output.String(); !strings.Contains(out, "docs="+s.url+"/docs ") {
-		t.Errorf("the log does not say where the docs are:\n%s", out)
-	}
+	s.wantLog(" docs=" + s.url + "/docs console=" + s.url + "/console ")
 	s.want(http.StatusOK, "GET", "/v1/api-keys", secret, "")
 	// Revoking a key ends its sessions at once.
 	made := s.want(http.StatusCreated, "POST", "/v1/api-keys", secret, `{"name":"reader","expires_at":"2090-01-01T00:00:00Z"}`)
@@ -111,7 +106,7 @@ func TestNoConsole(t *testing.T) {
 		"by variable": serveWith(t, t.TempDir(), []string{"APIKEYD_CONSOLE=false"}, "--listen", "127.0.0.1:0", "--console-key-file", "missing"),
 	} {
 		s.wantRoot(t, "")
-		if out := s.output.String(); strings.Contains(out, "serving the console") {
+		if out := s.output.String(); strings.Contains(out, "/console") {
 			t.Errorf("%s: the log says\n%s", name, out)
 		}
 		for _, path := range []string{"/console", "/console/keys", "/console/sign-in", "/console/assets/console.js"} {

@@ -125,6 +125,17 @@ func (p *process) wait(done func() bool) error {
 	return nil
 }
 
+// wantLog waits until the log has all parts: it is written in the background, so what happened may not be there yet.
+func (s *server) wantLog(parts ...string) {
+	s.t.Helper()
+	for _, part := range parts {
+		if err := s.wait(func() bool { return strings.Contains(s.output.String(), part) }); err != nil {
+			s.t.Errorf("the log has no %q: %v", part, err)
+			return
+		}
+	}
+}
+
 // terminate asks the process to end and checks that it does, with status 0.
 func (p *process) terminate() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -72,9 +72,7 @@ func TestNotices(t *testing.T) {
 		t.Errorf("there are %d events rotation_due, want 1", n)
 	}
 	s.command("audit", "verify", "--received", r.file(func(int) bool { return false }))
-	if log := s.output.String(); !strings.Contains(log, "a key ends soon") || !strings.Contains(log, expiring) {
-		t.Errorf("the log says nothing of it:\n%s", log)
-	}
+	s.wantLog("a key ends soon", expiring)
 	must(t, s.terminate())
 	if _, report, status := runHere(t, "", "keys", "list", "--database", filepath.Join(dir, defaultDatabase)); status != exitOK {
 		t.Errorf("afterwards: %s", report)

@@ -51,9 +51,9 @@ func TestSecretScanningGuide(t *testing.T) {
 	if secret.MatchString(out) {
 		t.Error("the output holds the secret")
 	}
-	log := s.output.String()
-	if !strings.Contains(log, "a leaked secret was ended") || secret.MatchString(log) {
-		t.Errorf("the log is\n%s", log)
+	s.wantLog("a leaked secret was ended")
+	if log := s.output.String(); secret.MatchString(log) {
+		t.Error("the log holds the secret")
 	}
 	s.want(http.StatusUnauthorized, "POST", "/v1/secret-scanning/github", "", `[]`)
 }

@@ -198,10 +198,11 @@ func (c *Config) announce(ctx context.Context, s server) error {
 	}
 	base, _ := basepath.Parse(c.BasePath) // Validate has checked it
 	at := func(path string) string { return urlOf(scheme, s.listener.Addr(), base+path) }
-	s.log.Info("serving", "url", at(""), "docs", at("/docs"), "database", dbname.Show(c.Database), "version", c.Build.Version)
+	addresses := []any{"url", at(""), "docs", at("/docs")}
 	if c.Console {
-		s.log.Info("serving the console", "url", at(console.Path))
+		addresses = append(addresses, "console", at(console.Path))
 	}
+	s.log.Info("serving", append(addresses, "database", dbname.Show(c.Database), "version", c.Build.Version)...)
 	return c.notify(ctx, "READY=1")
 }
 
