@@ -22,9 +22,11 @@ type Options struct {
 	Key      string // the secret of a key with at least keys:read and keys:write
 	Contract []byte // openapi.yaml
 	ReadOnly bool   // send only GET requests, so that nothing changes except the last use of Key
+	// NoAddress says that the deployment need not know the callers' addresses, as at a Unix socket.
+	NoAddress bool
 	Selection
 
-	// Client sends the requests; nil means one with a timeout of 30 seconds.
+	// Client sends the requests, each within 30 seconds if it sets no other timeout; nil is one without settings.
 	Client *http.Client
 	// Progress is called with the result of each check, unless it is nil. If the server has another
 	// contract, no check runs but the one that says so.
@@ -150,12 +152,15 @@ func newSession(ctx context.Context, o Options) (*session, error) {
 		return nil, err
 	}
 	s := &session{
-		ctx: ctx, clock: o.clock, client: &http.Client{Timeout: 30 * time.Second}, base: base, contract: contract,
-		secret: o.Key, run: "conformance-" + strings.ToLower(rand.Text()[:8]), readOnly: o.ReadOnly,
+		ctx: ctx, clock: o.clock, client: &http.Client{}, base: base, contract: contract,
+		secret: o.Key, run: "conformance-" + strings.ToLower(rand.Text()[:8]), readOnly: o.ReadOnly, noAddress: o.NoAddress,
 	}
 	if o.Client != nil {
 		client := *o.Client
 		s.client = &client
+	}
+	if s.client.Timeout == 0 {
+		s.client.Timeout = 30 * time.Second
 	}
 	// A redirect is an answer like any other. Following it could send the key to another server.
 	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -45,6 +45,7 @@ type session struct {
 	limited         bool          // that key has a rate limit, quota or networks
 	run             string        // prefix of all names in this run
 	number          int
+	noAddress       bool // the server need not know ours
 
 	welcome answer          // to the first request of an operation, without credentials
 	lost    map[string]bool // headers that welcome lacks, and so probably all answers

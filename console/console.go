@@ -6,6 +6,7 @@
 package console
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
@@ -34,7 +35,7 @@ type Config struct {
 	// Warnings returns warnings to show to every signed-in reader. It may be nil.
 	Warnings func() []string
 	// About describes this server to administrators. It may be nil.
-	About func() About
+	About func(ctx context.Context) (About, error)
 }
 
 // KeySize is the length of a Key in bytes.

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -65,13 +66,14 @@ func newKit(t *testing.T, o options) *kit {
 			}
 		}},
 		Handler: func(api http.Handler) http.Handler {
-			config := console.Config{API: api, Log: log, Now: now, MaxKeyLifetime: o.longest, About: func() console.About {
+			config := console.Config{API: api, Log: log, Now: now, MaxKeyLifetime: o.longest, About: func(context.Context) (console.About, error) {
 				return console.About{
-					Version: "v1.2.3", Started: now(), Database: "keys.db", Size: 1_234_567, Node: "one",
+					Version: "v1.2.3", Started: now(), Database: "keys.db", Size: 1_234_567,
+					Nodes: []console.Node{{Name: "one", Since: now().Add(-2 * time.Hour), Self: true}, {Name: "two", Since: now()}},
 					Settings: []console.Setting{
 						{Flag: "--listen", Value: "127.0.0.1:9000", Help: "Where it <listens>.", Changed: true}, {Flag: "--node", Help: "The node."},
 					},
-				}
+				}, nil
 			}}
 			if o.console != nil {
 				o.console(&config)

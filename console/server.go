@@ -14,8 +14,17 @@ type About struct {
 	Started               time.Time
 	Database              string // without credentials
 	Size                  int64  // of the database in bytes; 0 if it is not known
-	Node                  string // the name of this node; empty if there is only one
+	Nodes                 []Node // that serve the database; none if it is a file
+	LastBackup            time.Time
+	BackupsElsewhere      bool // apikeyd makes no backups of such a database
 	Settings              []Setting
+}
+
+// Node is a server of the database.
+type Node struct {
+	Name  string
+	Since time.Time
+	Self  bool // it answers
 }
 
 // Setting is a flag of the server and its value.
@@ -53,7 +62,10 @@ func showServer(v *visit) error {
 	}
 	var p serverPage
 	if v.About != nil {
-		p.About = v.About()
+		var err error
+		if p.About, err = v.About(v.ctx()); err != nil {
+			return err
+		}
 	}
 	v.show(http.StatusOK, "server", "Server", p)
 	return nil

@@ -27,7 +27,7 @@ type backupCommand struct {
 // Help says more than the flags do.
 func (backupCommand) Help() string {
 	return `The backup is one moment of the database, with everything that was acknowledged before. It is checked before it
-gets its name. It contains hashes and no secrets, but shows all names and owners.
+gets its name. It contains hashes and no secrets, but shows all names and owners. The database notes when it was made.
 
 Examples:
   apikeyd backup keys.bak
@@ -61,8 +61,12 @@ func (c *backupCommand) Run(ctx context.Context, s streams) error {
 	if err := to.Place(c.File, c.Force); err != nil {
 		return err
 	}
+	noteErr := sqlstore.NoteBackup(ctx, c.Database, began)
 	bar.clear()
 	warnOfAlteration(s.err, contents)
+	if noteErr != nil {
+		fmt.Fprintf(s.err, "WARNING: the backup is good, but the server will not know of it, because the database takes no note: %v\n", noteErr)
+	}
 	_, err = fmt.Fprintf(s.out, "backed up %s to %s: %s in %s, SHA-256 %s\n",
 		contents, c.File, megabytes(size), took(began), sum)
 	return err

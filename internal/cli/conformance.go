@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
@@ -15,7 +16,7 @@ import (
 
 // conformanceCommand runs the conformance suite against a deployment.
 type conformanceCommand struct {
-	URL      string      `env:"APIKEYD_URL" placeholder:"http://127.0.0.1:8080" help:"The deployment's URL, as its callers use it (required, except with --list)."`
+	URL      string      `env:"APIKEYD_URL" placeholder:"http://127.0.0.1:8080" help:"The deployment's URL, as its callers use it, or unix:PATH (required, except with --list)."`
 	Own      ownKeyFlags `embed:""`
 	ReadOnly bool        `help:"Send GET requests only, so that nothing is created or changed."`
 	Only     []string    `sep:"none" placeholder:"PATTERN" help:"Run only the checks with such names; may be repeated."`
@@ -63,9 +64,6 @@ func (c *conformanceCommand) AfterApply(ctx *kong.Context) error {
 	case c.URL == "":
 		return errors.New("missing flags: --url=http://127.0.0.1:8080")
 	}
-	if _, _, isSocket := socketURL(c.URL); isSocket {
-		return errors.New("--url must be what callers use, such as http://127.0.0.1:8080; conformance calls no Unix socket")
-	}
 	return errors.Join(c.Own.check(typedFlags(ctx)), checkURL(c.URL))
 }
 
@@ -86,8 +84,11 @@ func (c *conformanceCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	printer := conformance.NewPrinter(s.out, hasColor(s.out))
+	_, _, isSocket := socketURL(c.URL)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
 	options := conformance.Options{
-		URL: c.URL, Key: key.Reveal(), Contract: gen.Contract, ReadOnly: c.ReadOnly, Selection: selection,
+		URL: httpURL(c.URL, transport), Client: &http.Client{Transport: transport},
+		Key: key.Reveal(), Contract: gen.Contract, ReadOnly: c.ReadOnly, NoAddress: isSocket, Selection: selection,
 	}
 	if c.Format == "text" {
 		options.Progress = printer.Print
@@ -99,6 +100,7 @@ func (c *conformanceCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	report.URL = c.URL
 	switch c.Format {
 	case "json":
 		err = report.WriteJSON(s.out)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"apikeyd/store/sqlstore"
 )
 
 // fullDiskFolder tells the process of the test below where to mount a disk.
@@ -66,7 +68,40 @@ func TestInsideFullDisk(t *testing.T) {
 	must(t, err)
 	hidden, err := filepath.Glob(filepath.Join(small, ".*"))
 	must(t, err)
+	testBackupFromFullDisk(t, dir)
 	if len(hidden) > 0 || len(left) != 1 || !strings.HasSuffix(left[0], "new.db.lock") {
 		t.Errorf("there are %q and %q", left, hidden)
+	}
+}
+
+// A backup of a database whose disk is full is good, though the database cannot note it. Another process of this test
+// mounts that disk.
+func testBackupFromFullDisk(t *testing.T, dir string) {
+	t.Helper()
+	disk := filepath.Join(dir, "full")
+	must(t, os.Mkdir(disk, 0o700))
+	must(t, syscall.Mount("none", disk, "tmpfs", 0, "size=4m"))
+	path := filepath.Join(disk, "apikeyd.db")
+	plantKeys(t, path, 1)
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(t, err)
+	defer func() { _ = db.Close() }() // its log cannot be written back
+	must(t, db.Recount(t.Context()))  // so that there is one
+	filler, err := os.Create(filepath.Join(disk, "filler"))
+	must(t, err)
+	for err == nil {
+		_, err = filler.Write(make([]byte, 4096))
+	}
+	must(t, filler.Close())
+	var stdout, stderr bytes.Buffer
+	status := run([]string{"backup", filepath.Join(dir, "of-full-disk.bak"), "--database", path}, os.Stdin, &stdout, &stderr)
+	said := stderr.String()
+	if status != exitOK || !strings.HasPrefix(stdout.String(), "backed up 1 key ") || strings.Count(said, "\n") != 1 ||
+		!strings.HasPrefix(said, "WARNING: the backup is good, but ") || !strings.Contains(said, "full") {
+		t.Errorf("status %d, %s%s", status, stdout.String(), said)
+	}
+	t.Log(said)
+	if last, err := db.LastBackup(t.Context()); err != nil || !last.IsZero() {
+		t.Errorf("a backup at %s is noted (%v)", last, err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -65,14 +64,7 @@ func connect(server, secret string, timeout time.Duration) (keyring, error) {
 		}
 		return http.ProxyFromEnvironment(r)
 	}
-	base := server
-	if socket, below, isSocket := socketURL(server); isSocket {
-		base = "http://localhost" + below
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		}
-	}
-	c, err := client.New(base, secret, client.Options{
+	c, err := client.New(httpURL(server, transport), secret, client.Options{
 		HTTPClient: &http.Client{Transport: transport, Timeout: timeout},
 		MaxRetries: serverRetries,
 		UserAgent:  "apikeyd-cli",

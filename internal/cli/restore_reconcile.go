@@ -43,7 +43,7 @@ func (c *restoreCommand) reconcile(
 			removeCompanions(path)
 		}
 	}()
-	db, err := sqlstore.OpenRestored(ctx, path)
+	db, err := sqlstore.OpenRestored(ctx, path, knows)
 	if err != nil {
 		return r, notMade(ctx, c.Database, err)
 	}

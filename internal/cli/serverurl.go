@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -63,6 +65,18 @@ func socketURL(text string) (path, base string, isSocket bool) {
 		base = "/" + below
 	}
 	return path, base, isSocket
+}
+
+// httpURL returns a server's URL for requests. If the server is at a Unix socket, the transport connects there.
+func httpURL(server string, transport *http.Transport) string {
+	socket, base, isSocket := socketURL(server)
+	if !isSocket {
+		return server
+	}
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	return "http://localhost" + base
 }
 
 // checkURL refuses anything but a server's URL, and suggests what may be meant. It never repeats what

@@ -99,6 +99,21 @@ func TestSocket(t *testing.T) {
 	}
 }
 
+// The suite runs at a Unix socket as at any URL, and reports that URL.
+func TestConformanceAtSocket(t *testing.T) {
+	t.Parallel()
+	_, dir, path := serveSocket(t, nil, "--auth-failures-per-minute", "0")
+	url := "unix:" + path
+	out, stderr, status := conform(t, dir, nil, "--url", url, "--key-file", "admin.key", "--format", "json")
+	if status != exitOK || !strings.Contains(out, fmt.Sprintf("%q: %q", "url", url)) {
+		t.Errorf("status %d\n%s%s", status, out, stderr)
+	}
+	out, stderr, status = conform(t, dir, nil, "--url", "unix:none.sock", "--key-file", "admin.key")
+	if status != exitFailure || !strings.Contains(stderr, "dial unix none.sock: ") {
+		t.Errorf("without a socket: status %d\n%s%s", status, out, stderr)
+	}
+}
+
 // Files that are no sockets are never removed, and settings that cannot work are refused.
 func TestBadSockets(t *testing.T) {
 	t.Parallel()

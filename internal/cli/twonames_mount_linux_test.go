@@ -14,17 +14,23 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
+// named returns a path of the program that ends with its name, for a shell; see TestMain.
+func named(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	path := filepath.Join(t.TempDir(), "apikeyd")
+	must(t, os.Symlink(self, path))
+	return path
+}
+
 // mounted runs a command in a folder with a mount, as containers do: a file on a file, or a folder on
 // a folder.
 func mounted(t *testing.T, from, to, dir string, args ...string) (string, error) {
 	t.Helper()
-	self, err := os.Executable()
-	must(t, err)
-	named := filepath.Join(t.TempDir(), "apikeyd") // see TestMain
-	must(t, os.Symlink(self, named))
 	script := `mount --bind "$1" "$2" && shift 2 && exec "$0" "$@"`
 	cmd := bare(dir, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, program.Path(t, "unshare"),
-		append([]string{"-m", "sh", "-c", script, named, from, to}, args...)...)
+		append([]string{"-m", "sh", "-c", script, named(t), from, to}, args...)...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -131,6 +131,7 @@ func (d Deployment) inside(e *sqlstore.Examination) []check {
 		{"key counts", look(e, ofThisSchema(d.checkCounts))},
 		{"audit log", look(e, ofThisSchema(checkAudit))},
 		{"restore", look(e, ofThisSchema(d.checkRestored))},
+		{"backup", look(e, ofThisSchema(checkBackup))},
 		{"clock", look(e, checkClock)},
 	}
 }

@@ -36,6 +36,26 @@ func TestJudgeClock(t *testing.T) {
 	}
 }
 
+func TestJudgeBackup(t *testing.T) {
+	now := time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		last time.Time
+		want Severity
+		says string
+	}{
+		"none":             {time.Time{}, Healthy, "has made none"},
+		"recent":           {now.Add(-20 * time.Minute), Healthy, "made 0.3 h ago, at 2030-01-31T11:40:00.000Z"},
+		"of last night":    {now.Add(-36 * time.Hour), Healthy, "made 36.0 h ago"},
+		"old":              {now.Add(-backupAge - time.Second), Warning, "made 48.0 h ago"},
+		"a clock set back": {now.Add(time.Hour), Healthy, "made 0.0 h ago"},
+	} {
+		got := judgeBackup(now, tt.last)
+		if got.Status != tt.want || !strings.Contains(got.Found, tt.says) || (got.ToDo == "") != (tt.want == Healthy) {
+			t.Errorf("%s: %+v, want %s that says %q", name, got, tt.want, tt.says)
+		}
+	}
+}
+
 // A database that cannot be opened is no reason to restore a backup.
 func TestUnreadableDatabase(t *testing.T) {
 	for want, err := range map[string]error{
@@ -95,7 +115,7 @@ func TestExamine(t *testing.T) {
 		t.Fatal(err)
 	}
 	deployment.Refusal = nil
-	for _, check := range []string{"configuration", "files", "schema", "integrity", "audit log", "clock"} {
+	for _, check := range []string{"configuration", "files", "schema", "integrity", "audit log", "backup", "clock"} {
 		if got := status(check); got != Healthy {
 			t.Errorf("%s of a new database is %q", check, got)
 		}

@@ -154,3 +154,28 @@ func (d Deployment) checkRestored(ctx context.Context, e *sqlstore.Examination) 
 	return found("restored at %s, and not yet confirmed: keys revoked since may work again", apikey.Timestamp(r.At)).
 		warn("reconcile it (docs/backup.md), then run apikeyd restore --confirm")
 }
+
+// backupAge is how old the last backup may become: that of a nightly job that failed once is younger. The alert
+// ApikeydBackupOld has the same limit.
+const backupAge = 48 * time.Hour
+
+// checkBackup reports how old the last backup is. None at all is no warning: whoever copies the disk needs none.
+func checkBackup(ctx context.Context, e *sqlstore.Examination) Finding {
+	last, err := e.LastBackup(ctx)
+	if err != nil {
+		return found("%v", err).warn("make a backup, which writes the note again")
+	}
+	return judgeBackup(time.Now(), last)
+}
+
+func judgeBackup(now, last time.Time) Finding {
+	if last.IsZero() {
+		return found("apikeyd backup has made none of this database yet (docs/backup.md)")
+	}
+	age := now.Sub(last)
+	f := found("the last one was made %.1f h ago, at %s", max(0, age.Hours()), apikey.Timestamp(last))
+	if age > backupAge {
+		return f.warn("make one, and find out why the job that makes them does not")
+	}
+	return f
+}

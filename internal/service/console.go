@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func readAtMost(path string, size int64) (text []byte, mode fs.FileMode, err err
 // withConsole serves the console next to the API, unless it is off. Its pages are not operations:
 // metrics and traces show the API calls that they make.
 func (c *Config) withConsole(
-	api http.Handler, e entrance, s *handlers.Sessions, restored *restoreWatch, about func() console.About, log *slog.Logger,
+	api http.Handler, e entrance, s *handlers.Sessions, restored *restoreWatch, about describe, log *slog.Logger,
 ) (http.Handler, error) {
 	if !c.Console {
 		return api, nil
@@ -102,18 +103,25 @@ func (c *Config) withConsole(
 	}), nil
 }
 
-// about returns what the console shows administrators about this server.
-func (c *Config) about(db *sqlstore.DB, started time.Time) func() console.About {
-	return func() console.About {
-		stats := db.Stats()
-		about := console.About{
+// describe returns what the console shows administrators about this server.
+type describe func(context.Context) (console.About, error)
+
+func (c *Config) about(db *sqlstore.DB, started time.Time) describe {
+	return func(ctx context.Context) (about console.About, err error) {
+		about = console.About{
 			Version: c.Build.Version, Revision: c.Build.Revision, Go: c.Build.GoVersion, Started: started,
-			Database: dbname.Show(c.Database), Size: stats.DatabaseSize, Settings: c.Shown,
+			Database: dbname.Show(c.Database), Size: db.Stats().DatabaseSize, Settings: c.Shown,
 		}
-		if dbname.IsPostgres(c.Database) {
-			about.Node = c.node()
+		if !dbname.IsPostgres(c.Database) {
+			about.LastBackup, err = db.LastBackup(ctx)
+			return about, err
 		}
-		return about
+		about.BackupsElsewhere = true
+		nodes, err := db.Nodes(ctx)
+		for _, n := range nodes {
+			about.Nodes = append(about.Nodes, console.Node(n))
+		}
+		return about, err
 	}
 }
 

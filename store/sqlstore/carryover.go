@@ -43,16 +43,22 @@ func (c *CarriedOver) Add(more CarriedOver) {
 	c.Owners += more.Owners
 }
 
-// OpenRestored opens the copy of a backup, and brings its schema up to date. Nobody else may know the file yet.
-// After Close, the caller must call sqlitefile.Detach.
-func OpenRestored(ctx context.Context, path string) (*DB, error) {
+// OpenRestored opens the copy of a backup, and brings its schema up to date; knows is the time of the backup's last
+// event. Nobody else may know the file yet. After Close, the caller must call sqlitefile.Detach.
+func OpenRestored(ctx context.Context, path string, knows time.Time) (*DB, error) {
 	db, err := Open(ctx, Options{Path: path, Serve: true})
 	if err != nil {
 		return nil, err
 	}
 	// The notes of the database from which the backup was made, about a first start or a restore of its own, do
 	// not concern this one.
-	if err := errors.Join(db.ForgetFirstKeys(ctx), db.ForgetRestored(ctx)); err != nil {
+	err = errors.Join(db.ForgetFirstKeys(ctx), db.ForgetRestored(ctx))
+	// The backup itself is the last one. It was made before it could be noted in it, at knows or later.
+	last, _ := db.LastBackup(ctx) // a note that cannot be read is replaced
+	if err == nil && last.Before(knows) {
+		err = db.noteBackup(ctx, knows)
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil

@@ -53,7 +53,7 @@ func TestCarryOverForeignSecrets(t *testing.T) {
 	contents, err := backup.Contents(t.Context())
 	must(t, err)
 	must(t, backup.Close())
-	restored, err := sqlstore.OpenRestored(t.Context(), to.Name())
+	restored, err := sqlstore.OpenRestored(t.Context(), to.Name(), contents.Last)
 	must(t, err)
 	done, err := restored.CarryOver(t.Context(), databasetest.Operator, later, contents.Last)
 	must(t, err)

@@ -73,7 +73,7 @@ func TestCarryOverOwners(t *testing.T) {
 			return restored.CarryOverEvents(t.Context(), databasetest.Operator, eventsOf(t, db))
 		},
 	} {
-		restored, err := sqlstore.OpenRestored(t.Context(), copies[i])
+		restored, err := sqlstore.OpenRestored(t.Context(), copies[i], time.Time{})
 		must(t, err)
 		done, err := carry(restored)
 		if err != nil || done.Owners != 4 || done.Ended() != 4 {

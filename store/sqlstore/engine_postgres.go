@@ -174,6 +174,21 @@ func (e *postgresEngine) settle(done func()) {
 	})
 }
 
+// Nodes returns the nodes that serve a PostgreSQL database now, this one included; none for a file.
+func (db *DB) Nodes(ctx context.Context) (nodes []lease.Member, err error) {
+	e, is := db.engine.(*postgresEngine)
+	if !is {
+		return nil, nil
+	}
+	err = db.read(ctx, func() error {
+		brief, done := db.brief(ctx)
+		defer done()
+		nodes, err = e.node.Members(brief, e.points)
+		return err
+	})
+	return nodes, err
+}
+
 func (e *postgresEngine) close() error {
 	e.settling.Wait()
 	if e.node != nil {

@@ -14,6 +14,7 @@ import (
 type Database interface {
 	Stats() sqlstore.Stats
 	QuickSummary(ctx context.Context, at time.Time) (store.Summary, error)
+	LastBackup(ctx context.Context) (time.Time, error)
 }
 
 // database collects a database's own statistics.

@@ -44,22 +44,28 @@ var (
 
 func newKeys(db Database, log *slog.Logger) *keys { return &keys{db: db, log: log} }
 
-// Run counts the keys periodically, until ctx ends.
+// Run counts the keys and looks for backups periodically, until ctx ends.
 func (m *Metrics) Run(ctx context.Context) {
 	for {
 		began := time.Now()
-		summary, err := m.keys.db.QuickSummary(ctx, began)
-		switch {
-		case err == nil:
-			m.keys.last.Store(&keyCount{summary, began})
-		case ctx.Err() == nil:
-			m.keys.log.Warn("the keys could not be counted", "error", err)
-		}
+		m.backup.look(ctx)
+		m.keys.count(ctx)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(max(countInterval, countShare*time.Since(began))):
 		}
+	}
+}
+
+func (k *keys) count(ctx context.Context) {
+	began := time.Now()
+	summary, err := k.db.QuickSummary(ctx, began)
+	switch {
+	case err == nil:
+		k.last.Store(&keyCount{summary, began})
+	case ctx.Err() == nil:
+		k.log.Warn("the keys could not be counted", "error", err)
 	}
 }
 

@@ -41,6 +41,7 @@ type Metrics struct {
 	requests    *requests
 	connections *connections
 	keys        *keys
+	backup      *backup
 	registry    *prometheus.Registry
 	log         *slog.Logger
 }
@@ -49,7 +50,7 @@ type Metrics struct {
 func New(s Sources) (*Metrics, error) {
 	m := &Metrics{
 		requests: newRequests(s.Operations), connections: newConnections(),
-		keys: newKeys(s.Database, s.Log), registry: prometheus.NewRegistry(), log: s.Log,
+		keys: newKeys(s.Database, s.Log), backup: &backup{db: s.Database, log: s.Log}, registry: prometheus.NewRegistry(), log: s.Log,
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "apikeyd_build_info",
@@ -78,7 +79,7 @@ func New(s Sources) (*Metrics, error) {
 		return float64(s.Dropped())
 	})
 	for _, c := range []prometheus.Collector{
-		build, restored, dropped, m.requests, m.connections, m.keys, newVerifier(s.Verifier), newDatabase(s.Database), webhooks{s.Webhooks},
+		build, restored, dropped, m.requests, m.connections, m.keys, m.backup, newVerifier(s.Verifier), newDatabase(s.Database), webhooks{s.Webhooks},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {

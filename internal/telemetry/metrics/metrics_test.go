@@ -135,14 +135,17 @@ func TestCardinalityIsBounded(t *testing.T) {
 	}
 }
 
-// Keys change their status over time, so they are counted.
-func TestKeysByStatus(t *testing.T) {
+// Keys change their status over time, so they are counted, and another process makes backups.
+func TestKeysAndBackup(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	k.wait(`apikeyd_keys{status="ACTIVE"}`, "0")
 	_, all := k.scrape()
 	if all["apikeyd_keys_counted_timestamp_seconds"] == "" {
 		t.Error("the scrape does not say when the keys were counted")
+	}
+	if got := all["apikeyd_last_backup_timestamp_seconds"]; got != "1.8960912005e+09" {
+		t.Errorf("the last backup was made at %s", got)
 	}
 }
 

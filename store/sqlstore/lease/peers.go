@@ -1,13 +1,19 @@
 package lease
 
 import (
+	"cmp"
 	"context"
+	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
+
+	"apikeyd/apikey"
 )
 
 // peer is another node as it was seen in the database.
 type peer struct {
+	name     string
 	renewals int64
 	lease    time.Duration
 	since    time.Time // when it was first seen with this number of renewals
@@ -49,7 +55,7 @@ func (p *peers) longest() (lease time.Duration) {
 }
 
 // peersQuery reads the nodes other than one.
-const peersQuery = `SELECT node, renewals, lease_ms FROM nodes WHERE node <> $1`
+const peersQuery = `SELECT node, name, renewals, lease_ms FROM nodes WHERE node <> $1`
 
 func queryPeers(ctx context.Context, q querier, except string) (map[string]peer, error) {
 	rows, err := q.QueryContext(ctx, peersQuery, except)
@@ -60,17 +66,54 @@ func queryPeers(ctx context.Context, q querier, except string) (map[string]peer,
 	live := make(map[string]peer)
 	for rows.Next() {
 		var (
-			id           string
+			id, name     string
 			renewals, ms int64
 		)
-		if err := rows.Scan(&id, &renewals, &ms); err != nil {
+		if err := rows.Scan(&id, &name, &renewals, &ms); err != nil {
 			return nil, err
 		}
-		live[id] = newPeer(renewals, ms)
+		live[id] = newPeer(name, renewals, ms)
 	}
 	return live, rows.Err()
 }
 
-func newPeer(renewals, ms int64) peer {
-	return peer{renewals: renewals, lease: time.Duration(ms) * time.Millisecond}
+func newPeer(name string, renewals, ms int64) peer {
+	return peer{name: name, renewals: renewals, lease: time.Duration(ms) * time.Millisecond}
+}
+
+// Member is a process that serves the database.
+type Member struct {
+	Name  string
+	Since time.Time // when it started, by its own clock
+	Self  bool
+}
+
+// Members returns the processes whose leases last, in the order of their names. One that was killed is among them until
+// its lease has ended.
+func (n *Node) Members(ctx context.Context, q querier) ([]Member, error) {
+	live, err := queryPeers(ctx, q, n.id)
+	if err != nil {
+		return nil, err
+	}
+	members, now := []Member{{n.options.Name, startOf(n.id), true}}, time.Now()
+	for id, p := range n.peers.see(live, now) {
+		if now.Before(p.until()) {
+			members = append(members, Member{p.name, startOf(id), false})
+		}
+	}
+	slices.SortFunc(members, func(a, b Member) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), a.Since.Compare(b.Since))
+	})
+	return members, nil
+}
+
+// startOf returns the time in a node's id, a UUIDv7 that is new at each start, or zero if it is no id.
+func startOf(node string) time.Time {
+	id, err := apikey.ParseID(node)
+	if err != nil {
+		return time.Time{}
+	}
+	var ms [8]byte
+	copy(ms[2:], id[:6])
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(ms[:]))) //nolint:gosec // it has 48 bits
 }

@@ -100,11 +100,11 @@ func (s *session) readPeers() (map[string]peer, error) {
 	}
 	live := make(map[string]peer)
 	var (
-		id           string
+		id, name     string
 		renewals, ms int64
 	)
-	_, err = pgx.ForEachRow(rows, []any{&id, &renewals, &ms}, func() error {
-		live[id] = newPeer(renewals, ms)
+	_, err = pgx.ForEachRow(rows, []any{&id, &name, &renewals, &ms}, func() error {
+		live[id] = newPeer(name, renewals, ms)
 		return nil
 	})
 	return live, err
