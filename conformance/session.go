@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -103,6 +104,19 @@ func (s *session) fail(format string, args ...any) {
 	case len(s.findings) == maxFindings:
 		s.findings = append(s.findings, "and more")
 	}
+}
+
+// need ends the check unless the deployment gave what the rest of the check needs. A finding says what is missing.
+func (s *session) need(given bool) {
+	if !given {
+		runtime.Goexit()
+	}
+}
+
+// abort records a finding and ends the check.
+func (s *session) abort(format string, args ...any) {
+	s.fail(format, args...)
+	runtime.Goexit()
 }
 
 // identify looks up the given key. Its id is part of the secret.
@@ -207,6 +221,15 @@ func (s *session) send(r request) (answer, error) {
 		s.exchanges++
 	}
 	return a, err
+}
+
+// mustSend is send. Without an answer the check ends.
+func (s *session) mustSend(r request) answer {
+	a, err := s.send(r)
+	if err != nil {
+		s.abort("%s", err)
+	}
+	return a
 }
 
 // sendAtOnce sends a request several times at the same moment.
