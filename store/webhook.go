@@ -124,8 +124,8 @@ func jsonOf(value any) jsontext.Value {
 	return text
 }
 
-// Hears reports whether an event is delivered to the webhook.
-func (w *Webhook) Hears(e *Event) bool {
+// Receives reports whether an event is delivered to the webhook.
+func (w *Webhook) Receives(e *Event) bool {
 	kind, ofWebhook := EventType(e), strings.HasSuffix(e.Action, "_webhook")
 	switch {
 	case e.Action == ActionTestWebhook && e.Key == w.ID:
@@ -155,7 +155,7 @@ const (
 	typeOwnerQuota = "owner.quota_reached"
 )
 
-// EventType returns what webhooks call an event; empty if they do not hear of it: sessions begin and end all the time.
+// EventType returns the type of an event; empty if no webhook receives it: sessions begin and end all the time.
 func EventType(e *Event) string {
 	if e.Action == ActionRevoke && e.Key.IsSession() {
 		return ""

@@ -60,6 +60,15 @@ func (f firstRow) Scan(to ...any) error {
 	return err
 }
 
+// execCounting runs a statement, and counts the rows that its RETURNING returns.
+func execCounting(on runner, statement string, args ...any) (rows int, err error) {
+	err = on.each(context.Background(), func(row) error {
+		rows++
+		return nil
+	}, statement, args...)
+	return rows, err
+}
+
 // row is a row of a result, until the next one is read.
 type row struct{ cells }
 

@@ -123,10 +123,8 @@ func (db *DB) OpenLink(
 	ctx context.Context, actor store.Actor, id apikey.ID, token apikey.Hash, start func(apikey.Link, *apikey.Key) (apikey.Key, error),
 ) error {
 	// Who guesses does not get to the writer.
-	err := db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
-		_, _, err := findLink(brief, db.points, id, token, "")
+	err := db.lookUp(ctx, func(ctx context.Context) error {
+		_, _, err := findLink(ctx, db.points, id, token, "")
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// turnLasts is how long the process that delivers may do so after a renewal began.
+	// turnLasts is how long a process may deliver after it began to renew its turn.
 	turnLasts = 10 * time.Second
-	// turnRenewed is how often it renews.
+	// turnRenewed is how often it renews its turn.
 	turnRenewed = 3 * time.Second
-	// turnTaken is how long another process must have seen no renewal before it delivers: it measures that
-	// itself, so no clock that is set wrong matters.
+	// turnTaken is how long another process must see no renewal before it takes the turn. It measures that itself, so
+	// a wrong clock does not matter.
 	turnTaken = 15 * time.Second
 	// turnName is the name of the one row.
 	turnName = "deliveries"
 )
 
-// turnOfDelivery is what a process knows of who delivers.
+// turnOfDelivery is what a process knows about whose turn it is to deliver.
 type turnOfDelivery struct {
 	mu    sync.Mutex
 	me    apikey.ID
@@ -87,7 +87,7 @@ func (db *DB) HoldWebhooks(ctx context.Context) (until time.Time, err error) {
 	return t.until, nil
 }
 
-// valid returns until when the turn lasts that could not be renewed.
+// valid returns the end of a turn that could not be renewed; zero if that has passed.
 func (t *turnOfDelivery) valid(now time.Time) time.Time {
 	if now.Before(t.until) {
 		return t.until
@@ -95,7 +95,7 @@ func (t *turnOfDelivery) valid(now time.Time) time.Time {
 	return time.Time{}
 }
 
-// readTurn returns who delivers; the zero deliverer if nobody ever did.
+// readTurn returns the process that delivers; the zero deliverer if none ever did.
 func readTurn(ctx context.Context, q querier, rowLock string) (d deliverer, err error) {
 	err = q.each(ctx, func(r row) error { return r.Scan(idColumn{&d.holder}, &d.beat) },
 		`SELECT holder, beat FROM webhook_turn WHERE name = $1`+rowLock, turnName)
