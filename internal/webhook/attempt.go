@@ -21,8 +21,8 @@ var backoff = [...]time.Duration{
 	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
 }
 
-// attempt delivers one event. It returns the zero Attempt if that was not finished before the service stops, or if this
-// node's turn is over: then the delivery stays as it is.
+// attempt delivers one event. It returns the zero Attempt, and the delivery stays as it is, if the service stops before
+// the attempt ends or if this node's turn is over.
 func (s *Sender) attempt(ctx context.Context, until time.Time, w *store.Webhook, d *store.DueDelivery) store.Attempt {
 	a := store.Attempt{Event: d.Event}
 	if d.Of.ID.IsZero() {
@@ -106,7 +106,7 @@ func (s *Sender) post(ctx context.Context, w *store.Webhook, d *store.DueDeliver
 	return answer.StatusCode, answer.Header.Get("Retry-After"), nil
 }
 
-// reason says why there was no answer, in words of ours: the error's own may contain the URL.
+// reason says in our own words why there was no answer: the error's text may contain the URL.
 func reason(err error) string {
 	var (
 		refused     *refusedError

@@ -15,9 +15,9 @@ import (
 const (
 	// interval is how often the sender looks for events and deliveries that are due.
 	interval = time.Second
-	// inFlight is how many deliveries to one receiver are under way at a time.
+	// inFlight is how many deliveries to one receiver run at a time.
 	inFlight = 8
-	// GiveUpAfter is how long a delivery is attempted. Then its webhook is disabled.
+	// GiveUpAfter is how long a delivery is retried before its webhook is disabled.
 	GiveUpAfter = 72 * time.Hour
 	// statsInterval is how often the age of the oldest event is looked up.
 	statsInterval = 10 * time.Second
@@ -47,16 +47,16 @@ type Sender struct {
 	busy    map[apikey.ID]bool // webhooks that are being served
 	serving sync.WaitGroup
 	stats   Stats
-	looked  time.Time // when the oldest event was looked up
+	looked  time.Time // when the oldest event was last looked up
 
 	delivered, failed, disabled atomic.Uint64
 }
 
 // Stats are counts since the start, and the state now.
 type Stats struct {
-	Delivered, Failed, Disabled uint64        // attempts that succeeded and that did not, and webhooks that were disabled for them
-	Enabled, Off                int           // webhooks that are enabled and that are not
-	Oldest                      time.Duration // how long the oldest event waits; 0 on nodes that do not deliver
+	Delivered, Failed, Disabled uint64        // attempts that succeeded or failed, and webhooks that were disabled because of them
+	Enabled, Off                int           // enabled and disabled webhooks
+	Oldest                      time.Duration // how long the oldest event has waited; 0 on nodes that do not deliver
 }
 
 // New returns a Sender.
@@ -94,13 +94,13 @@ func (s *Sender) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := s.Queue.ReleaseWebhooks(ctx); err != nil {
-		s.Log.Warn("another node will deliver to webhooks only in a while", "error", err)
+		s.Log.Warn("another node can take over deliveries to webhooks only after a delay", "error", err)
 	}
 	s.tls.CloseIdleConnections()
 	s.plain.CloseIdleConnections()
 }
 
-// look begins to serve each webhook that is not being served, if this node is the one to do it.
+// look starts to serve each idle webhook, if it is this node's turn to deliver.
 func (s *Sender) look(ctx context.Context) {
 	if err := s.lookOnce(ctx); err != nil && ctx.Err() == nil {
 		s.Log.Warn("events cannot be delivered to webhooks now; trying again", "error", err)
@@ -135,7 +135,7 @@ func (s *Sender) lookOnce(ctx context.Context) error {
 	return nil
 }
 
-// count keeps the figures.
+// count updates the counts.
 func (s *Sender) count(ctx context.Context, enabled, off int, delivers bool) error {
 	s.mu.Lock()
 	s.stats.Enabled, s.stats.Off = enabled, off
@@ -179,7 +179,7 @@ func (s *Sender) begin(ctx context.Context, id apikey.ID) {
 	})
 }
 
-// serve delivers to one webhook what is due, until nothing is.
+// serve makes a webhook's due deliveries, until none is left.
 func (s *Sender) serve(ctx context.Context, id apikey.ID) error {
 	for {
 		until, err := s.Queue.HoldWebhooks(ctx)
@@ -202,7 +202,7 @@ func (s *Sender) serve(ctx context.Context, id apikey.ID) error {
 				made = append(made, a)
 			}
 		}
-		// What receivers have taken is recorded even if the service stops now.
+		// Finished attempts are recorded even if the service stops now.
 		recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTimeout)
 		err = s.Queue.RecordAttempts(recording, id, made)
 		cancel()
@@ -216,7 +216,7 @@ func (s *Sender) serve(ctx context.Context, id apikey.ID) error {
 	}
 }
 
-// report counts attempts, and logs what an operator must know.
+// report counts attempts, and logs when a webhook was disabled.
 func (s *Sender) report(w *store.Webhook, attempts []store.Attempt) {
 	for _, a := range attempts {
 		if a.OK {

@@ -221,7 +221,7 @@ func ownersPage(ctx context.Context, q querier, query store.OwnerQuery, name str
 	return page, err
 }
 
-// countOwners sets what the keys of owners tell.
+// countOwners sets the counts and the last use of owners' keys.
 func countOwners(ctx context.Context, q querier, owners []store.OwnerState, at time.Time) error {
 	c, index := &conditions{}, make(map[string]*store.OwnerState, len(owners))
 	now, names := c.instant(at), make([]string, len(owners))

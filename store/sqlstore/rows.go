@@ -28,7 +28,7 @@ type pool interface {
 // runner runs statements that change something, too.
 type runner interface {
 	querier
-	// exec runs a statement that returns no rows, to its end.
+	// exec runs a statement that returns no rows to completion.
 	exec(query string, args ...any) error
 }
 

@@ -23,7 +23,7 @@ func (r seenRow) compare(other seenRow) int {
 	return cmp.Or(bytes.Compare(r.id[:], other.id[:]), cmp.Compare(r.kind, other.kind), cmp.Compare(r.value, other.value))
 }
 
-// recordSeen writes what is new today. Mostly nothing is, so it looks first.
+// recordSeen writes what is new today. Usually nothing is, so it reads first.
 func (t *transaction) recordSeen(uses []store.Use) error {
 	days, ids := seenIn(uses)
 	known, kept := make(map[seenRow]int64), make(map[apikey.ID][store.SeenMoreNetworks]int)

@@ -50,8 +50,8 @@ const rowsInStatement = 32
 // rowsStatement is a statement that writes one row or rowsInStatement of them.
 type rowsStatement struct{ one, many string }
 
-// newRowsStatement makes one of what is before the rows, a row, what separates two, and what is after them. Each $ in a
-// row becomes the next argument.
+// newRowsStatement builds a statement from the text before the rows, a row, the separator between two rows, and the text
+// after them. Each $ in a row becomes the next argument.
 func newRowsStatement(before, row, separator, after string) rowsStatement {
 	build := func(n int) string {
 		var b strings.Builder
