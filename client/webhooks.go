@@ -46,7 +46,7 @@ type WebhookChange struct {
 	Enabled     *bool     `json:"enabled,omitzero"`
 }
 
-// Delivery is what became of an event on its way to a webhook.
+// Delivery is the delivery of an event to a webhook.
 type Delivery struct {
 	EventID    string    `json:"event_id"`
 	Type       string    `json:"type"`

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"apikeyd/apikey"
@@ -242,7 +243,7 @@ func (s *session) check(c check, selected Selection) Result {
 	if why != "" {
 		s.findings = []string{why}
 	} else {
-		c.test(s)
+		s.perform(c.test)
 		result.Outcome = s.outcome(matching(selected.Expect, c))
 	}
 	if c.fullName() == contractCheck {
@@ -250,6 +251,20 @@ func (s *session) check(c check, selected Selection) Result {
 	}
 	result.Findings, result.Exchanges, result.Took = s.findings, s.exchanges, time.Since(start)
 	return result
+}
+
+// perform runs a test in a goroutine of its own, which need and abort end.
+func (s *session) perform(test func(*session)) {
+	complete := false
+	var running sync.WaitGroup
+	running.Go(func() {
+		test(s)
+		complete = true
+	})
+	running.Wait()
+	if !complete && len(s.findings) == 0 {
+		s.fail("the check ended early, without a finding")
+	}
 }
 
 // outcome is how the current check ended, if a pattern expects findings, or "" does not.

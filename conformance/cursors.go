@@ -39,9 +39,7 @@ func cursorWalk(s *session) {
 	f := s.newFamily()
 	var want []string
 	for _, name := range []string{"1", "2", "3", "4", "5", "6", "7"} {
-		if !f.add(name, nil) {
-			return
-		}
+		f.add(name, nil)
 		want = append([]string{f.keys[name].id}, want...)
 	}
 	var seen []string
@@ -53,9 +51,10 @@ func cursorWalk(s *session) {
 		for _, id := range ids {
 			s.want(http.StatusOK, request{operation: "revokeApiKey", key: id})
 		}
-		if cursor == "" || !f.add("meanwhile, after "+strings.Repeat("I", len(seen)), nil) {
+		if cursor == "" {
 			break
 		}
+		f.add("meanwhile, after "+strings.Repeat("I", len(seen)), nil)
 	}
 	if !slices.Equal(seen, want) {
 		s.fail("revoking active keys while listing them finds %v, want %v", seen, want)
@@ -67,9 +66,8 @@ func cursorWalk(s *session) {
 
 func cursorFilters(s *session) {
 	f := s.newFamily()
-	if !f.add("1", nil) || !f.add("2", nil) {
-		return
-	}
+	f.add("1", nil)
+	f.add("2", nil)
 	query := strings.TrimPrefix(f.query, "&")
 	_, cursor := s.listAfter("", "items_per_page=1&"+query)
 	if cursor == "" {

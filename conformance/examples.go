@@ -81,10 +81,7 @@ func (s *session) accepts(r request) {
 		}
 	}
 	if strings.Contains(op.path, "{key_name}") || r.operation == "forwardAuth" {
-		key, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{"datasets:read"}))
-		if !ok {
-			return
-		}
+		key := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{"datasets:read"}))
 		r.key = key.id
 		switch r.operation {
 		case "forwardAuth":
@@ -95,14 +92,10 @@ func (s *session) accepts(r request) {
 			}
 		}
 	}
-	a, err := s.send(r)
-	if err == nil && a.status == http.StatusTooManyRequests {
+	a := s.mustSend(r)
+	if a.status == http.StatusTooManyRequests {
 		s.pause(s.retryAfter(a))
-		a, err = s.send(r)
-	}
-	if err != nil {
-		s.fail("%s", err)
-		return
+		a = s.mustSend(r)
 	}
 	if a.status >= http.StatusMultipleChoices {
 		s.expect(op.success(), a)

@@ -40,19 +40,16 @@ func (s *session) keyBody() fields {
 
 func inAnHour() string { return apikey.Timestamp(time.Now().Add(time.Hour)).String() }
 
-// create creates a key, which will be revoked at the end. It reports false if that failed; the
-// finding is recorded.
-func (s *session) create(f fields) (created, bool) {
-	return s.createAs("", f)
-}
+// create creates a key, which will be revoked at the end. Without one the check ends.
+func (s *session) create(f fields) created { return s.createAs("", f) }
 
 // createAs is create with another key's secret.
-func (s *session) createAs(secret string, f fields) (created, bool) {
+func (s *session) createAs(secret string, f fields) created {
 	return s.remember(s.want(http.StatusCreated, request{operation: "createApiKey", secret: secret, body: f.json()}))
 }
 
-// remember takes note of a key that an answer says was created.
-func (s *session) remember(a answer) (created, bool) {
+// remember takes note of the key that an answer must have. Without one the check ends.
+func (s *session) remember(a answer) created {
 	key := created{body: a.body, at: s.clock.Now()}
 	key.id, _ = a.body["id"].(string)
 	key.name, _ = a.body["name"].(string)
@@ -60,7 +57,8 @@ func (s *session) remember(a answer) (created, bool) {
 	if key.id != "" {
 		s.made = append(s.made, key)
 	}
-	return key, a.status == http.StatusCreated && key.id != "" && key.secret != ""
+	s.need(a.status == http.StatusCreated && key.id != "" && key.secret != "")
+	return key
 }
 
 // secretIn takes note of the secret that an answer must show, in clear.
@@ -81,17 +79,16 @@ func (s *session) keepSecret(secret string) {
 	}
 }
 
-// rotate gives a key a new secret and returns the key with it. The body may be empty.
-func (s *session) rotate(key created, body string) (created, bool) {
-	return s.rotateAs("", key, body)
-}
+// rotate gives a key a new secret and returns the key with it. Without one the check ends. The body may be empty.
+func (s *session) rotate(key created, body string) created { return s.rotateAs("", key, body) }
 
 // rotateAs is rotate with another key's secret.
-func (s *session) rotateAs(secret string, key created, body string) (created, bool) {
+func (s *session) rotateAs(secret string, key created, body string) created {
 	a := s.want(http.StatusOK, request{operation: "rotateApiKey", key: key.id, secret: secret, body: body})
 	key.body = a.body
 	key.secret = s.secretIn(a)
-	return key, a.status == http.StatusOK && key.secret != ""
+	s.need(a.status == http.StatusOK && key.secret != "")
+	return key
 }
 
 // accepted checks that the secret of a key with keys:read is accepted.
@@ -138,8 +135,8 @@ func stamp(value any) time.Time {
 	return parsed.Time()
 }
 
-// expire makes a key expire: it moves the expiry close to now and waits.
-func (s *session) expire(key created) bool {
+// expire makes a key expire: it moves the expiry close to now and waits. If the key does not expire, the check ends.
+func (s *session) expire(key created) {
 	for lead := 250 * time.Millisecond; lead < time.Minute; lead *= 4 {
 		// The service's clock counts; created_at shows it.
 		end := stamp(key.body["created_at"]).Add(s.clock.Now().Sub(key.at) + lead)
@@ -158,10 +155,8 @@ func (s *session) expire(key created) bool {
 		break
 	}
 	if status := s.get(key.id, "after its end")["status"]; status != "EXPIRED" {
-		s.fail("a key whose expires_at has passed is %v", status)
-		return false
+		s.abort("a key whose expires_at has passed is %v", status)
 	}
-	return true
 }
 
 // cleanUp revokes the keys that this run created, even if its context has ended.

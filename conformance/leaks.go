@@ -26,11 +26,7 @@ func leakReport(secret, why string) request {
 // reportUseless reports a secret that has no effect. An address that does so often is throttled, and
 // other clients may use ours, so a 429 is no finding.
 func (s *session) reportUseless(secret, why string) answer {
-	a, err := s.send(leakReport(secret, why))
-	if err != nil {
-		s.fail("%s", err)
-		return answer{}
-	}
+	a := s.mustSend(leakReport(secret, why))
 	if a.status == http.StatusTooManyRequests {
 		s.expect(http.StatusTooManyRequests, a)
 	} else {
@@ -60,10 +56,7 @@ func (s *session) retryAfter(a answer) time.Duration {
 }
 
 func leakedKeys(s *session) {
-	key, ok := s.reader()
-	if !ok {
-		return
-	}
+	key := s.reader()
 	s.accepted(key.id, key.secret, "before it is reported")
 	s.want(http.StatusAccepted, leakReport(key.secret, "the secret of a key"))
 	s.rejected(key.id, key.secret, "after it was reported")
@@ -72,13 +65,8 @@ func leakedKeys(s *session) {
 	}
 	s.wantCode(http.StatusConflict, "KEY_REVOKED", request{operation: "rotateApiKey", key: key.id, why: "a reported key"})
 
-	old, ok := s.reader()
-	if !ok {
-		return
-	}
-	if key, ok = s.rotate(old, `{"grace_seconds":600}`); !ok {
-		return
-	}
+	old := s.reader()
+	key = s.rotate(old, `{"grace_seconds":600}`)
 	r := leakReport(key.secret, "the current secret in a grace, by somebody with a key")
 	r.secret = ""
 	s.want(http.StatusAccepted, r)
@@ -87,14 +75,8 @@ func leakedKeys(s *session) {
 }
 
 func leakedOldSecrets(s *session) {
-	old, ok := s.reader()
-	if !ok {
-		return
-	}
-	key, ok := s.rotate(old, `{"grace_seconds":600}`)
-	if !ok {
-		return
-	}
+	old := s.reader()
+	key := s.rotate(old, `{"grace_seconds":600}`)
 	s.accepted(key.id, old.secret, "in its grace")
 	s.want(http.StatusAccepted, leakReport(old.secret, "an old secret in its grace"))
 	s.rejected(key.id, old.secret, "after it was reported")
@@ -108,10 +90,7 @@ func leakedOldSecrets(s *session) {
 }
 
 func uselessReports(s *session) {
-	key, ok := s.reader()
-	if !ok {
-		return
-	}
+	key := s.reader()
 	helpful := s.want(http.StatusAccepted, leakReport(key.secret, "the secret of a key"))
 	revoked := s.get(key.id, "after its secret was reported")
 	answers := []answer{s.reportAndWait(key.secret, "the secret of a revoked key")}
@@ -152,10 +131,7 @@ func badReports(s *session) {
 // unsignedScans sends what GitHub would, without its private key. A service that receives no secret scanning
 // answers 404, and others may use up our address's tries.
 func unsignedScans(s *session) {
-	key, ok := s.reader()
-	if !ok {
-		return
-	}
+	key := s.reader()
 	const signer, signature, madeUp = "Github-Public-Key-Identifier", "Github-Public-Key-Signature", "MAYCAQECAQE="
 	for why, r := range map[string]request{
 		"unsigned":                {secret: noCredentials},
@@ -165,11 +141,7 @@ func unsignedScans(s *session) {
 	} {
 		r.operation, r.why = "reportScannedSecrets", why
 		r.body = `[{"token":"` + key.secret + `","type":"conformance","url":"","source":"content"}]`
-		a, err := s.send(r)
-		if err != nil {
-			s.fail("%s", err)
-			return
-		}
+		a := s.mustSend(r)
 		codes := map[int]string{
 			http.StatusUnauthorized: "SIGNATURE_INVALID", http.StatusNotFound: "SCANNING_OFF", http.StatusTooManyRequests: "TOO_MANY_REQUESTS",
 		}
@@ -185,16 +157,9 @@ func unsignedScans(s *session) {
 // manyReports sends reports without effect until it is throttled. It runs last, because other
 // clients from our address must wait for a moment afterwards.
 func manyReports(s *session) {
-	key, ok := s.reader()
-	if !ok {
-		return
-	}
+	key := s.reader()
 	for range 200 {
-		a, err := s.send(leakReport("nothing", "again and again"))
-		if err != nil {
-			s.fail("%s", err)
-			return
-		}
+		a := s.mustSend(leakReport("nothing", "again and again"))
 		if a.status == http.StatusTooManyRequests {
 			s.expect(http.StatusTooManyRequests, a)
 			s.retryAfter(a)

@@ -47,10 +47,7 @@ func ownerLink(s *session) {
 	}
 	r := link(good.with("session_seconds", 59))
 	s.refuses("session_seconds", r)
-	reader, ok := s.reader()
-	if !ok {
-		return
-	}
+	reader := s.reader()
 	r = link(good)
 	r.secret, r.why = reader.secret, "by a key that may only read"
 	s.want(http.StatusForbidden, r)

@@ -26,8 +26,9 @@ func exactNames(s *session) {
 		"ключ", "🙂", "\u00e9", "e\u0301", "B", "b", "\"b\"", "<b>", "b\u200d",
 	} {
 		name := s.newName() + ending
-		if key, ok := s.create(s.keyBody().with("name", name)); ok {
-			keys[name] = key
+		a := s.want(http.StatusCreated, request{operation: "createApiKey", body: s.keyBody().with("name", name).json()})
+		if a.status == http.StatusCreated {
+			keys[name] = s.remember(a)
 		}
 	}
 	for name, key := range keys {
@@ -71,9 +72,7 @@ func badNames(s *session) {
 		"255 characters": strings.Repeat("я", 255-len(s.run)) + s.run,
 		"255 emoji":      strings.Repeat("🙂", 255-len(s.run)) + s.run,
 	} {
-		if _, ok := s.create(s.keyBody().with("name", name)); !ok {
-			s.fail("a name of %s was refused", why)
-		}
+		s.remember(s.want(http.StatusCreated, request{operation: "createApiKey", body: s.keyBody().with("name", name).json(), why: "a name of " + why}))
 	}
 }
 

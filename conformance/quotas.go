@@ -37,7 +37,7 @@ func perMonth(limit int) fields {
 }
 
 // quotaKey creates a key with a quota of 10 and no rate limit.
-func (s *session) quotaKey() (created, bool) {
+func (s *session) quotaKey() created {
 	return s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", nil).with("quota", perMonth(10)))
 }
 
@@ -110,10 +110,7 @@ func (s *session) wantUntilReset(about string, seconds float64) {
 }
 
 func overQuota(s *session) {
-	key, ok := s.quotaKey()
-	if !ok {
-		return
-	}
+	key := s.quotaKey()
 	a := s.verify("VALID", key.secret, "a call that costs 1")
 	s.wantLeft(a.about, a.body["quota"], 9)
 	s.verifyCost("VALID", key.secret, 4, 5, "a call that costs 4")
@@ -142,10 +139,7 @@ func overQuota(s *session) {
 }
 
 func badCosts(s *session) {
-	key, ok := s.quotaKey()
-	if !ok {
-		return
-	}
+	key := s.quotaKey()
 	for why, cost := range map[string]any{
 		"below 0": -1, "over 1,000,000": 1_000_001, "one and a half": 1.5, "a string": "1", "a list": []int{1}, "huge": 1e300,
 	} {
@@ -159,10 +153,7 @@ func badCosts(s *session) {
 }
 
 func whatUsesUp(s *session) {
-	key, ok := s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", perDay(2)).with("quota", perMonth(10)))
-	if !ok {
-		return
-	}
+	key := s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", perDay(2)).with("quota", perMonth(10)))
 	forward := request{operation: "forwardAuth", secret: key.secret, query: "cost=5&scope=" + unheldScope, why: "a scope is lacking"}
 	for range 3 {
 		s.verify("INSUFFICIENT_SCOPE", key.secret, "a scope is lacking", unheldScope)
@@ -183,10 +174,7 @@ func whatUsesUp(s *session) {
 }
 
 func changedQuota(s *session) {
-	key, ok := s.quotaKey()
-	if !ok {
-		return
-	}
+	key := s.quotaKey()
 	change := func(why string, quota any) {
 		s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: fields{"quota": quota}.json(), why: why})
 	}
@@ -205,10 +193,7 @@ func changedQuota(s *session) {
 }
 
 func forwardedQuotas(s *session) {
-	key, ok := s.quotaKey()
-	if !ok {
-		return
-	}
+	key := s.quotaKey()
 	a := s.want(http.StatusOK, request{operation: "forwardAuth", secret: key.secret, why: "within the quota"})
 	s.wantQuotaHeaders(a, 9)
 	// A gateway may append what its client wrote: the highest cost counts.

@@ -26,23 +26,17 @@ func rotationChecks() []check {
 }
 
 // reader creates a key whose secrets can be tried with keys:read.
-func (s *session) reader() (created, bool) {
+func (s *session) reader() created {
 	return s.create(s.keyBody().with("scopes", readScopes(s)).with("metadata", fields{"plan": "pro"}))
 }
 
 func rotations(s *session) {
-	key, ok := s.reader()
-	if !ok {
-		return
-	}
+	key := s.reader()
 	s.accepted(key.id, key.secret, "with the secret that will be replaced")
 	for why, body := range map[string]string{
 		"no body": "", "an empty object": "{}", "a grace of 0": `{"grace_seconds":0}`,
 	} {
-		rotated, ok := s.rotate(key, body)
-		if !ok {
-			return
-		}
+		rotated := s.rotate(key, body)
 		s.same("rotating with "+why, rotated.body, key.body)
 		s.same("after rotating with "+why, s.get(key.id, "after rotating with "+why), key.body)
 		if prefix, _ := key.body["prefix"].(string); rotated.secret == key.secret || !strings.HasPrefix(rotated.secret, prefix) {
@@ -59,14 +53,8 @@ func rotations(s *session) {
 }
 
 func graces(s *session) {
-	first, ok := s.reader()
-	if !ok {
-		return
-	}
-	second, ok := s.rotate(first, `{"grace_seconds":600}`)
-	if !ok {
-		return
-	}
+	first := s.reader()
+	second := s.rotate(first, `{"grace_seconds":600}`)
 	s.checkGrace(second, 600*time.Second, first.at)
 	s.accepted(first.id, first.secret, "with the old secret in its grace")
 	s.accepted(first.id, second.secret, "with the new secret")
@@ -74,10 +62,7 @@ func graces(s *session) {
 		s.fail("grace_ends_at is %v, the rotation answered %v", got, second.body["grace_ends_at"])
 	}
 
-	third, ok := s.rotate(second, `{"grace_seconds":604800}`)
-	if !ok {
-		return
-	}
+	third := s.rotate(second, `{"grace_seconds":604800}`)
 	if text(third.body["grace_ends_at"]) != text(third.body["expires_at"]) {
 		s.fail("a grace of 7 days ends at %v, past the end of the key or before it: %v",
 			third.body["grace_ends_at"], third.body["expires_at"])
@@ -86,10 +71,7 @@ func graces(s *session) {
 	s.accepted(first.id, second.secret, "with the old secret in its grace")
 	s.accepted(first.id, third.secret, "with the newest secret")
 
-	fourth, ok := s.rotate(third, "")
-	if !ok {
-		return
-	}
+	fourth := s.rotate(third, "")
 	if end, ok := fourth.body["grace_ends_at"]; ok {
 		s.fail("grace_ends_at is %v after a rotation without grace", end)
 	}
@@ -111,14 +93,8 @@ func (s *session) checkGrace(rotated created, grace time.Duration, createdAt tim
 }
 
 func revokedRotation(s *session) {
-	old, ok := s.reader()
-	if !ok {
-		return
-	}
-	key, ok := s.rotate(old, `{"grace_seconds":600}`)
-	if !ok {
-		return
-	}
+	old := s.reader()
+	key := s.rotate(old, `{"grace_seconds":600}`)
 	s.accepted(key.id, old.secret, "with the old secret in its grace")
 	revoked := s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
 	if end, ok := revoked.body["grace_ends_at"]; ok {
@@ -132,28 +108,18 @@ func revokedRotation(s *session) {
 }
 
 func selfRotation(s *session) {
-	old, ok := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
-	if !ok {
-		return
-	}
-	key, ok := s.rotateAs(old.secret, old, "")
-	if !ok {
-		return
-	}
+	old := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+	key := s.rotateAs(old.secret, old, "")
 	s.rejected(key.id, old.secret, "with the secret that replaced itself")
 	s.accepted(key.id, key.secret, "with the secret it got")
-	if key, ok = s.rotateAs(key.secret, key, `{"grace_seconds":600}`); ok {
-		s.accepted(key.id, key.secret, "with the secret it got")
-	}
+	key = s.rotateAs(key.secret, key, `{"grace_seconds":600}`)
+	s.accepted(key.id, key.secret, "with the secret it got")
 }
 
 // selfRotationsAtOnce lets a secret replace itself several times concurrently. Each success must
 // return a secret that works, so only one can succeed.
 func selfRotationsAtOnce(s *session) {
-	key, ok := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
-	if !ok {
-		return
-	}
+	key := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
 	secrets := s.rotateAtOnce(request{key: key.id, secret: key.secret})
 	for _, secret := range secrets {
 		s.accepted(key.id, secret, "with the secret of a rotation that succeeded")
@@ -166,10 +132,7 @@ func selfRotationsAtOnce(s *session) {
 // rotationsAtOnce replaces another key's secret several times concurrently. Sequential rotations
 // succeed, overlapping ones fail, and the last success has the secret that works.
 func rotationsAtOnce(s *session) {
-	key, ok := s.reader()
-	if !ok {
-		return
-	}
+	key := s.reader()
 	working := 0
 	secrets := s.rotateAtOnce(request{key: key.id})
 	for _, secret := range secrets {

@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -70,12 +69,7 @@ func heads(s *session) {
 	get := request{method: http.MethodGet, path: contractPath, secret: noCredentials}
 	head := get
 	head.method = http.MethodHead
-	got, err := s.send(get)
-	without, headErr := s.send(head)
-	if err = errors.Join(err, headErr); err != nil {
-		s.fail("%s", err)
-		return
-	}
+	got, without := s.mustSend(get), s.mustSend(head)
 	if without.status != got.status || len(without.raw) > 0 {
 		s.fail("%s: status %d and %d bytes, want %d and none, as GET without its body%s",
 			without.about, without.status, len(without.raw), got.status, without.suspect())

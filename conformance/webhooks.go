@@ -142,12 +142,9 @@ func webhookURLs(s *session) {
 }
 
 func webhookAuthority(s *session) {
-	key, ok := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+	key := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
 	made, remove := s.newWebhook()
 	defer remove()
-	if !ok {
-		return
-	}
 	id := text(made["id"])
 	for _, r := range []request{
 		{operation: "listWebhooks"}, {operation: "createWebhook", body: fields{"url": nowhere}.json()}, {operation: "getWebhook", key: id},

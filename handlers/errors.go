@@ -46,6 +46,56 @@ type problem struct {
 // isRefusal reports whether the caller caused the error, rather than the service.
 func (p problem) isRefusal() bool { return p.status < http.StatusInternalServerError }
 
+// problems are the answers to errors that need nothing but their kind. The first that matches counts.
+var problems = []struct {
+	err error
+	problem
+}{
+	{store.ErrActorGone, problem{status: http.StatusUnauthorized, code: "CREDENTIAL_INVALID",
+		message: "the API key was revoked, suspended, rotated or restricted to other networks, or expired, during this request; use another one"}},
+	{store.ErrNotFound, problem{status: http.StatusNotFound, code: "KEY_NOT_FOUND",
+		message: "there is no such key; key_name takes a name or an id, percent-encoded once"}},
+	{errScanningOff, problem{status: http.StatusNotFound, code: "SCANNING_OFF", message: errScanningOff.Error()}},
+	{store.ErrNoOwner, problem{status: http.StatusNotFound, code: "OWNER_NOT_FOUND",
+		message: "there is no such owner: it has no keys, and nothing was set for it; percent-encode it once"}},
+	{store.ErrNoWebhook, problem{status: http.StatusNotFound, code: "WEBHOOK_NOT_FOUND",
+		message: "there is no webhook with this id; list them to see which there are"}},
+	{store.ErrNoDelivery, problem{status: http.StatusNotFound, code: "DELIVERY_NOT_FOUND",
+		message: "this webhook has no delivery of this event, or the event is no longer in the audit log; list its deliveries"}},
+	{store.ErrTooManyWebhooks, problem{status: http.StatusConflict, code: "TOO_MANY_WEBHOOKS",
+		message: fmt.Sprintf("there are %d webhooks, which is the most; delete one first", store.MaxWebhooks)}},
+	{store.ErrWebhookDisabled, problem{status: http.StatusConflict, code: "WEBHOOK_DISABLED",
+		message: "the webhook is disabled; enable it first"}},
+	{store.ErrTooManyKeys, problem{status: http.StatusConflict, code: "TOO_MANY_KEYS",
+		message: "the owner has as many keys as it may have, revoked and expired ones not counted; " +
+			"revoke one first, or have an admin raise the owner's max_keys"}},
+	{store.ErrNameTaken, problem{status: http.StatusConflict, code: "NAME_TAKEN",
+		message: "name is taken by another key of this owner; choose another, or revoke that key first"}},
+	{store.ErrChanged, problem{status: http.StatusPreconditionFailed, code: "KEY_CHANGED",
+		message: "the key is not as If-Match says, because it was changed meanwhile; get it again, and repeat the change if it still applies"}},
+	{store.ErrRevoked, problem{status: http.StatusConflict, code: "KEY_REVOKED",
+		message: "a revoked key cannot be changed; create a new one"}},
+	{store.ErrRotated, problem{status: http.StatusConflict, code: "KEY_ROTATED",
+		message: "the key was rotated by another call at the same moment; " +
+			"use the secret that it got, or rotate it again"}},
+	{errBodyTooLarge, problem{status: http.StatusRequestEntityTooLarge, code: "BODY_TOO_LARGE", message: errBodyTooLarge.Error()}},
+	{errBodyEncoded, problem{status: http.StatusUnsupportedMediaType, code: "BODY_ENCODED", message: errBodyEncoded.Error()}},
+	{store.ErrTooManyScans, problem{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS",
+		message: "too many lists and searches are in progress; try again after Retry-After seconds", wait: time.Second}},
+	{store.ErrDamaged, problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
+		message: "the database is damaged; its operator must restore a backup"}},
+	{store.ErrUncertain, problem{status: http.StatusServiceUnavailable, code: "OUTCOME_UNKNOWN",
+		message: "the database failed during the change, whose outcome is unknown; check it before you repeat the change"}},
+	{store.ErrUnavailable, unavailable},
+	{context.Canceled, unavailable},
+	{context.DeadlineExceeded, unavailable},
+	{errOutside, problem{status: http.StatusNotFound, code: "PATH_NOT_FOUND", message: errOutside.Error()}},
+}
+
+var unavailable = problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
+	message: "the database cannot answer now, and nothing was changed; try again after Retry-After seconds",
+	wait:    time.Second}
+
 // problemOf maps every error to its HTTP answer.
 func problemOf(err error) problem {
 	var (
@@ -65,9 +115,6 @@ func problemOf(err error) problem {
 			message: invalid.Error(), fields: invalid.Fields}
 	case errors.As(err, &credentials):
 		return problem{status: http.StatusUnauthorized, code: credentials.code, message: credentials.message}
-	case errors.Is(err, store.ErrActorGone):
-		return problem{status: http.StatusUnauthorized, code: "CREDENTIAL_INVALID",
-			message: "the API key was revoked, suspended, rotated or restricted to other networks, or expired, during this request; use another one"}
 	case errors.As(err, &scope):
 		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
 			message: apikey.Redact(scope.Error()), lacking: scope.lacking}
@@ -80,66 +127,16 @@ func problemOf(err error) problem {
 	case errors.As(err, &denied):
 		// The reason quotes scopes from the request, which may hold a secret.
 		return problem{status: http.StatusForbidden, code: "FORBIDDEN", message: apikey.Redact(denied.Reason)}
-	case errors.Is(err, store.ErrNotFound):
-		return problem{status: http.StatusNotFound, code: "KEY_NOT_FOUND",
-			message: "there is no such key; key_name takes a name or an id, percent-encoded once"}
-	case errors.Is(err, errScanningOff):
-		return problem{status: http.StatusNotFound, code: "SCANNING_OFF", message: err.Error()}
-	case errors.Is(err, store.ErrNoOwner):
-		return problem{status: http.StatusNotFound, code: "OWNER_NOT_FOUND",
-			message: "there is no such owner: it has no keys, and nothing was set for it; percent-encode it once"}
-	case errors.Is(err, store.ErrNoWebhook):
-		return problem{status: http.StatusNotFound, code: "WEBHOOK_NOT_FOUND",
-			message: "there is no webhook with this id; list them to see which there are"}
-	case errors.Is(err, store.ErrNoDelivery):
-		return problem{status: http.StatusNotFound, code: "DELIVERY_NOT_FOUND",
-			message: "this webhook has no delivery of this event, or the event is no longer in the audit log; list its deliveries"}
-	case errors.Is(err, store.ErrTooManyWebhooks):
-		return problem{status: http.StatusConflict, code: "TOO_MANY_WEBHOOKS",
-			message: "there are 100 webhooks, which is the most; delete one first"}
-	case errors.Is(err, store.ErrWebhookDisabled):
-		return problem{status: http.StatusConflict, code: "WEBHOOK_DISABLED", message: "the webhook is disabled; enable it first"}
-	case errors.Is(err, store.ErrTooManyKeys):
-		return problem{status: http.StatusConflict, code: "TOO_MANY_KEYS",
-			message: "the owner has as many keys as it may have, revoked and expired ones not counted; " +
-				"revoke one first, or have an admin raise the owner's max_keys"}
-	case errors.Is(err, store.ErrNameTaken):
-		return problem{status: http.StatusConflict, code: "NAME_TAKEN",
-			message: "name is taken by another key of this owner; choose another, or revoke that key first"}
 	case errors.As(err, &removed):
 		return problem{status: http.StatusConflict, code: "HISTORY_REMOVED",
 			message: "at: " + removed.Error() + "; retention removed the events before; ask for a later time"}
-	case errors.Is(err, store.ErrChanged):
-		return problem{status: http.StatusPreconditionFailed, code: "KEY_CHANGED",
-			message: "the key is not as If-Match says, because it was changed meanwhile; get it again, and repeat the change if it still applies"}
-	case errors.Is(err, store.ErrRevoked):
-		return problem{status: http.StatusConflict, code: "KEY_REVOKED",
-			message: "a revoked key cannot be changed; create a new one"}
-	case errors.Is(err, store.ErrRotated):
-		return problem{status: http.StatusConflict, code: "KEY_ROTATED",
-			message: "the key was rotated by another call at the same moment; " +
-				"use the secret that it got, or rotate it again"}
-	case errors.Is(err, errBodyTooLarge):
-		return problem{status: http.StatusRequestEntityTooLarge, code: "BODY_TOO_LARGE", message: err.Error()}
-	case errors.Is(err, errBodyEncoded):
-		return problem{status: http.StatusUnsupportedMediaType, code: "BODY_ENCODED", message: err.Error()}
-	case errors.Is(err, store.ErrTooManyScans):
-		return problem{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS",
-			message: "too many lists and searches are in progress; try again after Retry-After seconds", wait: time.Second}
-	case errors.Is(err, store.ErrDamaged):
-		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
-			message: "the database is damaged; its operator must restore a backup"}
-	case errors.Is(err, store.ErrUncertain):
-		return problem{status: http.StatusServiceUnavailable, code: "OUTCOME_UNKNOWN",
-			message: "the database failed during the change, whose outcome is unknown; check it before you repeat the change"}
-	case errors.Is(err, store.ErrUnavailable),
-		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
-			message: "the database cannot answer now, and nothing was changed; try again after Retry-After seconds",
-			wait:    time.Second}
-	case errors.Is(err, errOutside):
-		return problem{status: http.StatusNotFound, code: "PATH_NOT_FOUND", message: err.Error()}
-	case errors.As(err, &routing):
+	}
+	for _, p := range problems {
+		if errors.Is(err, p.err) {
+			return p.problem
+		}
+	}
+	if errors.As(err, &routing) {
 		return problemOfRouting(routing.Code)
 	}
 	return problem{status: http.StatusInternalServerError, code: "INTERNAL",

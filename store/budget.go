@@ -18,7 +18,7 @@ type Budget interface {
 	TakeCalls(ctx context.Context, subject Subject, limit apikey.RateLimit, calls int) (Grant, error)
 }
 
-// Grant is what a Budget gives.
+// Grant is a Budget's answer.
 type Grant struct {
 	Calls int   // how many may pass
 	Level int64 // how much of the budget is used now, in calls × microseconds; at most Limit × Window

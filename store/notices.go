@@ -91,7 +91,7 @@ type NoticePlace struct {
 	ID    apikey.ID
 }
 
-// Notice is what an event says that changes nothing. Zero fields are absent.
+// Notice holds the facts of an event that changes nothing. Zero fields are absent.
 type Notice struct {
 	EndsAt      apikey.Timestamp `json:"ends_at,omitzero"`           // of the key, or its old secret
 	Limit       int              `json:"limit,omitzero"`             // of the quota

@@ -29,7 +29,7 @@ type Owners interface {
 	UpdateOwner(ctx context.Context, actor Actor, name string, change apikey.OwnerChange) (apikey.Owner, error)
 }
 
-// OwnerState is an owner with what its keys tell.
+// OwnerState is an owner with counts of its keys and their last use.
 type OwnerState struct {
 	apikey.Owner
 	Keys       KeyCounts

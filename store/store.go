@@ -12,7 +12,7 @@ import (
 
 // The errors of a Store. Methods return them bare or wrapped; compare with errors.Is.
 var (
-	// ErrNotFound says that there is no such key within reach.
+	// ErrNotFound says that no such key is within reach.
 	ErrNotFound = errors.New("no such key")
 	// ErrNameTaken says that another of the owner's keys, which is not revoked, has the name.
 	ErrNameTaken = errors.New("name is taken")
@@ -152,7 +152,7 @@ type Store interface {
 	Close() error
 }
 
-// Watcher is told what a cache of keys and owners must know. Its methods return quickly, and are safe for
+// Watcher keeps a cache of keys and owners correct. Its methods return quickly, and are safe for
 // concurrent use.
 type Watcher interface {
 	// Changed says that a key, or an owner with this apikey.OwnerID, may have changed. It is
@@ -239,7 +239,7 @@ type Summary struct {
 }
 
 // Actor makes a change: a key, or the operator of this machine. The zero
-// Actor is nobody and may change nothing.
+// Actor may change nothing.
 type Actor struct {
 	Key       apikey.ID   // zero for the operator
 	Secret    apikey.Hash // of the secret that authenticated the key
@@ -250,10 +250,10 @@ type Actor struct {
 	operator bool
 }
 
-// Operator is somebody with access to the database itself, who may do everything.
+// Operator returns the actor of a command with access to the database itself, which may do everything.
 func Operator(command string) Actor { return Actor{Via: command, operator: true} }
 
-// Visitor is somebody who has no key yet, at this address, to whom the operator's configuration gives one.
+// Visitor returns the actor of a person at this address who has no key yet. The operator's configuration gives them one.
 func Visitor(via, address, requestID string) Actor {
 	return Actor{Via: via, Address: address, RequestID: requestID, operator: true}
 }

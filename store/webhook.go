@@ -124,8 +124,8 @@ func jsonOf(value any) jsontext.Value {
 	return text
 }
 
-// Hears reports whether an event is delivered to the webhook.
-func (w *Webhook) Hears(e *Event) bool {
+// Receives reports whether an event is delivered to the webhook.
+func (w *Webhook) Receives(e *Event) bool {
 	kind, ofWebhook := EventType(e), strings.HasSuffix(e.Action, "_webhook")
 	switch {
 	case e.Action == ActionTestWebhook && e.Key == w.ID:
@@ -155,7 +155,7 @@ const (
 	typeOwnerQuota = "owner.quota_reached"
 )
 
-// EventType returns what webhooks call an event; empty if they do not hear of it: sessions begin and end all the time.
+// EventType returns the type of an event; empty if no webhook receives it: sessions begin and end all the time.
 func EventType(e *Event) string {
 	if e.Action == ActionRevoke && e.Key.IsSession() {
 		return ""
@@ -181,7 +181,7 @@ func EventTypes() []string {
 	return types
 }
 
-// Delivery is what became of an event on its way to a webhook.
+// Delivery is the delivery of an event to a webhook.
 type Delivery struct {
 	Webhook  apikey.ID
 	Event    apikey.ID
@@ -195,7 +195,7 @@ type Delivery struct {
 	Error    string    // of the last attempt; empty if that succeeded, or there was none
 }
 
-// DueDelivery is a delivery whose time has come.
+// DueDelivery is a delivery that is due, with its event.
 type DueDelivery struct {
 	Delivery
 	Of Event
@@ -209,14 +209,14 @@ type DeliveryQuery struct {
 	Limit   int       // how many at most, from 1
 }
 
-// What became of a delivery.
+// The states of a delivery.
 const (
 	StateWaiting   = "waiting"
 	StateDelivered = "delivered"
 	StateFailed    = "failed"
 )
 
-// State says what became of the delivery.
+// State returns the delivery's state.
 func (d *Delivery) State() string {
 	switch {
 	case d.Finished.IsZero():
@@ -227,7 +227,7 @@ func (d *Delivery) State() string {
 	return StateFailed
 }
 
-// Attempt is what became of one attempt.
+// Attempt is the result of one attempt at a delivery.
 type Attempt struct {
 	Event  apikey.ID
 	OK     bool

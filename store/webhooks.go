@@ -32,7 +32,7 @@ type Webhooks interface {
 	Webhooks(ctx context.Context) ([]Webhook, error)
 
 	// UpdateWebhook makes a change and returns the webhook as it is afterwards. Enabling one continues where it
-	// stopped, and its waiting deliveries begin anew. It returns ErrNoWebhook, ErrActorGone or a
+	// stopped, and its waiting deliveries start over. It returns ErrNoWebhook, ErrActorGone or a
 	// *apikey.DeniedError.
 	UpdateWebhook(ctx context.Context, actor Actor, id apikey.ID, change WebhookChange) (Webhook, error)
 
@@ -68,8 +68,8 @@ type WebhookQueue interface {
 	// ReleaseWebhooks lets another process deliver at once.
 	ReleaseWebhooks(ctx context.Context) error
 
-	// TakeDeliveries returns a webhook and at most so many of its deliveries that are due, oldest first. It
-	// makes deliveries of further events first. It returns ErrNoWebhook or ErrWebhookDisabled.
+	// TakeDeliveries returns a webhook and up to limit of its due deliveries, oldest first. Before that, it enqueues
+	// deliveries of further events. It returns ErrNoWebhook or ErrWebhookDisabled.
 	TakeDeliveries(ctx context.Context, id apikey.ID, limit int) (Webhook, []DueDelivery, error)
 
 	// RecordAttempts records what became of deliveries, and disables the webhook if an attempt says so.

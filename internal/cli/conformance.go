@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
 
@@ -122,7 +121,7 @@ func (c *conformanceCommand) list(s streams, checks []conformance.Check) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(checks)
 	}
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	table := newTable(s.out)
 	for _, check := range checks {
 		fmt.Fprintf(table, "%s\t%s\n", check.Name, check.About)
 	}

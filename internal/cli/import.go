@@ -109,7 +109,7 @@ func (c *importCommand) Run(ctx context.Context, s streams) (err error) {
 			fmt.Fprintln(s.err, "The import is incomplete. Run the same command again to continue.")
 			return err
 		case err != nil:
-			return explain(keys.annotate(err), "", "")
+			return keys.explain(err)
 		case run.failures > 0:
 			return errAlreadyReported
 		}

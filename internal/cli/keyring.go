@@ -226,6 +226,9 @@ func (k keyring) annotate(err error) error {
 	return errors.New(printable(k.url + ": " + explainNoAnswer(k.url, err)))
 }
 
+// explain words an error of a call that is not about one key or owner.
+func (k keyring) explain(err error) error { return explain(k.annotate(err), "", "") }
+
 // explain words an error for the person who typed the command. Owner and name are those that were
 // asked for.
 func explain(err error, owner, name string) error {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"apikeyd/client"
 	"apikeyd/internal/keyfield"
@@ -48,7 +47,7 @@ func (c *reviewCommand) Run(ctx context.Context, s streams) error {
 }
 
 func printReview(s streams, key client.Key, r client.Review) error {
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	table := newTable(s.out)
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
 	row("SCOPE", "LAST ASKED FOR")
 	for _, scope := range r.Scopes {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"apikeyd/apikey"
 	"apikeyd/client"
@@ -85,7 +84,7 @@ func (c *usageCommand) Run(ctx context.Context, s streams) error {
 
 // printUsage prints the intervals that have counts, and their sum.
 func printUsage(s streams, u client.Usage) error {
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	table := newTable(s.out)
 	row := func(start string, c client.UsageCount) {
 		var refusals []string
 		for _, code := range slices.Sorted(maps.Keys(c.Codes)) {

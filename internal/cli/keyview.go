@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -32,51 +31,35 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 
 // printKeyUsed is printKey with a text about the last use.
 func printKeyUsed(w io.Writer, k client.Key, now time.Time, used string) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, printable(value)) }
-	at := func(name string, t time.Time) {
-		if !t.IsZero() {
-			row(name, when(t, now))
-		}
-	}
-	row("id", k.ID)
+	d := newDetails(w, now)
+	d.row("id", k.ID)
 	for _, text := range keyfield.Texts() {
-		if value := text.Of(k); value != "" {
-			row(text.Label(), value)
-		}
+		d.text(text.Label(), text.Of(k))
 	}
-	row("owner", k.Owner)
-	row("status", statusOf(k))
-	row("prefix", k.Prefix)
-	row("scopes", strings.Join(k.Scopes, " "))
+	d.row("owner", k.Owner)
+	d.row("status", statusOf(k))
+	d.row("prefix", k.Prefix)
+	d.row("scopes", strings.Join(k.Scopes, " "))
 	for _, name := range slices.Sorted(maps.Keys(k.Metadata)) {
-		row("metadata", name+"="+k.Metadata[name])
+		d.row("metadata", name+"="+k.Metadata[name])
 	}
 	if k.RateLimit != (client.RateLimit{}) {
-		row("rate limit", fmt.Sprintf("%d calls in %s", k.RateLimit.Limit, rounded(k.RateLimit.Window)))
+		d.row("rate limit", fmt.Sprintf("%d calls in %s", k.RateLimit.Limit, rounded(k.RateLimit.Window)))
 	}
 	if k.Quota != (client.Quota{}) {
-		row("quota", keyfield.QuotaOf(k.Quota).String())
+		d.row("quota", keyfield.QuotaOf(k.Quota).String())
 	}
-	if len(k.AllowedCIDRs) > 0 {
-		row("allowed networks", strings.Join(k.AllowedCIDRs, " "))
-	}
-	if len(k.ObserveCIDRs) > 0 {
-		row("observed networks", strings.Join(k.ObserveCIDRs, " "))
-	}
-	at("created", k.CreatedAt)
-	at("expires", k.ExpiresAt)
-	at("revoked", k.RevokedAt)
-	if k.RevocationReason != "" {
-		row("reason", string(k.RevocationReason))
-	}
-	at("rotated", k.RotatedAt)
-	at("old secret ends", k.GraceEndsAt)
-	row("last used", used)
-	if k.ETag != "" {
-		row("etag", strings.Trim(k.ETag, `"`))
-	}
-	return table.Flush()
+	d.text("allowed networks", strings.Join(k.AllowedCIDRs, " "))
+	d.text("observed networks", strings.Join(k.ObserveCIDRs, " "))
+	d.at("created", k.CreatedAt)
+	d.at("expires", k.ExpiresAt)
+	d.at("revoked", k.RevokedAt)
+	d.text("reason", string(k.RevocationReason))
+	d.at("rotated", k.RotatedAt)
+	d.at("old secret ends", k.GraceEndsAt)
+	d.row("last used", used)
+	d.text("etag", strings.Trim(k.ETag, `"`))
+	return d.Flush()
 }
 
 // rounded formats a duration without trailing zeros: 1m, not 1m0s.

@@ -79,7 +79,7 @@ func (c *leaksReportCommand) Run(ctx context.Context, s streams) (err error) {
 	for i, secret := range found {
 		if err := keys.client.ReportLeak(ctx, secret.Reveal()); err != nil {
 			return fmt.Errorf("%d of %d secrets were reported; %s failed: %w", i, len(found), secret.Prefix(),
-				explain(keys.annotate(err), "", ""))
+				keys.explain(err))
 		}
 		if _, err := fmt.Fprintln(s.out, secret.Prefix()); err != nil {
 			return err

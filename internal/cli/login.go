@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -153,7 +152,7 @@ func (profilesCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	table := newTable(s.out)
 	fmt.Fprintln(table, "NAME\tURL\tKEY")
 	var failed []string
 	for _, name := range names {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"apikeyd/apikey"
@@ -122,30 +121,16 @@ func (c *ownersListCommand) Run(ctx context.Context, s streams) error {
 		options.Enabled = new(false)
 	}
 	return c.withKeys(ctx, s, func(keys keyring) error {
-		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
-		listed := 0
-		for owner, err := range keys.client.Owners(ctx, options) {
-			if err != nil {
-				return explain(keys.annotate(err), "", "")
-			}
-			if c.JSON {
-				if err := printJSON(s.out, owner); err != nil {
-					return err
+		return listing[client.Owner]{
+			json: c.JSON, none: "No owners match.",
+			titles: []string{"OWNER", "STATE", "ACTIVE", "EXPIRED", "REVOKED", "MAX KEYS", "QUOTA", "LAST USED"},
+			cells: func(o client.Owner) []string {
+				return []string{
+					printable(o.Name), ownerState(o), strconv.Itoa(o.Keys.Active), strconv.Itoa(o.Keys.Expired),
+					strconv.Itoa(o.Keys.Revoked), orDash(o.MaxKeys, strconv.Itoa), orDash(o.Quota, quotaText), exactly(o.LastUsed),
 				}
-				continue
-			}
-			if listed++; listed == 1 {
-				row("OWNER", "STATE", "ACTIVE", "EXPIRED", "REVOKED", "MAX KEYS", "QUOTA", "LAST USED")
-			}
-			row(printable(owner.Name), ownerState(owner), strconv.Itoa(owner.Keys.Active), strconv.Itoa(owner.Keys.Expired),
-				strconv.Itoa(owner.Keys.Revoked), orDash(owner.MaxKeys, strconv.Itoa), orDash(owner.Quota, quotaText),
-				exactly(owner.LastUsed))
-		}
-		if listed == 0 && !c.JSON {
-			fmt.Fprintln(s.err, "No owners match.")
-		}
-		return table.Flush()
+			},
+		}.print(s, keys, keys.client.Owners(ctx, options))
 	})
 }
 
@@ -158,45 +143,35 @@ func ownerState(o client.Owner) string {
 
 func quotaText(q client.Quota) string { return keyfield.QuotaOf(q).String() }
 
-// orDash formats a value; the zero value is a dash.
-func orDash[T comparable](value T, format func(T) string) string {
-	var zero T
-	if value == zero {
-		return "-"
-	}
-	return format(value)
-}
-
 // printOwner prints an owner for people, one property per line.
 func printOwner(w io.Writer, o client.Owner, now time.Time) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, printable(value)) }
-	row("owner", o.Name)
-	row("state", ownerState(o))
-	row("keys", fmt.Sprintf("%d active, %d expired, %d revoked (%d of them suspended)",
+	d := newDetails(w, now)
+	d.row("owner", o.Name)
+	d.row("state", ownerState(o))
+	d.row("keys", fmt.Sprintf("%d active, %d expired, %d revoked (%d of them suspended)",
 		o.Keys.Active, o.Keys.Expired, o.Keys.Revoked, o.Keys.Suspended))
 	if o.MaxKeys > 0 {
-		row("max keys", strconv.Itoa(o.MaxKeys))
+		d.row("max keys", strconv.Itoa(o.MaxKeys))
 	}
 	if o.RateLimit != (client.RateLimit{}) {
-		row("rate limit", fmt.Sprintf("%d calls in %s", o.RateLimit.Limit, rounded(o.RateLimit.Window)))
+		d.row("rate limit", fmt.Sprintf("%d calls in %s", o.RateLimit.Limit, rounded(o.RateLimit.Window)))
 	}
 	if o.Quota != (client.Quota{}) {
-		row("quota", quotaText(o.Quota))
+		d.row("quota", quotaText(o.Quota))
 	}
 	if o.Left != (client.QuotaState{}) {
-		row("quota left", fmt.Sprintf("%d, until %s", o.Left.Remaining, when(o.Left.ResetsAt, now)))
+		d.row("quota left", fmt.Sprintf("%d, until %s", o.Left.Remaining, when(o.Left.ResetsAt, now)))
 	}
 	if o.AllowedCIDRs != nil {
-		row("allowed networks", strings.Join(o.AllowedCIDRs, " "))
+		d.row("allowed networks", strings.Join(o.AllowedCIDRs, " "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Metadata)) {
-		row("metadata", name+"="+o.Metadata[name])
+		d.row("metadata", name+"="+o.Metadata[name])
 	}
 	if o.LastUsed.IsZero() {
-		row("last used", "never")
+		d.row("last used", "never")
 	} else {
-		row("last used", when(o.LastUsed, now))
+		d.row("last used", when(o.LastUsed, now))
 	}
-	return table.Flush()
+	return d.Flush()
 }

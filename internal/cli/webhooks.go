@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"apikeyd/apikey"
@@ -39,7 +38,7 @@ func (t *target) one(ctx context.Context, s streams, call func(*client.Client) (
 	return t.withKeys(ctx, s, func(keys keyring) error {
 		w, err := call(keys.client)
 		if err != nil {
-			return explain(keys.annotate(err), "", "")
+			return keys.explain(err)
 		}
 		if format.JSON {
 			return printJSON(s.out, w)
@@ -58,7 +57,7 @@ func (t *target) secret(
 	return t.withKeys(ctx, s, func(keys keyring) error {
 		w, err := call(keys.client)
 		if err != nil {
-			return explain(keys.annotate(err), "", "")
+			return keys.explain(err)
 		}
 		if format.JSON {
 			err = printJSON(s.out, struct {
@@ -120,28 +119,12 @@ Examples:
 // Run prints webhooks as a table, or as a line of JSON each.
 func (c *webhooksListCommand) Run(ctx context.Context, s streams) error {
 	return c.withKeys(ctx, s, func(keys keyring) error {
-		all, err := keys.client.Webhooks(ctx)
-		if err != nil {
-			return explain(keys.annotate(err), "", "")
-		}
-		if len(all) == 0 && !c.JSON {
-			fmt.Fprintln(s.err, "There are no webhooks.")
-			return nil
-		}
-		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		if !c.JSON {
-			fmt.Fprintln(table, "ID\tSTATE\tURL\tEVENTS\tOWNER")
-		}
-		for _, w := range all {
-			if c.JSON {
-				if err := printJSON(s.out, w); err != nil {
-					return err
-				}
-				continue
-			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", w.ID, webhookState(w), printable(w.URL), webhookEvents(w), orDash(w.Owner, printable))
-		}
-		return table.Flush()
+		return listing[client.Webhook]{
+			json: c.JSON, none: "There are no webhooks.", titles: []string{"ID", "STATE", "URL", "EVENTS", "OWNER"},
+			cells: func(w client.Webhook) []string {
+				return []string{w.ID, webhookState(w), printable(w.URL), webhookEvents(w), orDash(w.Owner, printable)}
+			},
+		}.print(s, keys, oneByOne(keys.client.Webhooks(ctx)))
 	})
 }
 
@@ -281,25 +264,16 @@ func webhookEvents(w client.Webhook) string {
 
 // printWebhook prints a webhook for people, one property per line.
 func printWebhook(to io.Writer, w client.Webhook, now time.Time) error {
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, printable(value)) }
-	row("id", w.ID)
-	row("state", webhookState(w))
-	row("url", w.URL)
-	row("events", webhookEvents(w))
-	if w.Owner != "" {
-		row("owner", w.Owner)
-	}
-	if w.Description != "" {
-		row("description", w.Description)
-	}
-	for _, moment := range []struct {
-		name string
-		at   time.Time
-	}{{"created", w.CreatedAt}, {"disabled", w.DisabledAt}, {"failing since", w.FailingSince}, {"old secret", w.OldSecretUntil}} {
-		if !moment.at.IsZero() {
-			row(moment.name, when(moment.at, now))
-		}
-	}
-	return table.Flush()
+	d := newDetails(to, now)
+	d.row("id", w.ID)
+	d.row("state", webhookState(w))
+	d.row("url", w.URL)
+	d.row("events", webhookEvents(w))
+	d.text("owner", w.Owner)
+	d.text("description", w.Description)
+	d.at("created", w.CreatedAt)
+	d.at("disabled", w.DisabledAt)
+	d.at("failing since", w.FailingSince)
+	d.at("old secret", w.OldSecretUntil)
+	return d.Flush()
 }

@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 
 	"apikeyd/client"
 )
@@ -27,7 +27,7 @@ func (c *webhooksTestCommand) Run(ctx context.Context, s streams) error {
 	return c.withKeys(ctx, s, func(keys keyring) error {
 		d, err := keys.client.TestWebhook(ctx, c.ID)
 		if err != nil {
-			return explain(keys.annotate(err), "", "")
+			return keys.explain(err)
 		}
 		_, err = fmt.Fprintln(s.out, d.EventID)
 		return err
@@ -54,30 +54,13 @@ Examples:
 // Run prints deliveries as a table, or as a line of JSON each.
 func (c *webhooksDeliveriesCommand) Run(ctx context.Context, s streams) error {
 	return c.withKeys(ctx, s, func(keys keyring) error {
-		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		listed := 0
-		for d, err := range keys.client.Deliveries(ctx, c.ID, client.DeliveryOptions{State: c.State}) {
-			if err != nil {
-				return explain(keys.annotate(err), "", "")
-			}
-			if listed++; c.Limit > 0 && listed > c.Limit {
-				break
-			}
-			if c.JSON {
-				if err := printJSON(s.out, d); err != nil {
-					return err
-				}
-				continue
-			}
-			if listed == 1 {
-				fmt.Fprintln(table, "EVENT\tTYPE\tSTATE\tATTEMPTS\tNEXT\tERROR")
-			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", d.EventID, d.Type, d.State, d.Attempts, exactly(d.NextAt), orDash(d.Error, printable))
-		}
-		if listed == 0 && !c.JSON {
-			fmt.Fprintln(s.err, "No deliveries match.")
-		}
-		return table.Flush()
+		return listing[client.Delivery]{
+			json: c.JSON, limit: c.Limit, none: "No deliveries match.",
+			titles: []string{"EVENT", "TYPE", "STATE", "ATTEMPTS", "NEXT", "ERROR"},
+			cells: func(d client.Delivery) []string {
+				return []string{d.EventID, d.Type, d.State, strconv.Itoa(d.Attempts), exactly(d.NextAt), orDash(d.Error, printable)}
+			},
+		}.print(s, keys, keys.client.Deliveries(ctx, c.ID, client.DeliveryOptions{State: c.State}))
 	})
 }
 
@@ -100,7 +83,7 @@ Examples:
 func (c *webhooksRetryCommand) Run(ctx context.Context, s streams) error {
 	return c.withKeys(ctx, s, func(keys keyring) error {
 		if _, err := keys.client.RetryDelivery(ctx, c.ID, c.Event); err != nil {
-			return explain(keys.annotate(err), "", "")
+			return keys.explain(err)
 		}
 		return nil
 	})

@@ -1,17 +1,9 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"errors"
-	"io"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,18 +15,13 @@ import (
 const (
 	// interval is how often the sender looks for events and deliveries that are due.
 	interval = time.Second
-	// inFlight is how many deliveries to one receiver are under way at a time.
+	// inFlight is how many deliveries to one receiver run at a time.
 	inFlight = 8
-	// GiveUpAfter is how long a delivery is attempted. Then its webhook is disabled.
+	// GiveUpAfter is how long a delivery is retried before its webhook is disabled.
 	GiveUpAfter = 72 * time.Hour
 	// statsInterval is how often the age of the oldest event is looked up.
 	statsInterval = 10 * time.Second
 )
-
-// backoff are the pauses between attempts; the last one repeats. Each is up to a quarter longer or shorter.
-var backoff = [...]time.Duration{
-	5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
-}
 
 // Queue has the methods of store.Store that a Sender calls.
 type Queue interface {
@@ -60,16 +47,16 @@ type Sender struct {
 	busy    map[apikey.ID]bool // webhooks that are being served
 	serving sync.WaitGroup
 	stats   Stats
-	looked  time.Time // when the oldest event was looked up
+	looked  time.Time // when the oldest event was last looked up
 
 	delivered, failed, disabled atomic.Uint64
 }
 
 // Stats are counts since the start, and the state now.
 type Stats struct {
-	Delivered, Failed, Disabled uint64        // attempts that succeeded and that did not, and webhooks that were disabled for them
-	Enabled, Off                int           // webhooks that are enabled and that are not
-	Oldest                      time.Duration // how long the oldest event waits; 0 on nodes that do not deliver
+	Delivered, Failed, Disabled uint64        // attempts that succeeded or failed, and webhooks that were disabled because of them
+	Enabled, Off                int           // enabled and disabled webhooks
+	Oldest                      time.Duration // how long the oldest event has waited; 0 on nodes that do not deliver
 }
 
 // New returns a Sender.
@@ -107,13 +94,13 @@ func (s *Sender) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := s.Queue.ReleaseWebhooks(ctx); err != nil {
-		s.Log.Warn("another node will deliver to webhooks only in a while", "error", err)
+		s.Log.Warn("another node can take over deliveries to webhooks only after a delay", "error", err)
 	}
 	s.tls.CloseIdleConnections()
 	s.plain.CloseIdleConnections()
 }
 
-// look begins to serve each webhook that is not being served, if this node is the one to do it.
+// look starts to serve each idle webhook, if it is this node's turn to deliver.
 func (s *Sender) look(ctx context.Context) {
 	if err := s.lookOnce(ctx); err != nil && ctx.Err() == nil {
 		s.Log.Warn("events cannot be delivered to webhooks now; trying again", "error", err)
@@ -148,7 +135,7 @@ func (s *Sender) lookOnce(ctx context.Context) error {
 	return nil
 }
 
-// count keeps the figures.
+// count updates the counts.
 func (s *Sender) count(ctx context.Context, enabled, off int, delivers bool) error {
 	s.mu.Lock()
 	s.stats.Enabled, s.stats.Off = enabled, off
@@ -192,7 +179,7 @@ func (s *Sender) begin(ctx context.Context, id apikey.ID) {
 	})
 }
 
-// serve delivers to one webhook what is due, until nothing is.
+// serve makes a webhook's due deliveries, until none is left.
 func (s *Sender) serve(ctx context.Context, id apikey.ID) error {
 	for {
 		until, err := s.Queue.HoldWebhooks(ctx)
@@ -215,7 +202,7 @@ func (s *Sender) serve(ctx context.Context, id apikey.ID) error {
 				made = append(made, a)
 			}
 		}
-		// What receivers have taken is recorded even if the service stops now.
+		// Finished attempts are recorded even if the service stops now.
 		recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTimeout)
 		err = s.Queue.RecordAttempts(recording, id, made)
 		cancel()
@@ -229,119 +216,7 @@ func (s *Sender) serve(ctx context.Context, id apikey.ID) error {
 	}
 }
 
-// attempt delivers one event. It returns the zero Attempt if that was not finished before the service stops, or if this
-// node's turn is over: then the delivery stays as it is.
-func (s *Sender) attempt(ctx context.Context, until time.Time, w *store.Webhook, d *store.DueDelivery) store.Attempt {
-	a := store.Attempt{Event: d.Event}
-	if d.Of.ID.IsZero() {
-		a.Error = "the event was removed by retention"
-		return a
-	}
-	if !time.Now().Before(until) {
-		return store.Attempt{}
-	}
-	status, wanted, err := s.post(ctx, w, d)
-	if err != nil && ctx.Err() != nil {
-		return store.Attempt{}
-	}
-	now := s.Now()
-	a.Status = status
-	switch {
-	case err != nil:
-		a.Error = reason(err)
-	case status >= 200 && status < 300:
-		a.OK = true
-		return a
-	default:
-		a.Error = "status " + strconv.Itoa(status)
-	}
-	a.Next = now.Add(pause(d.Attempts))
-	if (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) && wanted != "" {
-		a.Next = now.Add(pauseWanted(wanted, a.Next.Sub(now), now))
-	}
-	switch {
-	case status == http.StatusGone:
-		a.Disable = store.DisabledGone
-	case now.Sub(d.Since) >= GiveUpAfter:
-		a.Disable = store.DisabledFailing
-	}
-	return a
-}
-
-// pause returns how long to wait after so many failed attempts before this one.
-func pause(attempts int) time.Duration {
-	base := backoff[min(attempts, len(backoff)-1)]
-	return base*3/4 + rand.N(base/2) //nolint:gosec // not a secret
-}
-
-// pauseWanted returns the pause that a Retry-After asks for, between the shortest and the longest pause of ours, or the
-// usual one if it cannot be read.
-func pauseWanted(retryAfter string, usual time.Duration, now time.Time) time.Duration {
-	wanted := usual
-	if seconds, err := strconv.ParseUint(retryAfter, 10, 32); err == nil {
-		wanted = time.Duration(seconds) * time.Second
-	} else if at, err := http.ParseTime(retryAfter); err == nil {
-		wanted = at.Sub(now)
-	}
-	return min(max(wanted, backoff[0]), backoff[len(backoff)-1])
-}
-
-// post sends one delivery, and returns the status of the answer, and its Retry-After.
-func (s *Sender) post(ctx context.Context, w *store.Webhook, d *store.DueDelivery) (status int, retryAfter string, err error) {
-	body, err := payload(d.Of)
-	if err != nil {
-		return 0, "", err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
-	if err != nil {
-		return 0, "", err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", s.Agent)
-	for name, value := range headers(w, d.Event.String(), body, s.Now()) {
-		request.Header.Set(name, value)
-	}
-	client := s.tls
-	if request.URL.Scheme == "http" {
-		client = s.plain
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return 0, "", err
-	}
-	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswer)) // the status says it all
-	return answer.StatusCode, answer.Header.Get("Retry-After"), nil
-}
-
-// reason says why there was no answer, in words of ours: the error's own may contain the URL.
-func reason(err error) string {
-	var (
-		refused     *refusedError
-		lookup      *net.DNSError
-		certificate *tls.CertificateVerificationError
-		timeout     net.Error
-	)
-	switch {
-	case errors.As(err, &refused):
-		return refused.Error()
-	case errors.As(err, &lookup) && lookup.IsNotFound:
-		return "the host has no address"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer within " + attemptTimeout.String()
-	case errors.As(err, &lookup):
-		return "the host could not be looked up"
-	case errors.As(err, &certificate):
-		return "the certificate is not trusted"
-	case strings.Contains(err.Error(), "tls: "), strings.Contains(err.Error(), "HTTPS client"):
-		return "there was no TLS connection"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the receiver closed the connection"
-	}
-	return "there was no connection"
-}
-
-// report counts attempts, and logs what an operator must know.
+// report counts attempts, and logs when a webhook was disabled.
 func (s *Sender) report(w *store.Webhook, attempts []store.Attempt) {
 	for _, a := range attempts {
 		if a.OK {

@@ -68,7 +68,7 @@ func isPublic(a netip.Addr) bool {
 	return true
 }
 
-// refusedError says that an address is not dialled.
+// refusedError says that an address must not be dialled.
 type refusedError struct {
 	address netip.Addr
 	plain   bool
@@ -120,7 +120,7 @@ func (g *Guard) CheckURL(text string) error {
 const (
 	// attemptTimeout is how long an attempt may take, from the look-up to the end of the answer.
 	attemptTimeout = 10 * time.Second
-	// maxAnswer is how much of an answer is read. It is thrown away: nobody is ever shown what a receiver says.
+	// maxAnswer is how much of an answer is read. It is discarded: no one is ever shown a receiver's answer.
 	maxAnswer = 64 << 10
 	// maxIdle is how many connections are kept open, for all receivers.
 	maxIdle = 100

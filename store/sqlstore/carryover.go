@@ -44,7 +44,7 @@ func (c *CarriedOver) Add(more CarriedOver) {
 }
 
 // OpenRestored opens the copy of a backup, and brings its schema up to date; knows is the time of the backup's last
-// event. Nobody else may know the file yet. After Close, the caller must call sqlitefile.Detach.
+// event. No other process may use the file yet. After Close, the caller must call sqlitefile.Detach.
 func OpenRestored(ctx context.Context, path string, knows time.Time) (*DB, error) {
 	db, err := Open(ctx, Options{Path: path, Serve: true})
 	if err != nil {
@@ -114,7 +114,7 @@ func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examinatio
 	return done, err
 }
 
-// narrow limits an owner as it is limited later, and counts it if that changes anything.
+// narrow gives an owner its later limits where they are stricter, and counts it if that changes anything.
 func (db *DB) narrow(ctx context.Context, actor store.Actor, later apikey.Owner, done *CarriedOver) error {
 	changed := false
 	err := db.mutate(ctx, actor, func(m *mutation) error {

@@ -178,7 +178,7 @@ func (e *Examination) eachOwner(ctx context.Context, do func(apikey.Owner) error
 	}, `SELECT `+selectedOwnerColumns(e.version)+` FROM owners ORDER BY owner`)
 }
 
-// makesSense reports whether a rate limit has both of its parts or none.
+// makesSense reports whether a rate limit has both of its parts or neither.
 func makesSense(r apikey.RateLimit) bool { return (r.Limit > 0) == (r.Window > 0) }
 
 // Names checks that no owner has two keys of one name that are not revoked.

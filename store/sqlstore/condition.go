@@ -10,8 +10,8 @@ import (
 	"apikeyd/store"
 )
 
-// condition says whether a database can be trusted. Damage latches until the database is opened again: nobody can
-// tell whether it was repaired meanwhile.
+// condition says whether a database can be trusted. Damage latches until the database is opened again, because nothing
+// shows whether it was repaired meanwhile.
 type condition struct {
 	dialect *dialect
 
@@ -61,7 +61,7 @@ func (c *condition) during(ctx context.Context, err error) error {
 	return c.translate(err)
 }
 
-// guarded runs what reads the file through mapped memory. If a part is missing there, such as the end of a
+// guarded runs a function that reads the file through mapped memory. If a part is missing there, such as the end of a
 // truncated file, reading it is a fault, which would end the process.
 func (c *condition) guarded(do func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))

@@ -36,8 +36,7 @@ func (w *writer) count(batch []*job) error {
 	return nil
 }
 
-// Recount makes key_counts right again, in one transaction: beside a server it is a change like
-// any other.
+// Recount corrects key_counts in one transaction. While a server runs, it is a change like any other.
 func (db *DB) Recount(ctx context.Context) error {
 	return db.write(ctx, func(t *transaction) error { return recount(t.exec) })
 }

@@ -137,9 +137,18 @@ func (db *DB) readSnapshot(ctx context.Context, queries func(querier) error) err
 	return db.scan(ctx, func() error { return db.reader.snapshot(ctx, queries) })
 }
 
-// brief is the context of a short read, and what ends it. The read finishes even if its caller gives up: a
-// connection that takes longer to be made than the caller waits, because the first host is silent, is there for
-// the next caller. In a file such a read takes next to no time, and watching for an end would cost more.
+// lookUp is read for a query that ends soon. The query finishes even if its caller gives up: a connection that takes
+// longer to be made than the caller waits, because the first host is silent, is there for the next caller. In a file
+// such a query takes next to no time, and watching for an end would cost more.
+func (db *DB) lookUp(ctx context.Context, query func(context.Context) error) error {
+	return db.read(ctx, func() error {
+		brief, done := db.brief(ctx)
+		defer done()
+		return query(brief)
+	})
+}
+
+// brief returns the context of a query that ends soon, and the function that releases it.
 func (db *DB) brief(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx = context.WithoutCancel(ctx)
 	if db.dialect.lookupTimeout == 0 {

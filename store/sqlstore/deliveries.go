@@ -94,7 +94,7 @@ func insertDelivery(on runner, d *store.Delivery) error {
 		placeOf(d.Webhook, d.Event[:]), d.Webhook[:], d.Event[:], d.Type, millis(d.Since), millis(d.Next))
 }
 
-// readDeliveries reads deliveries without what is never shown of them.
+// readDeliveries reads deliveries, except for the column that is never shown.
 func readDeliveries(ctx context.Context, q querier, rest string, args ...any) ([]store.Delivery, error) {
 	all := []store.Delivery{}
 	err := q.each(ctx, func(r row) error {

@@ -14,7 +14,7 @@ import (
 	"apikeyd/store/sqlitefile"
 )
 
-// The reasons for which an examination finds a database bad, beside those of Open.
+// The reasons why an examination rejects a database, in addition to those of Open.
 var (
 	ErrEmpty     = errors.New("the database is empty: apikeyd never wrote to it")
 	ErrMiscounts = errors.New("the numbers of keys in key_counts are not those of the keys")
@@ -78,7 +78,7 @@ func ExamineReplaced(ctx context.Context, site *sqlitefile.Site) (*Examination, 
 	if _, err := os.Lstat(site.Path()); errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	// First without changing anything: a file that is not ours must stay as it is, and so must its companions.
+	// The first look changes nothing: a file that is not ours must stay as it is, and so must its companions.
 	e, err := Examine(ctx, site.Path())
 	if err != nil {
 		return nil, err

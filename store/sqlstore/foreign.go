@@ -35,11 +35,9 @@ func someForeignQuery() (query string, bounds []any) {
 
 // ForeignSchemes implements store.Foreign.
 func (db *DB) ForeignSchemes(ctx context.Context) (schemes []apikey.Scheme, err error) {
-	err = db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
+	err = db.lookUp(ctx, func(ctx context.Context) error {
 		schemes = nil
-		return db.points.each(brief, func(r row) error {
+		return db.points.each(ctx, func(r row) error {
 			var i int
 			err := r.Scan(&i)
 			if err == nil {
@@ -55,10 +53,8 @@ func (db *DB) ForeignSchemes(ctx context.Context) (schemes []apikey.Scheme, err 
 func (db *DB) ForeignKey(
 	ctx context.Context, secrets []apikey.Foreign,
 ) (id apikey.ID, hash apikey.Hash, err error) {
-	err = db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
-		id, hash, err = findForeign(brief, db.points, secrets)
+	err = db.lookUp(ctx, func(ctx context.Context) error {
+		id, hash, err = findForeign(ctx, db.points, secrets)
 		return err
 	})
 	return id, hash, err
@@ -105,13 +101,9 @@ func (db *DB) ImportKey(ctx context.Context, actor store.Actor, key apikey.Key, 
 		if err := m.insertKey(key); err != nil {
 			return err
 		}
-		inserted := false
-		err = m.each(context.Background(), func(row) error {
-			inserted = true
-			return nil
-		}, `INSERT INTO foreign_secrets (`+ForeignColumns+`) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id`,
-			foreignKey(secret), key.ID[:])
-		if err == nil && !inserted { // another node was faster
+		inserted, err := execCounting(m, `INSERT INTO foreign_secrets (`+ForeignColumns+`) VALUES ($1, $2)
+			ON CONFLICT DO NOTHING RETURNING id`, foreignKey(secret), key.ID[:])
+		if err == nil && inserted == 0 { // another node was faster
 			err = fmt.Errorf("%w: the same secret is being imported elsewhere", store.ErrUnavailable)
 		}
 		if err != nil {

@@ -12,10 +12,8 @@ import (
 
 // Key implements store.Store.
 func (db *DB) Key(ctx context.Context, ref store.Ref) (key apikey.Key, err error) {
-	err = db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
-		key, err = findKey(brief, db.points, ref, "")
+	err = db.lookUp(ctx, func(ctx context.Context) error {
+		key, err = findKey(ctx, db.points, ref, "")
 		return err
 	})
 	return key, err

@@ -47,10 +47,8 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 		err = db.scan(ctx, func() error { return list(ctx, db.reader) })
 		return page, err
 	}
-	err = db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
-		return list(brief, db.points)
+	err = db.lookUp(ctx, func(ctx context.Context) error {
+		return list(ctx, db.points)
 	})
 	return page, err
 }

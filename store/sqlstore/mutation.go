@@ -81,7 +81,7 @@ func (m *mutation) allowed(rule func(acting apikey.Key) error) error {
 	return rule(*m.acting)
 }
 
-// act reads the actor's key, and refuses one that is not good any more.
+// act reads the actor's key, and refuses one that is no longer valid.
 func (m *mutation) act() error {
 	if m.actor.IsOperator() {
 		return nil

@@ -168,14 +168,11 @@ func (m *mutation) writeNotice(id apikey.ID, kind store.NoticeKind, rules store.
 
 // markNotice records that a notice is written, and reports whether it was not before.
 func (m *mutation) markNotice(kind store.NoticeKind, about time.Time, subject []byte, threshold time.Duration) (fresh bool, err error) {
-	err = m.each(context.Background(), func(row) error {
-		fresh = true
-		return nil
-	}, `INSERT INTO notices (`+NoticeColumns+`) VALUES ($1, $2, $3, $4)
+	rows, err := execCounting(m, `INSERT INTO notices (`+NoticeColumns+`) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (kind, about, subject) DO UPDATE SET threshold = excluded.threshold
 		WHERE notices.threshold > excluded.threshold RETURNING threshold`,
 		int(kind), about.UnixMilli(), subject, threshold.Milliseconds())
-	return fresh, err
+	return rows > 0, err
 }
 
 // notice writes an event that is a notice.

@@ -11,7 +11,7 @@ import (
 )
 
 // uncertain returns the error of a change whose outcome is unknown. It keeps only the cause's text: errors.Is
-// must not find an error in it that says that nothing was changed.
+// must not find an error in it that says otherwise.
 func uncertain(cause error) error {
 	return fmt.Errorf("%w: %s", store.ErrUncertain, cause.Error())
 }

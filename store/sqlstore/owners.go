@@ -90,13 +90,11 @@ func findOwner(ctx context.Context, q querier, name string) (apikey.Owner, error
 
 // OwnerSettings implements store.Owners.
 func (db *DB) OwnerSettings(ctx context.Context, name string) (s apikey.OwnerSettings, none bool, err error) {
-	err = db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
+	err = db.lookUp(ctx, func(ctx context.Context) error {
 		var some int
-		o, err := findOwner(brief, db.points, name)
+		o, err := findOwner(ctx, db.points, name)
 		if err == nil && o.IsDefault() {
-			err = first(brief, db.points, `SELECT count(*) FROM (SELECT owner FROM owners LIMIT 1) AS one`).Scan(&some)
+			err = first(ctx, db.points, `SELECT count(*) FROM (SELECT owner FROM owners LIMIT 1) AS one`).Scan(&some)
 			none = some == 0
 		}
 		s = o.OwnerSettings
@@ -223,7 +221,7 @@ func ownersPage(ctx context.Context, q querier, query store.OwnerQuery, name str
 	return page, err
 }
 
-// countOwners sets what the keys of owners tell.
+// countOwners sets the counts and the last use of owners' keys.
 func countOwners(ctx context.Context, q querier, owners []store.OwnerState, at time.Time) error {
 	c, index := &conditions{}, make(map[string]*store.OwnerState, len(owners))
 	now, names := c.instant(at), make([]string, len(owners))

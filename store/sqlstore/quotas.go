@@ -85,10 +85,8 @@ func (db *DB) ReturnUnits(ctx context.Context, unused []store.Unused) error {
 
 // UsedUnits implements store.Quotas.
 func (db *DB) UsedUnits(ctx context.Context, subject store.Subject, start time.Time) (used int, err error) {
-	err = db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
-		return first(brief, db.points, `SELECT CAST(coalesce(sum(used), 0) AS BIGINT) FROM quota_uses
+	err = db.lookUp(ctx, func(ctx context.Context) error {
+		return first(ctx, db.points, `SELECT CAST(coalesce(sum(used), 0) AS BIGINT) FROM quota_uses
 			WHERE subject = $1 AND since >= $2`, subjectKey(subject), start.UnixMilli()).Scan(&used)
 	})
 	return used, err

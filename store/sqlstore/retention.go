@@ -74,12 +74,12 @@ func (t *transaction) prune(chain string, before, now time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	heard, err := t.heardBy(chain)
+	isDelivered, err := t.deliveredToAll(chain)
 	if err != nil {
 		return 0, err
 	}
 	n := 0
-	for n < len(events) && events[n].at.Before(before) && heard(events[n].id) {
+	for n < len(events) && events[n].at.Before(before) && isDelivered(events[n].id) {
 		n++
 	}
 	if n == 0 {

@@ -47,8 +47,8 @@ func (r rooms) bound(owner string, most int) {
 	}
 }
 
-// limit forgets all if they are too many. Within a transaction none may be forgotten: the stored numbers of keys
-// are written at its end.
+// limit clears the cache if it is too large. It must not run within a transaction, which writes the stored numbers of keys
+// at its end.
 func (r rooms) limit() {
 	if len(r) >= maxRooms {
 		clear(r)
@@ -102,7 +102,7 @@ func (m *mutation) readRoom(owner string, r *room) error {
 	return err
 }
 
-// living counts an owner's keys that are neither revoked nor expired, at most so many.
+// living counts an owner's keys that are neither revoked nor expired, up to a limit.
 const living = `SELECT count(*), min(expires_at) FROM (
 		SELECT expires_at FROM api_keys WHERE owner = $1 AND revoked_at IS NULL AND expires_at > $2 LIMIT $3
 	) AS living`

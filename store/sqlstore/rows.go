@@ -28,7 +28,7 @@ type pool interface {
 // runner runs statements that change something, too.
 type runner interface {
 	querier
-	// exec runs a statement that returns no rows, to its end.
+	// exec runs a statement that returns no rows to completion.
 	exec(query string, args ...any) error
 }
 
@@ -58,6 +58,15 @@ func (f firstRow) Scan(to ...any) error {
 		err = sql.ErrNoRows
 	}
 	return err
+}
+
+// execCounting runs a statement, and counts the rows that its RETURNING returns.
+func execCounting(on runner, statement string, args ...any) (rows int, err error) {
+	err = on.each(context.Background(), func(row) error {
+		rows++
+		return nil
+	}, statement, args...)
+	return rows, err
 }
 
 // row is a row of a result, until the next one is read.

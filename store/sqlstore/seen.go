@@ -23,7 +23,7 @@ func (r seenRow) compare(other seenRow) int {
 	return cmp.Or(bytes.Compare(r.id[:], other.id[:]), cmp.Compare(r.kind, other.kind), cmp.Compare(r.value, other.value))
 }
 
-// recordSeen writes what is new today. Mostly nothing is, so it looks first.
+// recordSeen writes what is new today. Usually nothing is, so it reads first.
 func (t *transaction) recordSeen(uses []store.Use) error {
 	days, ids := seenIn(uses)
 	known, kept := make(map[seenRow]int64), make(map[apikey.ID][store.SeenMoreNetworks]int)
@@ -81,13 +81,9 @@ func (t *transaction) noticeNetworks(days, known map[seenRow]int64) error {
 	for _, key := range admins {
 		m := &mutation{transaction: t, now: t.now().UTC().Truncate(time.Millisecond), actor: store.Actor{Key: key.ID, Via: "http"}}
 		for _, network := range slices.SortedFunc(slices.Values(fresh[key.ID]), seenRow.compare) {
-			inserted := false
-			err := t.each(context.Background(), func(row) error {
-				inserted = true
-				return nil
-			}, `INSERT INTO key_seen (id, kind, value, day) VALUES ($1, $2, $3, $4) ON CONFLICT (id, kind, value) DO NOTHING
-				RETURNING day`, network.id[:], int(network.kind), network.value, days[network])
-			if err == nil && inserted {
+			inserted, err := execCounting(t, `INSERT INTO key_seen (id, kind, value, day) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (id, kind, value) DO NOTHING RETURNING day`, network.id[:], int(network.kind), network.value, days[network])
+			if err == nil && inserted > 0 {
 				err = m.notice(store.ActionNewNetwork, &key, store.Notice{Network: network.value})
 			}
 			if err != nil {
@@ -168,11 +164,9 @@ func (t *transaction) eachSeen(ids []apikey.ID, do func(row seenRow, day int64))
 
 // Seen implements store.Usage.
 func (db *DB) Seen(ctx context.Context, id apikey.ID, since time.Time) (seen []store.Seen, err error) {
-	err = db.read(ctx, func() error {
+	err = db.lookUp(ctx, func(ctx context.Context) error {
 		seen = []store.Seen{}
-		brief, done := db.brief(ctx)
-		defer done()
-		return db.points.each(brief, func(r row) error {
+		return db.points.each(ctx, func(r row) error {
 			var s store.Seen
 			var kind int
 			var day int64

@@ -122,11 +122,9 @@ func (db *DB) CreateLink(ctx context.Context, actor store.Actor, l apikey.Link) 
 func (db *DB) OpenLink(
 	ctx context.Context, actor store.Actor, id apikey.ID, token apikey.Hash, start func(apikey.Link, *apikey.Key) (apikey.Key, error),
 ) error {
-	// Who guesses does not get to the writer.
-	err := db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
-		_, _, err := findLink(brief, db.points, id, token, "")
+	// Guesses never reach the writer.
+	err := db.lookUp(ctx, func(ctx context.Context) error {
+		_, _, err := findLink(ctx, db.points, id, token, "")
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -170,7 +168,7 @@ func findLink(ctx context.Context, q querier, id apikey.ID, token apikey.Hash, r
 	return l, creator, err
 }
 
-// linkedBy makes a link's creator the one who acts, if the link can still be opened.
+// linkedBy makes a link's creator the actor, if the link can still be opened.
 func (m *mutation) linkedBy(creator apikey.ID, l apikey.Link) error {
 	if !m.now.Before(l.Until) {
 		return apikey.ErrNoLink

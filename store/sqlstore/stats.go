@@ -50,7 +50,7 @@ func (h *Histogram) observe(value float64) {
 	h.Sum += value
 }
 
-// tally is what the writer counts.
+// tally holds the writer's counters.
 type tally struct {
 	tooBusy atomic.Uint64
 

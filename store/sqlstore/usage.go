@@ -50,8 +50,8 @@ const rowsInStatement = 32
 // rowsStatement is a statement that writes one row or rowsInStatement of them.
 type rowsStatement struct{ one, many string }
 
-// newRowsStatement makes one of what is before the rows, a row, what separates two, and what is after them. Each $ in a
-// row becomes the next argument.
+// newRowsStatement builds a statement from the text before the rows, a row, the separator between two rows, and the text
+// after them. Each $ in a row becomes the next argument.
 func newRowsStatement(before, row, separator, after string) rowsStatement {
 	build := func(n int) string {
 		var b strings.Builder
@@ -185,10 +185,8 @@ func padded[T any](some []T, places int, arg func(T) any) []any {
 
 // UsageSince implements store.Usage.
 func (db *DB) UsageSince(ctx context.Context, interval time.Duration) (since time.Time, err error) {
-	err = db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
-		hour, err := usageHours.oldest(brief, db.points)
+	err = db.lookUp(ctx, func(ctx context.Context) error {
+		hour, err := usageHours.oldest(ctx, db.points)
 		if err != nil {
 			return err
 		}
@@ -198,7 +196,7 @@ func (db *DB) UsageSince(ctx context.Context, interval time.Duration) (since tim
 		if interval < store.Day {
 			return nil
 		}
-		day, err := usageDays.oldest(brief, db.points)
+		day, err := usageDays.oldest(ctx, db.points)
 		if err == nil && day.Valid {
 			since = usageDays.start(day.Int64) // never later
 		}
@@ -214,11 +212,9 @@ func (u usageTable) oldest(ctx context.Context, q querier) (number sql.NullInt64
 
 // CountedUses implements store.Usage.
 func (db *DB) CountedUses(ctx context.Context, q store.UsageQuery) (counts []store.IntervalCounts, err error) {
-	err = db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
-		return db.points.snapshot(brief, func(on querier) (err error) {
-			counts, err = countedUses(brief, on, q)
+	err = db.lookUp(ctx, func(ctx context.Context) error {
+		return db.points.snapshot(ctx, func(on querier) (err error) {
+			counts, err = countedUses(ctx, on, q)
 			return err
 		})
 	})

@@ -47,10 +47,8 @@ func (db *DB) pruneCounts(
 	ctx context.Context, u usageTable, before time.Time, and func(*transaction, map[countRow]int64) error,
 ) (removed int, err error) {
 	end := u.numberOf(before)
-	err = db.read(ctx, func() error {
-		brief, done := db.brief(ctx)
-		defer done()
-		oldest, err := u.oldest(brief, db.points)
+	err = db.lookUp(ctx, func(ctx context.Context) error {
+		oldest, err := u.oldest(ctx, db.points)
 		if oldest.Valid {
 			end = min(end, u.numberOf(u.start(oldest.Int64).Add(prunedSpan)))
 		}
@@ -98,13 +96,10 @@ func (u usageTable) removal() string {
 func (db *DB) removeAll(ctx context.Context, statement string, args ...any) (removed int, err error) {
 	args = append(args, countsAtOnce)
 	for {
-		n := 0
-		err := db.writer.background(ctx, func(t *transaction) error {
-			n = 0
-			return t.each(context.Background(), func(row) error {
-				n++
-				return nil
-			}, statement, args...)
+		var n int
+		err := db.writer.background(ctx, func(t *transaction) (err error) {
+			n, err = execCounting(t, statement, args...)
+			return err
 		})
 		if err != nil {
 			return removed, err

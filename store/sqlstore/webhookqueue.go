@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"bytes"
 	"context"
-	"sync"
 	"time"
 
 	"apikeyd/apikey"
@@ -11,140 +10,31 @@ import (
 	"apikeyd/store/sqlitefile"
 )
 
-const (
-	// turnLasts is how long the process that delivers may do so after a renewal began.
-	turnLasts = 10 * time.Second
-	// turnRenewed is how often it renews.
-	turnRenewed = 3 * time.Second
-	// turnTaken is how long another process must have seen no renewal before it delivers: it measures that
-	// itself, so no clock that is set wrong matters.
-	turnTaken = 15 * time.Second
-	// turnName is the name of the one row.
-	turnName = "deliveries"
+// eventsAtATime is how many events of each chain one call looks at.
+const eventsAtATime = 200
 
-	// eventsHeard is how many events of each chain one call looks at.
-	eventsHeard = 200
-)
-
-// turnOfDelivery is what a process knows of who delivers.
-type turnOfDelivery struct {
-	mu    sync.Mutex
-	me    apikey.ID
-	until time.Time
-	seen  deliverer
-	since time.Time // when seen was first seen
-}
-
-// deliverer is a row of webhook_turn.
-type deliverer struct {
-	holder apikey.ID // zero if it was released
-	beat   int64
-}
-
-// HoldWebhooks implements store.WebhookQueue. A file has one server.
-func (db *DB) HoldWebhooks(ctx context.Context) (until time.Time, err error) {
-	began := time.Now()
-	if db.file != nil {
-		return began.Add(turnLasts), nil
-	}
-	t := &db.delivering
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.me.IsZero() {
-		t.me = apikey.NewID()
-	}
-	if began.Add(turnLasts - turnRenewed).Before(t.until) {
-		return t.until, nil
-	}
-	var now deliverer
-	if err := db.read(ctx, func() error {
-		now, err = readTurn(ctx, db.points, "")
-		return err
-	}); err != nil {
-		return t.valid(began), err
-	}
-	if now != t.seen || t.since.IsZero() {
-		t.seen, t.since = now, time.Now()
-	}
-	if !now.holder.IsZero() && now.holder != t.me && time.Since(t.since) < turnTaken {
-		return time.Time{}, nil
-	}
-	mine := deliverer{t.me, now.beat + 1}
-	err = db.writer.background(ctx, func(tx *transaction) error {
-		if err := tx.exec(`INSERT INTO webhook_turn (name, holder, beat) VALUES ($1, $2, 0) ON CONFLICT (name) DO NOTHING`,
-			turnName, make([]byte, len(apikey.ID{}))); err != nil {
-			return err
-		}
-		at, err := readTurn(context.Background(), tx, tx.dialect.rowLock)
-		if err != nil || at != now {
-			mine = deliverer{}
-			return err
-		}
-		return tx.exec(`UPDATE webhook_turn SET holder = $1, beat = $2 WHERE name = $3`, mine.holder[:], mine.beat, turnName)
-	})
-	if err != nil {
-		return t.valid(began), err
-	}
-	if mine.holder.IsZero() { // another one was faster
-		t.until = time.Time{}
-		return time.Time{}, nil
-	}
-	t.seen, t.since, t.until = mine, time.Now(), began.Add(turnLasts)
-	return t.until, nil
-}
-
-// valid returns until when the turn lasts that could not be renewed.
-func (t *turnOfDelivery) valid(now time.Time) time.Time {
-	if now.Before(t.until) {
-		return t.until
-	}
-	return time.Time{}
-}
-
-// readTurn returns who delivers; the zero deliverer if nobody ever did.
-func readTurn(ctx context.Context, q querier, rowLock string) (d deliverer, err error) {
-	err = q.each(ctx, func(r row) error { return r.Scan(idColumn{&d.holder}, &d.beat) },
-		`SELECT holder, beat FROM webhook_turn WHERE name = $1`+rowLock, turnName)
-	return d, err
-}
-
-// ReleaseWebhooks implements store.WebhookQueue.
-func (db *DB) ReleaseWebhooks(ctx context.Context) error {
-	t := &db.delivering
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if db.file != nil || t.until.IsZero() {
-		return nil
-	}
-	t.until = time.Time{}
-	return db.writer.background(ctx, func(tx *transaction) error {
-		return tx.exec(`UPDATE webhook_turn SET holder = $1, beat = beat + 1 WHERE name = $2 AND holder = $3`,
-			make([]byte, len(apikey.ID{})), turnName, t.me[:])
-	})
-}
-
-// heard is what a webhook is to hear, and how far its cursors move.
-type heard struct {
+// newEvents are deliveries of further events to a webhook, and how far they move its cursors.
+type newEvents struct {
 	deliveries []store.Delivery
-	places     map[string]apikey.ID
-	more       bool // there are further events
+	cursors    map[string]apikey.ID // by chain
+	more       bool                 // there are further events
 }
 
 // TakeDeliveries implements store.WebhookQueue. Events are looked at before the transaction: no change waits for that.
 func (db *DB) TakeDeliveries(ctx context.Context, id apikey.ID, limit int) (w store.Webhook, due []store.DueDelivery, err error) {
 	for {
-		w, due, more, err := db.takeSome(ctx, id, limit)
+		w, due, more, err := db.takeBatch(ctx, id, limit)
 		if err != nil || len(due) > 0 || !more {
 			return w, due, err
 		}
 	}
 }
 
-// takeSome is TakeDeliveries, but looks at a limited number of events.
-func (db *DB) takeSome(
+// takeBatch is TakeDeliveries, but looks at a limited number of events.
+func (db *DB) takeBatch(
 	ctx context.Context, id apikey.ID, limit int,
-) (w store.Webhook, due []store.DueDelivery, further bool, err error) {
-	var more heard
+) (w store.Webhook, due []store.DueDelivery, more bool, err error) {
+	var found newEvents
 	err = db.read(ctx, func() error {
 		if w, err = findWebhook(ctx, db.points, id, ""); err != nil {
 			return err
@@ -152,14 +42,14 @@ func (db *DB) takeSome(
 		if !w.IsEnabled() {
 			return store.ErrWebhookDisabled
 		}
-		more, err = db.listen(ctx, &w)
+		found, err = db.findEvents(ctx, &w)
 		return err
 	})
 	if err != nil {
 		return w, nil, false, err
 	}
-	if len(more.places) > 0 {
-		err := db.writer.background(ctx, func(t *transaction) error { return t.hear(id, more, db.now()) })
+	if len(found.cursors) > 0 {
+		err := db.writer.background(ctx, func(t *transaction) error { return t.enqueue(id, found, db.now()) })
 		if err != nil {
 			return w, nil, false, err
 		}
@@ -168,64 +58,64 @@ func (db *DB) takeSome(
 		due, err = db.dueDeliveries(ctx, id, limit)
 		return err
 	})
-	return w, due, more.more, err
+	return w, due, found.more, err
 }
 
-// listen finds further events for a webhook, unless too many deliveries wait.
-func (db *DB) listen(ctx context.Context, w *store.Webhook) (h heard, err error) {
+// findEvents finds further events for a webhook, unless too many deliveries wait.
+func (db *DB) findEvents(ctx context.Context, w *store.Webhook) (found newEvents, err error) {
 	var waiting int
 	err = first(ctx, db.points, `SELECT count(*) FROM webhook_deliveries WHERE webhook = $1 AND finished_at IS NULL`, w.ID[:]).
 		Scan(&waiting)
 	if err != nil || waiting >= store.MaxWaitingDeliveries {
-		return h, err
+		return found, err
 	}
 	cursors, err := readPlaces(ctx, db.points, `SELECT chain, event_id FROM webhook_cursors WHERE webhook = $1`, w.ID[:])
 	if err != nil {
-		return h, err
+		return found, err
 	}
 	heads, err := readPlaces(ctx, db.points, `SELECT chain, event_id FROM audit_chains WHERE seq > 0 ORDER BY chain`)
 	if err != nil {
-		return h, err
+		return found, err
 	}
-	h.places = make(map[string]apikey.ID)
+	found.cursors = make(map[string]apikey.ID)
 	for chain, head := range heads {
-		from, room := cursors[chain], store.MaxWaitingDeliveries-waiting-len(h.deliveries)
+		from, room := cursors[chain], store.MaxWaitingDeliveries-waiting-len(found.deliveries)
 		if bytes.Compare(head[:], from[:]) <= 0 || room <= 0 {
 			continue
 		}
-		limit := min(eventsHeard, room)
+		limit := min(eventsAtATime, room)
 		events, err := readEvents(ctx, db.points, `SELECT `+EventColumns+` FROM audit_events
 			WHERE chain = $1 AND id > $2 ORDER BY id LIMIT $3`, chain, from[:], limit)
 		if err != nil {
-			return h, err
+			return found, err
 		}
-		h.more = h.more || len(events) == limit
+		found.more = found.more || len(events) == limit
 		if len(events) == 0 {
-			h.places[chain] = head // retention removed all of them
+			found.cursors[chain] = head // retention removed all of them
 			continue
 		}
 		for i := range events {
-			if w.Hears(&events[i]) {
-				h.deliveries = append(h.deliveries, newDelivery(w.ID, &events[i], db.now()))
+			if w.Receives(&events[i]) {
+				found.deliveries = append(found.deliveries, newDelivery(w.ID, &events[i], db.now()))
 			}
 		}
-		h.places[chain] = events[len(events)-1].ID
+		found.cursors[chain] = events[len(events)-1].ID
 	}
-	return h, nil
+	return found, nil
 }
 
-// hear writes deliveries that a webhook is to get, and removes old ones.
-func (t *transaction) hear(id apikey.ID, h heard, now time.Time) error {
+// enqueue writes the deliveries of further events, and removes old deliveries.
+func (t *transaction) enqueue(id apikey.ID, found newEvents, now time.Time) error {
 	m := &mutation{transaction: t}
 	if _, err := m.enabledWebhook(id); err != nil {
 		return err
 	}
-	for i := range h.deliveries {
-		if err := insertDelivery(t, &h.deliveries[i]); err != nil {
+	for i := range found.deliveries {
+		if err := insertDelivery(t, &found.deliveries[i]); err != nil {
 			return err
 		}
 	}
-	if err := moveCursors(t, id, h.places); err != nil {
+	if err := moveCursors(t, id, found.cursors); err != nil {
 		return err
 	}
 	const finished = `FROM webhook_deliveries WHERE webhook = $1 AND place >= $2 AND finished_at IS NOT NULL`
@@ -256,8 +146,8 @@ func (db *DB) dueDeliveries(ctx context.Context, id apikey.ID, limit int) (due [
 	return due, nil
 }
 
-// recoveredAfter is how long a receiver must have failed for its first success to make everything due that waits. A
-// receiver that refuses one event only must not get it again with each other one.
+// recoveredAfter is how long a receiver must have failed before its first success makes all waiting deliveries due. A
+// receiver that refuses a single event must not get it again after each other event.
 const recoveredAfter = time.Minute
 
 // RecordAttempts implements store.WebhookQueue.
@@ -326,7 +216,7 @@ func (db *DB) OldestWaiting(ctx context.Context) (oldest time.Time, err error) {
 	return oldest, err
 }
 
-// oldestWaiting returns the id of the oldest event of which a delivery to an enabled webhook waits.
+// oldestWaiting returns the id of the oldest event that waits for delivery to an enabled webhook; zero if none waits.
 func oldestWaiting(ctx context.Context, q querier) (oldest apikey.ID, err error) {
 	err = q.each(ctx, func(r row) error {
 		if err := r.Scan(idColumn{&oldest}); err != nil {
@@ -338,24 +228,25 @@ func oldestWaiting(ctx context.Context, q querier) (oldest apikey.ID, err error)
 	return oldest, err
 }
 
-// heardBy returns whether all enabled webhooks have got an event of a chain. Retention leaves the others.
-func (t *transaction) heardBy(chain string) (heard func(event []byte) bool, err error) {
+// deliveredToAll returns a function that reports whether an event of a chain was delivered to all enabled webhooks.
+// Retention keeps the others.
+func (t *transaction) deliveredToAll(chain string) (isDelivered func(event []byte) bool, err error) {
 	ctx := context.Background()
 	waiting, err := oldestWaiting(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	var least []byte // of the webhooks' places; nil without webhooks
+	var slowest []byte // the cursor of the webhook that is furthest behind; nil without webhooks
 	err = t.each(ctx, func(r row) error {
-		var place apikey.ID // zero for a webhook that has heard nothing of the chain
-		err := r.Scan(idColumn{&place})
-		if least == nil || bytes.Compare(place[:], least) < 0 {
-			least = place[:]
+		var cursor apikey.ID // zero for a webhook that has no cursor in the chain
+		err := r.Scan(idColumn{&cursor})
+		if slowest == nil || bytes.Compare(cursor[:], slowest) < 0 {
+			slowest = cursor[:]
 		}
 		return err
 	}, `SELECT c.event_id FROM webhooks LEFT JOIN webhook_cursors AS c ON c.webhook = webhooks.id AND c.chain = $1
 		WHERE disabled_at IS NULL`, chain)
 	return func(event []byte) bool {
-		return (least == nil || bytes.Compare(event, least) <= 0) && (waiting.IsZero() || bytes.Compare(event, waiting[:]) < 0)
+		return (slowest == nil || bytes.Compare(event, slowest) <= 0) && (waiting.IsZero() || bytes.Compare(event, waiting[:]) < 0)
 	}, err
 }

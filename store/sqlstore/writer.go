@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// maxWaiting is how many changes may wait for the writer: on a slow disk, a few seconds' worth. More would
+	// maxWaiting bounds the changes that wait for the writer: on a slow disk, a few seconds' worth. More would
 	// only wait for their deadline.
 	maxWaiting = 4096
-	// maxBatch is how many changes one transaction makes at most, so that none waits long for the others.
+	// maxBatch bounds the changes in one transaction, so that none waits long for the others.
 	maxBatch = 512
 )
 

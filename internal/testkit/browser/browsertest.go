@@ -22,17 +22,18 @@ import (
 )
 
 const (
-	patience = 3 * time.Minute // for one test
-	atOnce   = 4               // tests that use a browser
+	patience = 3 * time.Minute // for one profile
+	atOnce   = 4               // tests that use the browser
 )
 
 // Browser is a browser that tests share. It starts when a test first needs it. The zero Browser is
 // ready to use.
 type Browser struct {
-	mu   sync.Mutex
-	tab  context.Context //nolint:containedctx // chromedp's browser is the context of its first tab
-	end  func()
-	free chan struct{}
+	mu  sync.Mutex
+	tab context.Context //nolint:containedctx // chromedp's browser is the context of its first tab
+	end func()
+
+	queue queue
 }
 
 // Profile returns an empty profile, which is closed when the test ends. Without chromium the test is
@@ -44,8 +45,7 @@ func (b *Browser) Profile(t testing.TB) *Profile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.free <- struct{}{}
-	t.Cleanup(func() { <-b.free })
+	b.queue.admit(t)
 	ctx, cancel := context.WithTimeout(tab, patience)
 	t.Cleanup(cancel)
 	return &Profile{ctx: ctx}
@@ -74,7 +74,7 @@ func (b *Browser) start(path string) (context.Context, error) {
 		free()
 		return nil, err
 	}
-	b.tab, b.end, b.free = tab, func() { end(); free() }, make(chan struct{}, atOnce)
+	b.tab, b.end = tab, func() { end(); free() }
 	return tab, nil
 }
 
