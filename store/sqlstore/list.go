@@ -203,10 +203,11 @@ func (db *DB) conditionsOf(q store.Query, status statuses) *conditions {
 		c.add(c.holds(`name`, q.NameContains))
 	}
 	if q.Scope != "" {
+		c.add(c.holds(`scopes`, q.Scope)) // follows from the next one, which takes twice as long
 		c.add(c.holds(`' ' || scopes || ' '`, " "+q.Scope+" "))
 	}
 	for _, entry := range q.Metadata {
-		c.add(c.holds(`',' || substr(metadata, 2)`, ","+metadataEntry(entry.Name, entry.Value)))
+		c.addEntry(entry)
 	}
 	if q.Search != "" {
 		c.addSearch(q.Search)

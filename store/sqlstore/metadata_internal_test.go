@@ -38,7 +38,8 @@ func TestMetadataEntries(t *testing.T) {
 				continue
 			}
 			has, want := metadata[name]
-			if found := strings.Contains(","+text[1:], ","+metadataEntry(name, value)); found != (want && has == value) {
+			entry := metadataEntry(name, value)
+			if found := strings.HasPrefix(text[1:], entry) || strings.Contains(text, ","+entry); found != (want && has == value) {
 				t.Fatalf("%q=%q is found in %s: %t", name, value, text, found)
 			}
 		}

@@ -18,6 +18,13 @@ func (c *conditions) holds(column, text string) string {
 	return `replace(` + column + `, ` + c.arg(text) + `, '') <> ` + column
 }
 
+// addEntry adds the condition that a key has an entry of metadata: as its first one, or after a comma.
+func (c *conditions) addEntry(entry apikey.MetadataEntry) {
+	text := metadataEntry(entry.Name, entry.Value)
+	first := `substr(metadata, 2, ` + c.arg(utf8.RuneCountInString(text)) + `) = ` + c.arg(text)
+	c.add(`(` + first + ` OR ` + c.holds(`metadata`, ","+text) + `)`)
+}
+
 // addSearch adds the condition that a key's name or owner contains a text, ignoring case, or that
 // its prefix or id matches it.
 func (c *conditions) addSearch(text string) {
