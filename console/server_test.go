@@ -51,7 +51,9 @@ func TestServerPageOnNodesAndBackups(t *testing.T) {
 		})
 	}
 	k := newKit(t, options{console: func(c *console.Config) {
-		c.About = func(context.Context) (console.About, error) { return console.About{}, errors.New("the note is unreadable") }
+		c.About = func(context.Context) (console.About, error) {
+			return console.About{}, errors.New("the note is unreadable")
+		}
 	}})
 	k.adminVisitor().get("/console/server").want(http.StatusInternalServerError).lacks("unreadable")
 }
