@@ -177,6 +177,9 @@ func TestFramedOwnerLink(t *testing.T) {
 	}
 	framed(v.get("/console/keys"), true)
 	framed(v.get("/console/nowhere"), true)
+	if theme := v.post("/console/theme", url.Values{"theme": {"dark"}}).cookies["apikeyd_theme"]; theme == nil || theme.SameSite != http.SameSiteNoneMode || !theme.Partitioned {
+		t.Errorf("the cookie of a framed theme is %v", theme)
+	}
 
 	// Whoever has the frame on its page sends no form in its reader's name.
 	v.header["Sec-Fetch-Site"] = "cross-site"

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -60,13 +61,24 @@ func TestBrowserOpensALink(t *testing.T) {
 	var k *kit
 	var mu sync.Mutex
 	var answered []string
+	const press = `if (!document.documentElement.dataset.theme) document.querySelector(".theme [value=dark]").click()`
+	framed := false // then the page of keys presses a button itself: nobody outside its frame can
 	front := frontOf(t, func() http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.Header.Set("X-Forwarded-Proto", "https") // browsers treat localhost as they treat TLS
+			if r.URL.Path == "/press.js" {
+				w.Header().Set("Content-Type", "text/javascript")
+				_, _ = w.Write([]byte(press))
+				return
+			}
 			answer := httptest.NewRecorder()
 			k.handler.ServeHTTP(answer, r)
+			theme := regexp.MustCompile(`data-theme="\w+"`).FindString(answer.Body.String())
 			mu.Lock()
-			answered = append(answered, fmt.Sprint(r.Method, " ", r.URL.Path, " ", answer.Code))
+			answered = append(answered, strings.TrimSpace(fmt.Sprint(r.Method, " ", r.URL.Path, " ", answer.Code, " ", theme)))
+			if framed && r.URL.Path == "/console/keys" {
+				answer.Body.WriteString(`<script src="/press.js"></script>`)
+			}
 			mu.Unlock()
 			maps.Copy(w.Header(), answer.Header())
 			w.WriteHeader(answer.Code)
@@ -105,22 +117,21 @@ func TestBrowserOpensALink(t *testing.T) {
 	token = k.link(k.owner)
 	b.seen.Allow(page.URL)
 	b.origin = page.URL
-	count := func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(answered)
-	}
-	before := count()
+	mu.Lock()
+	framed, answered = true, nil
+	mu.Unlock()
 	b.open("/")
-	for deadline := time.Now().Add(time.Minute); ; b.until("true") { // the frame is of another site, so its content cannot be read here
-		mu.Lock()
-		seen := slices.Clone(answered[before:])
-		mu.Unlock()
-		if slices.Contains(seen, "GET /console/keys 200") { // with the cookie that the frame got
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the frame shows no keys: %q", seen)
+	for _, want := range []string{"GET /console/keys 200", `GET /console/keys 200 data-theme="dark"`} { // with the cookies that the frame got
+		for deadline := time.Now().Add(time.Minute); ; b.until("true") { // the frame is of another site, so its content cannot be read here
+			mu.Lock()
+			seen := slices.Clone(answered)
+			mu.Unlock()
+			if slices.Contains(seen, want) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the frame gets no %q: %q", want, seen)
+			}
 		}
 	}
 

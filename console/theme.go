@@ -46,6 +46,7 @@ func chooseTheme(v *visit) error {
 	}
 	c := cookie(v.r, themeCookie+cookieSuffix(v.r), chosen, "/", age) //nolint:gosec // G124: it holds no secret
 	c.HttpOnly = false
-	http.SetCookie(v.w, c)
+	reader, _ := v.sentSession(v.r) // a reader without one is in no frame
+	http.SetCookie(v.w, v.forFrame(reader, c))
 	return v.redirect(ownPath(v.form.Get("return")))
 }
