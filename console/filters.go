@@ -53,20 +53,66 @@ func (f keyFilter) Kind() string {
 	return f.Status
 }
 
-// IsAny reports whether a filter is set.
-func (f keyFilter) IsAny() bool {
-	return f.Search != "" || f.Status != "" || f.Owner != "" || f.Scope != "" || f.Unused
+// pick is an active filter with the address of the list without it.
+type pick struct{ Kind, Text, Without string }
+
+// Picks are the active filters that are chosen under Filters. The search, the chips and the order show their own.
+func (f keyFilter) Picks() (picks []pick) {
+	if f.Owner != "" {
+		picks = append(picks, pick{"owner", f.Owner, f.but(func(f *keyFilter) { f.Owner = "" })})
+	}
+	if f.Scope != "" {
+		picks = append(picks, pick{"scope", f.Scope, f.but(func(f *keyFilter) { f.Scope = "" })})
+	}
+	return picks
 }
 
-// WithStatus returns the address of the first page with another status.
-func (f keyFilter) WithStatus(status string) string {
-	f.Status, f.Unused, f.Number = status, false, 1
+// count is how many filters are active.
+func (f keyFilter) count() int {
+	n := len(f.Picks())
+	for _, text := range []string{f.Search, f.Kind()} {
+		if text != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// IsAny reports whether a filter is active.
+func (f keyFilter) IsAny() bool { return f.count() > 0 }
+
+// AreSeveral reports whether several filters are active.
+func (f keyFilter) AreSeveral() bool { return f.count() > 1 }
+
+// OnlyOwner reports whether the only filter is an owner.
+func (f keyFilter) OnlyOwner() bool { return f.Owner != "" && f.count() == 1 }
+
+// but returns the address of the first page of the list with other filters.
+func (f keyFilter) but(change func(*keyFilter)) string {
+	change(&f)
+	f.Number = 1
 	return f.Address()
 }
 
-// AllOwners returns the address of the first page of all owners' keys.
-func (f keyFilter) AllOwners() string {
-	f.Owner, f.Number = "", 1
+// WithStatus returns the address with another status.
+func (f keyFilter) WithStatus(status string) string {
+	return f.but(func(f *keyFilter) { f.Status, f.Unused = status, false })
+}
+
+// WithUnused returns the address of the unused keys.
+func (f keyFilter) WithUnused() string {
+	return f.but(func(f *keyFilter) { f.Status, f.Unused = "", true })
+}
+
+// Reversed returns the address of the other order.
+func (f keyFilter) Reversed() string { return f.but(func(f *keyFilter) { f.Oldest = !f.Oldest }) }
+
+// Cleared returns the address without filters.
+func (f keyFilter) Cleared() string { return keyFilter{Oldest: f.Oldest}.Address() }
+
+// Page returns the address of another page.
+func (f keyFilter) Page(number int) string {
+	f.Number = number
 	return f.Address()
 }
 
@@ -75,31 +121,8 @@ func (f keyFilter) OwnerPage() string {
 	return ownerRow{Owner: client.Owner{Name: f.Owner}}.Page("owner")
 }
 
-// Reversed returns the address of the first page in the other order.
-func (f keyFilter) Reversed() string {
-	f.Oldest, f.Number = !f.Oldest, 1
-	return f.Address()
-}
-
 // UnusedFor is how long an unused key was not used.
 func (keyFilter) UnusedFor() string { return exactDuration(apikey.UnusedAfter) }
-
-// WithUnused returns the address of the first page of unused keys.
-func (f keyFilter) WithUnused() string {
-	f.Status, f.Unused, f.Number = "", true, 1
-	return f.Address()
-}
-
-// Page returns the address of another page.
-func (f keyFilter) Page(number int) string {
-	f.Number = number
-	return f.Address()
-}
-
-// OnlyOwner reports whether the only filter is an owner.
-func (f keyFilter) OnlyOwner() bool {
-	return f.Owner != "" && f.Search == "" && f.Status == "" && f.Scope == "" && !f.Unused
-}
 
 // Address returns the address of the page.
 func (f keyFilter) Address() string {

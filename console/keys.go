@@ -92,6 +92,8 @@ type keysPage struct {
 	Total  int    // how many keys match; 0 if counting them would take long
 	Create string // a command that creates a key, if there are none yet
 	Secret bool   // the search field held a secret, which is not searched for
+
+	Owners, Scopes []string // suggestions
 }
 
 // Amount says how many keys match: exactly if that is known, else between how many.
@@ -157,6 +159,8 @@ func showKeys(v *visit) error {
 	}
 	if v.r.Header.Get("Hx-Request") != "" {
 		v.w.Header().Set("HX-Push-Url", p.Address()) // without empty parameters
+	} else {
+		p.Scopes, p.Owners = v.inUse()
 	}
 	title := "Keys"
 	if p.Number > 1 {
@@ -199,7 +203,7 @@ func (v *visit) list(p *keysPage) error {
 		slices.Reverse(p.Rows)
 	case number == list.Pages:
 		p.Total = (number-1)*keysPerPage + len(p.Rows)
-	case p.Search == "" && p.Scope == "" && p.Kind() == "" && list.Pages > 0: // the service keeps these counts
+	case (!p.IsAny() || p.OnlyOwner()) && list.Pages > 0: // the service keeps these counts
 		return count()
 	}
 	return nil

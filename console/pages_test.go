@@ -34,6 +34,7 @@ func everyScene() []scene {
 		{"overview of an owner", "/console", anOwner, http.StatusOK},
 		{"keys of all", "/console/keys", admin, http.StatusOK},
 		{"keys of an owner, for an admin", "/console/keys?owner=acme&q=CI", admin, http.StatusOK},
+		{"keys by filters", "/console/keys?owner=acme&scope=datasets%3Aread&status=active", admin, http.StatusOK},
 		{"keys of an owner", "/console/keys", anOwner, http.StatusOK},
 		{"keys without a match", "/console/keys?q=nothing&status=active", anOwner, http.StatusOK},
 		{"keys past the end", "/console/keys?page=9", anOwner, http.StatusOK},

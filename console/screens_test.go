@@ -52,6 +52,10 @@ func TestScreens(t *testing.T) {
 		b.open(page.path)
 		shoot(page.name)
 	}
+	b.open("/console/keys?owner=customer-42&scope=datasets%3Aread&status=active")
+	shoot("keys-filtered")
+	b.click(".more summary")
+	shoot("keys-filters")
 	b.try(k.owner.Secret, "datasets:read")
 	shoot("try-valid")
 	b.try(k.owner.Secret, "datasets:delete")
