@@ -183,3 +183,40 @@ func TestApplySettings(t *testing.T) {
 		})
 	}
 }
+
+func TestMetadataFilters(t *testing.T) {
+	secret := apikey.NewSecret("ak", apikey.NewID()).Reveal()
+	type entries = []apikey.MetadataEntry
+	for name, tt := range map[string]struct {
+		texts []string
+		want  entries // nil is refused
+	}{
+		"one":                           {[]string{"plan=pro"}, entries{{"plan", "pro"}}},
+		"several":                       {[]string{"b=", "a=1", "b="}, entries{{"b", ""}, {"a", "1"}, {"b", ""}}},
+		"more signs":                    {[]string{"a==b=c"}, entries{{"a", "=b=c"}}},
+		"as long as may be":             {[]string{strings.Repeat("🙂", 40) + "=" + strings.Repeat("я", 500)}, entries{{strings.Repeat("🙂", 40), strings.Repeat("я", 500)}}},
+		"control characters in a value": {[]string{"n=a\x00\n"}, entries{{"n", "a\x00\n"}}},
+		"nothing":                       {[]string{""}, nil},
+		"a name alone":                  {[]string{"a=b", "plan"}, nil},
+		"a value alone":                 {[]string{"=pro"}, nil},
+		"a name of 41 characters":       {[]string{strings.Repeat("я", 41) + "="}, nil},
+		"a value of 501 characters":     {[]string{"n=" + strings.Repeat("я", 501)}, nil},
+		"a line break in a name":        {[]string{"a\nb=c"}, nil},
+		"a name that is not UTF-8":      {[]string{"a\xff=c"}, nil},
+		"a value that is not UTF-8":     {[]string{"a=c\xff"}, nil},
+		"a secret":                      {[]string{"n=" + secret}, nil},
+		"a secret among words":          {[]string{"n=my " + secret + "."}, nil},
+		"a secret alone":                {[]string{secret}, nil},
+	} {
+		got, err := apikey.ParseMetadataFilter(tt.texts)
+		if !cmp.Equal(got, tt.want) || (err == nil) != (tt.want != nil) {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, tt.want)
+		}
+		if err != nil && (!cmp.Equal(fieldsAtFault(err), []string{"metadata"}) || strings.Contains(err.Error(), secret[10:])) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got, err := apikey.ParseMetadataFilter(nil); got != nil || err != nil {
+		t.Errorf("no filter: %q, %v", got, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	"apikeyd/client/internal/api"
@@ -18,9 +19,11 @@ type ListOptions struct {
 	// PageSize is how many keys one request asks for, 1 to 100. 0 means 100.
 	PageSize int
 
-	Status        Status    // only keys with this status
-	NameContains  string    // only keys whose name contains it; case matters
-	Scope         string    // only keys that have this scope
+	Status       Status // only keys with this status
+	NameContains string // only keys whose name contains it; case matters
+	Scope        string // only keys that have this scope
+	// Metadata selects keys that have all of these entries. No name may contain "=".
+	Metadata      map[string]string
 	Search        string    // only keys whose name or owner contains it, ignoring case, or whose prefix or id matches
 	ExpiresBefore time.Time // only keys that expire before it, including expired ones
 	// LastUsedBefore selects keys that were last used before it. A key that was never used counts
@@ -99,6 +102,16 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 	params.Foreign = unlessZero(o.Foreign)
 	params.Sessions = unlessZero(o.Sessions)
 	params.RevocationReason = unlessZero(api.RevocationReason(o.Reason))
+	if len(o.Metadata) > 0 {
+		entries := make([]string, 0, len(o.Metadata))
+		for name, value := range o.Metadata {
+			if strings.Contains(name, "=") {
+				return KeyPage{}, unsendable(errors.New("metadata: no list can be filtered by a name that contains ="))
+			}
+			entries = append(entries, name+"="+value)
+		}
+		params.Metadata = &entries
+	}
 	request, err := api.NewListApiKeysRequest(c.base, &params)
 	if err != nil {
 		return KeyPage{}, unsendable(err)

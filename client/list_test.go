@@ -75,7 +75,8 @@ func TestListFilters(t *testing.T) {
 	ctx, start := t.Context(), clock.Now()
 	add := func(name string, lives time.Duration) client.CreatedKey {
 		t.Helper()
-		created, err := theirs.Create(ctx, client.NewKey{Name: name, ExpiresAt: clock.Now().Add(lives)})
+		created, err := theirs.Create(ctx, client.NewKey{Name: name, ExpiresAt: clock.Now().Add(lives),
+			Metadata: map[string]string{"plan": "a=b, c&d", "name": name}})
 		must(t, err)
 		return created
 	}
@@ -105,6 +106,10 @@ func TestListFilters(t *testing.T) {
 		"reason":           {client.ListOptions{Reason: client.ReasonOwnerLeft}, []string{"ended 100%"}},
 		"another reason":   {client.ListOptions{Reason: client.ReasonPolicy}, nil},
 		"scope":            {client.ListOptions{Scope: "keys:nothing"}, nil},
+		"metadata":         {client.ListOptions{Metadata: map[string]string{"plan": "a=b, c&d"}}, []string{"new", "used 100%", "ended 100%", "short"}},
+		"all of metadata":  {client.ListOptions{Metadata: map[string]string{"plan": "a=b, c&d", "name": "new"}}, []string{"new"}},
+		"other metadata":   {client.ListOptions{Metadata: map[string]string{"name": ""}}, nil},
+		"no metadata":      {client.ListOptions{Metadata: map[string]string{}, Search: "new"}, []string{"new"}},
 		"search":           {client.ListOptions{Search: "USED"}, []string{"used 100%"}},
 		"name, no pattern": {client.ListOptions{NameContains: "%"}, []string{"used 100%", "ended 100%"}},
 		"end":              {client.ListOptions{ExpiresBefore: start.Add(time.Hour + 1e6).In(zone)}, []string{"ended 100%", "short"}},
@@ -123,6 +128,12 @@ func TestListFilters(t *testing.T) {
 	}
 	_, err = names(ctx, theirs, client.ListOptions{Status: "DELETED"})
 	wantError(t, err, 400, client.CodeInvalidRequest)
+	_, err = names(ctx, theirs, client.ListOptions{Metadata: map[string]string{"": "x"}})
+	wantError(t, err, 400, client.CodeInvalidRequest)
+	_, err = names(ctx, theirs, client.ListOptions{Metadata: map[string]string{"plan=a": "b, c&d"}}) // would find plan
+	if err == nil || !strings.Contains(err.Error(), "metadata") {
+		t.Errorf("a name with = gives %v", err)
+	}
 }
 
 func TestListBeyondTheLargestPage(t *testing.T) {

@@ -54,6 +54,45 @@ var listFaults = map[string]planted{
 		}),
 		"scope finds the keys", "the scope datasets:read finds",
 	},
+	"metadata is ignored": {
+		refilteredByAll("metadata", func(map[string]any, []string) bool { return true }),
+		"metadata finds the keys", "metadata plan=pro finds",
+	},
+	"one of several entries is enough": {
+		refilteredByAll("metadata", func(key map[string]any, entries []string) bool {
+			return slices.ContainsFunc(entries, func(entry string) bool { return hasEntry(key, entry, equal, equal) })
+		}),
+		"metadata finds the keys", "plan=pro and region=eu finds",
+	},
+	"only the first entry counts": {
+		refilteredByAll("metadata", func(key map[string]any, entries []string) bool { return hasEntry(key, entries[0], equal, equal) }),
+		"metadata finds the keys", "plan=pro and region=eu finds",
+	},
+	"metadata is where values begin": {
+		refiltered("metadata", func(key map[string]any, entry string) bool { return hasEntry(key, entry, equal, strings.HasPrefix) }),
+		"metadata finds the keys", "metadata plan=pro finds",
+	},
+	"values of metadata ignore case": {
+		refiltered("metadata", func(key map[string]any, entry string) bool { return hasEntry(key, entry, equal, strings.EqualFold) }),
+		"metadata finds the keys", "metadata plan=pro finds",
+	},
+	"an absent entry of metadata is an empty one": {
+		refiltered("metadata", func(key map[string]any, entry string) bool {
+			name, value, _ := strings.Cut(entry, "=")
+			held, _ := key["metadata"].(map[string]any)[name].(string)
+			return held == value
+		}),
+		"metadata finds the keys", "metadata region= finds",
+	},
+	"a cursor minds the order of metadata": {
+		requests(func(r *http.Request) {
+			if query := r.URL.Query(); isList(r) && query.Has("cursor") && !slices.IsSorted(query["metadata"]) {
+				query.Set("cursor", "2")
+				r.URL.RawQuery = query.Encode()
+			}
+		}),
+		"metadata finds the keys", "status 400, want 200",
+	},
 	"search compares case": {
 		refiltered("search", func(key map[string]any, text string) bool {
 			return strings.Contains(fmt.Sprint(key["name"], "\n", key["owner"], "\n", key["prefix"]), text)
@@ -256,6 +295,27 @@ func leaveOut(r *http.Request, name string) bool {
 // refiltered makes a fault that implements one filter differently: it lists without the filter and
 // then filters and counts itself.
 func refiltered(filter string, keep func(key map[string]any, value string) bool) func() fault {
+	return refilteredByAll(filter, func(key map[string]any, values []string) bool {
+		return !slices.ContainsFunc(values, func(value string) bool { return !keep(key, value) })
+	})
+}
+
+// hasEntry reports whether a key has an entry NAME=VALUE, as two functions compare names and values.
+func hasEntry(key map[string]any, entry string, name, value func(held, wanted string) bool) bool {
+	wantedName, wantedValue, _ := strings.Cut(entry, "=")
+	metadata, _ := key["metadata"].(map[string]any)
+	for heldName, heldValue := range metadata {
+		if name(heldName, wantedName) && value(fmt.Sprint(heldValue), wantedValue) {
+			return true
+		}
+	}
+	return false
+}
+
+func equal(a, b string) bool { return a == b }
+
+// refilteredByAll is refiltered for a filter that may be given several times.
+func refilteredByAll(filter string, keep func(key map[string]any, values []string) bool) func() fault {
 	return answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 		query := r.URL.Query()
 		if !isList(r) || !query.Has(filter) || a.Code != http.StatusOK {
@@ -264,7 +324,7 @@ func refiltered(filter string, keep func(key map[string]any, value string) bool)
 		page, _ := strconv.Atoi(query.Get("page"))
 		size, _ := strconv.Atoi(query.Get("items_per_page"))
 		all := everyKey(service, r, filter)
-		all = slices.DeleteFunc(all, func(key any) bool { return !keep(key.(map[string]any), query.Get(filter)) })
+		all = slices.DeleteFunc(all, func(key any) bool { return !keep(key.(map[string]any), query[filter]) })
 		rewrite(a, func(body map[string]any) {
 			from, to := min((page-1)*size, len(all)), min(page*size, len(all))
 			body["data"] = append([]any{}, all[from:to]...)

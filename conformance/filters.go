@@ -16,6 +16,7 @@ func filterChecks() []check {
 		{group, "status", "status finds the keys with that status now", needWriteKey, statusFilter},
 		{group, "name", "name_contains matches literally", needWriteKey, nameFilter},
 		{group, "scope", "scope finds the keys that have it as a whole", needAdminKey | needWriteKey, scopeFilter},
+		{group, "metadata", "metadata finds the keys that have every entry exactly", needWriteKey, metadataFilter},
 		{group, "search", "search finds names and owners in any case, and prefixes", needWriteKey, searchFilter},
 		{group, "times", "expires_before and last_used_before exclude their own time", needWriteKey, timeFilters},
 		{group, "rotating", "rotating finds the keys whose old secret still works", needWriteKey, rotatingFilter},
@@ -277,21 +278,71 @@ func scopeFilter(s *session) {
 	find("datasets")
 }
 
+func metadataFilter(s *session) {
+	f := s.newFamily()
+	for name, metadata := range map[string]fields{
+		"both": {"plan": "pro", "region": "eu"}, "plan": {"plan": "pro"}, "region": {"plan": "free", "region": "eu"},
+		"longer": {"plan": "pro2"}, "capital": {"plan": "Pro"}, "swapped": {"pro": "plan"}, "inside": {"x": `","plan":"pro`},
+		"empty": {"plan": ""}, "signs": {"a": "b=c,d", "q": "100%"}, "none": {},
+	} {
+		if !f.add(name, fields{"metadata": metadata}) {
+			return
+		}
+	}
+	find := func(entries []string, names ...string) {
+		f.wants("keys with metadata "+strings.Join(entries, " and "), "&"+url.Values{"metadata": entries}.Encode()+f.query, names...)
+	}
+	find([]string{"plan=pro"}, "both", "plan")
+	find([]string{"region=eu"}, "both", "region")
+	find([]string{"plan=pro", "region=eu"}, "both")
+	find([]string{"region=eu", "plan=pro", "plan=pro"}, "both")
+	find([]string{"plan=pro", "plan=free"})
+	find([]string{"plan=pr"})
+	find([]string{"plan="}, "empty")
+	find([]string{"region="})
+	find([]string{"pro=plan"}, "swapped")
+	find([]string{`x=","plan":"pro`}, "inside")
+	find([]string{"a=b=c,d", "q=100%"}, "signs")
+
+	const plan, free = "&metadata=plan%3Dpro", "&metadata=plan%3Dfree"
+	const ordered, reversed = plan + "&metadata=region%3Deu", "&metadata=region%3Deu" + plan
+	if !f.add("another", fields{"metadata": fields{"plan": "pro", "region": "eu"}}) {
+		return
+	}
+	ids, cursor := s.listAfter("", "items_per_page=1"+ordered+f.query)
+	more, _ := s.listAfter(cursor, strings.TrimPrefix(reversed, "&")+f.query)
+	if ids = append(ids, more...); !slices.Equal(ids, []string{f.keys["another"].id, f.keys["both"].id}) {
+		s.fail("a cursor with the entries of metadata in another order finds %v", ids)
+	}
+	for _, other := range []string{plan, ordered + free} {
+		s.refuses("cursor", request{operation: "listApiKeys", query: strings.TrimPrefix(other, "&") + f.query + "&cursor=" + url.QueryEscape(cursor)})
+	}
+	s.refuses("metadata", request{operation: "listApiKeys", query: "metadata=n%3D" + f.keys["both"].secret})
+}
+
 func badFilters(s *session) {
 	long := strings.Repeat("a", 256)
 	for query, field := range map[string]string{
-		"status=":                               "status",
-		"status=active":                         "status",
-		"status=DELETED":                        "status",
-		"status=ACTIVE&status=ACTIVE":           "status",
-		"status=ACTIVE,EXPIRED":                 "status",
-		"name_contains=":                        "name_contains",
-		"name_contains=" + long:                 "name_contains",
-		"name_contains=a&name_contains=a":       "name_contains",
-		"scope=":                                "scope",
-		"scope=a%20b":                           "scope",
-		"scope=a&scope=b":                       "scope",
-		"scope=" + long:                         "scope",
+		"status=":                         "status",
+		"status=active":                   "status",
+		"status=DELETED":                  "status",
+		"status=ACTIVE&status=ACTIVE":     "status",
+		"status=ACTIVE,EXPIRED":           "status",
+		"name_contains=":                  "name_contains",
+		"name_contains=" + long:           "name_contains",
+		"name_contains=a&name_contains=a": "name_contains",
+		"scope=":                          "scope",
+		"scope=a%20b":                     "scope",
+		"scope=a&scope=b":                 "scope",
+		"scope=" + long:                   "scope",
+		"metadata=":                       "metadata",
+		"metadata=plan":                   "metadata",
+		"metadata=%3Dpro":                 "metadata",
+		"metadata=a%3Db&metadata=plan":    "metadata",
+		"metadata=a%0Ab%3Dc":              "metadata",
+		"metadata=" + long + "%3Da":       "metadata",
+		"metadata=a%3D" + long + long:     "metadata",
+		"metadata=a%3Db" + strings.Repeat("&metadata=a%3Db", 20): "metadata",
 		"search=":                               "search",
 		"search=" + long:                        "search",
 		"search=a&search=a":                     "search",

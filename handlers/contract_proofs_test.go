@@ -25,6 +25,7 @@ var proofs = withLimitProofs(withLinkProofs(withWebhookProofs(map[string]proof{
 	"listApiKeys ?status=REVOKED":                   asking(keysPath, "status=ACTIVE", "status=REVOKED"),
 	"listApiKeys ?name_contains":                    asking(keysPath, "", "name_contains=rotat"),
 	"listApiKeys ?scope":                            asking(keysPath, "", "scope=keys:admin"),
+	"listApiKeys ?metadata":                         asking(keysPath, "", "metadata=no=such"),
 	"listApiKeys ?search":                           asking(keysPath, "", "search=ROTAT"),
 	"listApiKeys ?expires_before":                   asking(keysPath, "", "expires_before=2026-11-23T12:00:00Z"),
 	"listApiKeys ?last_used_before":                 asking(keysPath, "", "last_used_before=2020-01-01T00:00:00Z"),

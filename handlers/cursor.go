@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
@@ -54,6 +55,10 @@ func filterDigest(owner string, filters gen.ListApiKeysParams) ([]byte, error) {
 	filters.Owner = nil
 	if owner != "" {
 		filters.Owner = &owner
+	}
+	if filters.Metadata != nil { // in any order, and given twice, it is the same filter
+		entries := slices.Compact(slices.Sorted(slices.Values(*filters.Metadata)))
+		filters.Metadata = &entries
 	}
 	filters.Cursor, filters.Page, filters.ItemsPerPage = nil, nil, nil
 	text, err := json.Marshal(filters)

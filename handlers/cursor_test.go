@@ -119,6 +119,7 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 	k := newKit(t)
 	values := map[string][]string{
 		"owner": {"admin", "team"}, "status": {"ACTIVE", "EXPIRED"}, "name_contains": {"key", "Key"}, "search": {"key", "ke"}, "scope": {"keys:read", "keys:write"},
+		"metadata":          {"plan=pro", "plan=Pro"},
 		"expires_before":    {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
 		"last_used_before":  {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
 		"rotating":          {"false", "true"},
@@ -134,8 +135,9 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 			k.Errorf("is a cursor bound to %s?", name)
 		}
 	}
-	k.mustCreate(k.admin, fields{"name": "a key"})
-	k.mustCreate(k.admin, fields{"name": "another key"})
+	marks := fields{"plan": "pro", "region": "eu"}
+	k.mustCreate(k.admin, fields{"name": "a key", "metadata": marks})
+	k.mustCreate(k.admin, fields{"name": "another key", "metadata": marks})
 	for i := range 2 {
 		k.importOne(fields{"name": fmt.Sprint("foreign ", i)})
 		k.signIn("alice", "keys:read")
@@ -161,8 +163,17 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 		k.get(k.admin, keysPath+"?items_per_page=3&"+query+"&cursor="+cursor).want(200)
 	}
 
+	const plan, region = "&metadata=plan=pro", "&metadata=region=eu"
+	cursor := k.get(k.admin, keysPath+"?items_per_page=1"+plan+region).want(200).next()
+	for _, same := range []string{plan + region, region + plan, region + plan + region} {
+		k.get(k.admin, keysPath+"?cursor="+cursor+same).want(200)
+	}
+	for _, other := range []string{plan, region, plan + "&metadata=region=e", plan + region + "&metadata=a=b", "&metadata=plan=pro,region=eu"} {
+		k.get(k.admin, keysPath+"?cursor="+cursor+other).invalid("cursor")
+	}
+
 	// The same time in another zone is the same filter, and so is the same owner for another caller.
-	cursor := k.get(k.admin, keysPath+"?items_per_page=1&expires_before=2030-01-31T12:00:00Z").want(200).next()
+	cursor = k.get(k.admin, keysPath+"?items_per_page=1&expires_before=2030-01-31T12:00:00Z").want(200).next()
 	k.get(k.admin, keysPath+"?cursor="+cursor+"&expires_before=2030-01-31T13:00:00%2B01:00").want(200)
 	reader := k.add("admin", "reader", apikey.ScopeRead)
 	stranger := k.add("team", "reader", apikey.ScopeRead)

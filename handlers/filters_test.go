@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,23 @@ func TestBadFilters(t *testing.T) {
 		{"a scope that is not ASCII", "scope=%D0%BB", "scope"},
 		{"a scope with NUL", "scope=a%00", "scope"},
 		{"two scopes", "scope=a&scope=b", "scope"},
+		{"no metadata", "metadata=", "metadata"},
+		{"metadata without a value", "metadata", "metadata"},
+		{"metadata without =", "metadata=plan", "metadata"},
+		{"metadata without a name", "metadata==pro", "metadata"},
+		{"metadata, and then a bad one", "metadata=plan=pro&metadata=plan", "metadata"},
+		{"a metadata name with a line break", "metadata=a%0Ab=c", "metadata"},
+		{"a metadata name with DEL", "metadata=a%7F=c", "metadata"},
+		{"a metadata name of 41 characters", "metadata=" + strings.Repeat("%D1%8F", 41) + "=", "metadata"},
+		{"a metadata value of 501 characters", "metadata=n=" + strings.Repeat("%D1%8F", 501), "metadata"},
+		{"a very long metadata value", "metadata=n=" + strings.Repeat("v", 5000), "metadata"},
+		{"metadata that is not UTF-8", "metadata=n=a%ff", "metadata"},
+		{"a metadata name that is not UTF-8", "metadata=%ff=a", "metadata"},
+		{"a secret in metadata", "metadata=n=" + k.admin.Secret, "metadata"},
+		{"a secret inside metadata", "metadata=a=b&metadata=n=my+" + k.admin.Secret + ".", "metadata"},
+		{"21 entries", strings.Repeat("metadata=n=v&", 20) + "metadata=n=v", "metadata"},
+		{"metadata as an array", "metadata[]=n=v", "metadata[]"},
+		{"metadata as an object", "metadata[n]=v", "metadata[n]"},
 		{"no search", "search=", "search"},
 		{"a search of 256 characters", "search=" + strings.Repeat("n", 256), "search"},
 		{"two searches", "search=a&search=b", "search"},
@@ -173,6 +191,77 @@ func TestFilters(t *testing.T) {
 	k.wantFiltered(k.admin, "search=Ci&owner=other", 3, []string{"ci other"})
 	k.wantFiltered(reader, "search=other", 3, []string{})
 	k.get(reader, keysPath+"?name_contains=ci&owner=other").refused(403, "FORBIDDEN")
+}
+
+func TestMetadataFilter(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	reader := k.add("team", "reader", apikey.ScopeRead)
+	for _, key := range []fields{
+		{"name": "pro", "metadata": fields{"plan": "pro", "region": "eu"}},
+		{"name": "Pro", "metadata": fields{"plan": "Pro", "region": "eu"}},
+		{"name": "pro2", "metadata": fields{"plan": "pro2", "empty": ""}},
+		{"name": "by name", "metadata": fields{"Plan": "pro", "pro": "plan", "a=b": "c", "a": "b=c,d"}},
+		{"name": "quotes", "metadata": fields{`"plan":"pro"`: `","plan":"pro`, "$.plan": "%"}},
+		{"name": "letters", "metadata": fields{"ключ": "значение 🔑", "n": "\x00\n"}},
+		{"name": "theirs", "owner": "other", "metadata": fields{"plan": "pro"}},
+	} {
+		if key["owner"] == nil {
+			key["owner"] = "team"
+		}
+		k.mustCreate(k.admin, key)
+	}
+	full := fields{}
+	query := ""
+	for i := range 20 {
+		name := fmt.Sprintf("%02d", i) + strings.Repeat("🙂", 38)
+		full[name] = strings.Repeat("v", 100+i)
+		query += "&metadata=" + url.QueryEscape(name+"="+strings.Repeat("v", 100+i))
+	}
+	full["00"+strings.Repeat("🙂", 38)] = strings.Repeat("я", 500)
+	query += "&status=ACTIVE&name_contains=full"
+	query = strings.Replace(query, strings.Repeat("v", 100), url.QueryEscape(strings.Repeat("я", 500)), 1)
+	k.mustCreate(k.admin, fields{"name": "full", "owner": "team", "metadata": full})
+
+	for _, tt := range []struct{ query, want string }{
+		{"metadata=plan=pro", "pro"},
+		{"metadata=plan%3Dpro", "pro"},
+		{"metadata=region=eu", "Pro, pro"},
+		{"metadata=region=eu&metadata=plan=pro", "pro"},
+		{"metadata=plan=pro&metadata=plan=pro", "pro"},
+		{"metadata=plan=pro&metadata=plan=Pro", ""},
+		{"metadata=plan=pr", ""},
+		{"metadata=plan=", ""},
+		{"metadata=empty=", "pro2"},
+		{"metadata=empty=&metadata=plan=pro2", "pro2"},
+		{"metadata=Plan=pro", "by name"},
+		{"metadata=pro=plan", "by name"},
+		{"metadata=a=b=c,d", "by name"},
+		{"metadata=a=b=c", ""}, // the name "a=b" cannot be filtered by
+		{"metadata=$.plan=%25", "quotes"},
+		{"metadata=" + url.QueryEscape(`"plan":"pro"=","plan":"pro`), "quotes"},
+		{"metadata=%D0%BA%D0%BB%D1%8E%D1%87=" + url.QueryEscape("значение 🔑"), "letters"},
+		{"metadata=n=%00%0A", "letters"},
+		{"metadata=plan=pro&status=REVOKED", ""},
+		{"metadata=region=eu&search=PRO&name_contains=P", "Pro"},
+		{query[1:], "full"},
+	} {
+		want := []string{}
+		if tt.want != "" {
+			want = strings.Split(tt.want, ", ")
+		}
+		k.wantFiltered(reader, tt.query, 1, want)
+	}
+	k.wantFiltered(k.admin, "metadata=plan=pro", 1, []string{"theirs", "pro"})
+	k.wantFiltered(k.admin, "metadata=plan=pro&owner=other", 1, []string{"theirs"})
+	k.get(reader, keysPath+"?metadata=plan=pro&owner=other").refused(403, "FORBIDDEN")
+	bad := k.get(reader, keysPath+"?metadata=plan")
+	if fault := bad.invalid("metadata"); !strings.Contains(fault.Message, "NAME=VALUE") {
+		k.Errorf("the message is %q", fault.Message)
+	}
+	for _, path := range []string{"/v1/owners", "/v1/audit-events"} {
+		k.get(k.admin, path+"?metadata=plan=pro").invalid("metadata")
+	}
 }
 
 // wantFiltered reads all pages of a filtered list.

@@ -65,6 +65,10 @@ func (s *Server) ListApiKeys(
 			return nil, err
 		}
 	}
+	metadata, err := apikey.ParseMetadataFilter(or(params.Metadata, nil))
+	if err != nil {
+		return nil, err
+	}
 	size := or(params.ItemsPerPage, defaultItemsPerPage)
 	query := store.Query{
 		Owner:          owner,
@@ -72,6 +76,7 @@ func (s *Server) ListApiKeys(
 		At:             now,
 		NameContains:   or(params.NameContains, ""),
 		Scope:          or(params.Scope, ""),
+		Metadata:       metadata,
 		Search:         or(params.Search, ""),
 		ExpiresBefore:  boundary(params.ExpiresBefore),
 		LastUsedBefore: boundary(params.LastUsedBefore),

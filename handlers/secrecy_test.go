@@ -193,7 +193,7 @@ func (k *kit) inQuestions(by, secret string) {
 			k.do(request{method: method, path: forwardPath + rest, key: by, foreign: true})
 		}
 	}
-	for _, query := range []string{"status", "name_contains", "scope", "search", "cursor", "expires_before", "last_used_before"} {
+	for _, query := range []string{"status", "name_contains", "scope", "metadata", "metadata=n", "search", "cursor", "expires_before", "last_used_before"} {
 		k.do(request{path: keysPath + "?" + query + "=" + secret, key: by})
 		k.do(request{path: keysPath + "?" + query + "=" + secret + "&" + query + "=" + secret, key: by})
 	}

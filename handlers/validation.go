@@ -63,8 +63,8 @@ func validateBody(op operation, value any) error {
 	return faults.err()
 }
 
-// validateQuery checks the query against the operation's parameters. Each may occur once, and no others
-// may occur.
+// validateQuery checks the query against the operation's parameters. Each may occur once, unless it is an array,
+// and no others may occur.
 func validateQuery(op operation, r *http.Request) error {
 	if strings.Count(r.URL.RawQuery, "&") >= maxParameters {
 		return apikey.Invalid("query", fmt.Sprintf("has more than %d parameters", maxParameters))
@@ -78,6 +78,8 @@ func validateQuery(op operation, r *http.Request) error {
 		switch p := op.query.GetByInAndName(openapi3.ParameterInQuery, name); {
 		case p == nil:
 			faults.add(name, "is not a query parameter of this operation; leave it out")
+		case p.Schema.Value.Type.Is(openapi3.TypeArray):
+			faults.addItemErrors(p, query[name])
 		case len(query[name]) > 1:
 			faults.add(name, "must come once")
 		case tooLong(p.Schema.Value, query.Get(name)):
@@ -110,6 +112,20 @@ func (f *faults) addParameterError(p *openapi3.Parameter, r *http.Request, query
 		f.add(p.Name, remedy(schemaError))
 	default: // not even of the right type
 		f.add(p.Name, describe(p.Schema.Value))
+	}
+}
+
+// addItemErrors checks the items of an array, each of which is a parameter of its own. They are strings with a
+// pattern.
+func (f *faults) addItemErrors(p *openapi3.Parameter, items []string) {
+	array := p.Schema.Value
+	item := array.Items.Value
+	invalid := func(text string) bool { return tooLong(item, text) || item.VisitJSON(text, schemaOptions...) != nil }
+	switch {
+	case uint64(len(items)) > *array.MaxItems:
+		f.add(p.Name, fmt.Sprintf("must come at most %d times", *array.MaxItems))
+	case slices.ContainsFunc(items, invalid):
+		f.add(p.Name, fmt.Sprint(item.Extensions["x-pattern-message"]))
 	}
 }
 

@@ -189,10 +189,11 @@ func ByName(owner, name string) Ref { return Ref{Owner: owner, Name: name} }
 type Query struct {
 	Owner          string
 	Status         apikey.Status
-	At             time.Time // when keys must have that Status, or be Rotating or Foreign
-	NameContains   string    // byte for byte
-	Scope          string    // one of the key's, which is a scope by the rules of keys
-	Search         string    // in the name or owner, ignoring case, or in the prefix; passes apikey.CheckSearch
+	At             time.Time              // when keys must have that Status, or be Rotating or Foreign
+	NameContains   string                 // byte for byte
+	Scope          string                 // one of the key's, which is a scope by the rules of keys
+	Metadata       []apikey.MetadataEntry // all of them must be the key's
+	Search         string                 // in the name or owner, ignoring case, or in the prefix; passes apikey.CheckSearch
 	ExpiresBefore  time.Time
 	LastUsedBefore time.Time // neither used nor created since then
 	Enabled        *bool     // whether keys are not suspended
@@ -208,7 +209,7 @@ type Query struct {
 
 // IsPlain reports whether a Query has no filter other than Owner.
 func (q Query) IsPlain() bool {
-	return q.Status == "" && q.NameContains == "" && q.Scope == "" && q.Search == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
+	return q.Status == "" && q.NameContains == "" && q.Scope == "" && len(q.Metadata) == 0 && q.Search == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
 		q.Rotating == nil && q.Foreign == nil && q.Enabled == nil && q.Reason == "" && !q.Sessions
 }
 

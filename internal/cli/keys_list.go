@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -16,6 +17,7 @@ type listCommand struct {
 	Status         statusFlag        `placeholder:"STATUS" complete:"active,expired,revoked" help:"Only keys that are active, expired or revoked now; a suspended key counts as revoked."`
 	NameContains   *string           `placeholder:"TEXT" help:"Only keys whose name contains it; case-sensitive."`
 	Scope          *string           `placeholder:"SCOPE" help:"Only keys that have this scope."`
+	Metadata       metadataFlag      `placeholder:"NAME=TEXT" help:"Only keys that have this in their metadata, exactly; repeat the flag for keys that have all of several."`
 	Search         *string           `placeholder:"TEXT" help:"Only keys whose name or owner contains it, ignoring case, or whose prefix or id matches."`
 	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that expire before this time, including expired ones."`
 	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys last used before this time; a key that was never used counts from its creation."`
@@ -44,6 +46,9 @@ Examples:
     # The key with this prefix; a part of a name or owner works too
     apikeyd keys list --search ak_2lj2O1CB
 
+    # The keys of one plan in one region, by their metadata
+    apikeyd keys list --metadata plan=pro --metadata region=eu
+
     # Keys that nobody used since the spring
     apikeyd keys list --status active --last-used-before 2026-04-01T00:00:00Z
 
@@ -68,6 +73,9 @@ func (f *statusFlag) UnmarshalText(text []byte) error {
 // Run prints keys as a table, or as a line of JSON each.
 func (c *listCommand) Run(ctx context.Context, s streams) error {
 	options := client.ListOptions{Status: client.Status(c.Status), Rotating: c.Rotating, Foreign: c.Foreign, Sessions: c.Sessions}
+	if len(c.Metadata) > 0 {
+		options.Metadata = c.Metadata
+	}
 	options.Reason = client.RevocationReason(c.Reason)
 	if c.Suspended {
 		options.Enabled = new(false)
@@ -112,7 +120,7 @@ func (c *listCommand) finish(s streams, table *keyTable, filters client.ListOpti
 	}
 	if len(table.rows) == 0 {
 		text := "No keys match."
-		if c.Owner == nil && filters == (client.ListOptions{}) {
+		if c.Owner == nil && reflect.ValueOf(filters).IsZero() {
 			text = "There are no keys."
 		}
 		fmt.Fprintln(s.err, text)
@@ -132,6 +140,9 @@ func (c *listCommand) Validate() error {
 		if err := apikey.CheckScopes(apikey.Scopes{*c.Scope}); err != nil {
 			return errors.New("--scope must be one scope; leave it out to list all keys")
 		}
+	}
+	if err := apikey.CheckMetadata(apikey.Metadata(c.Metadata)); err != nil {
+		return fmt.Errorf("--%w", err)
 	}
 	if c.Search != nil {
 		if err := apikey.CheckSearch(*c.Search); err != nil {

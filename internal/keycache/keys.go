@@ -17,7 +17,14 @@ const maxShortcuts = 1024
 type shortcuts struct {
 	mu    sync.Mutex
 	names map[name]apikey.ID
-	pages map[store.Query]idPage
+	pages map[plainQuery]idPage
+}
+
+// plainQuery is a store.Query without filters.
+type plainQuery struct {
+	owner         string
+	limit, offset int
+	after         apikey.ID
 }
 
 // name maps to an id as a hint: the key may have another name by now.
@@ -100,7 +107,6 @@ func (c *Cache) Page(ctx context.Context, q store.Query) (Page, error) {
 	if !q.IsPlain() || c.max == 0 {
 		return c.readKeys(ctx, q)
 	}
-	q.At = time.Time{} // only filters use it
 	now := c.now()
 	ids, err := c.keyIDs(ctx, q, now)
 	if err != nil {
@@ -122,8 +128,9 @@ func (c *Cache) Page(ctx context.Context, q store.Query) (Page, error) {
 
 func (c *Cache) keyIDs(ctx context.Context, q store.Query, now time.Time) (store.IDPage, error) {
 	changes, s := c.changes.Load(), &c.shortcuts
+	plain := plainQuery{q.Owner, q.Limit, q.Offset, q.After}
 	s.mu.Lock()
-	known, ok := s.pages[q]
+	known, ok := s.pages[plain]
 	s.mu.Unlock()
 	if ok && known.changes == changes && c.trusts(now) {
 		return known.IDPage, nil
@@ -135,10 +142,10 @@ func (c *Cache) keyIDs(ctx context.Context, q store.Query, now time.Time) (store
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pages == nil || len(s.pages) >= maxShortcuts {
-		s.pages = make(map[store.Query]idPage)
+		s.pages = make(map[plainQuery]idPage)
 	}
 	page.IDs = slices.Clip(page.IDs)
-	s.pages[q] = idPage{page, changes}
+	s.pages[plain] = idPage{page, changes}
 	return page, nil
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -247,11 +249,26 @@ func (c metadataColumn) value() any {
 	if len(*c.at) == 0 {
 		return noMetadata
 	}
-	text, err := json.Marshal(*c.at)
-	if err != nil {
-		return err // no statement accepts it; texts always have a JSON
+	var entries []string
+	for _, name := range slices.Sorted(maps.Keys(*c.at)) {
+		entries = append(entries, metadataEntry(name, (*c.at)[name]))
 	}
-	return string(text)
+	return "{" + strings.Join(entries, ",") + "}"
+}
+
+// metadataEntry returns the only text that an entry has. Lists look for it after a comma. That comma and the quote
+// after it could also end a text, but only if another one were a name's colon alone, which is therefore escaped: in
+// {"x,":":","y":""} the name ":" would have the value ",".
+func metadataEntry(name, value string) string {
+	if name == ":" {
+		return `"\u003a":` + quoted(value)
+	}
+	return quoted(name) + ":" + quoted(value)
+}
+
+func quoted(text string) string {
+	b, _ := json.Marshal(text) // no string fails
+	return string(b)
 }
 
 func (c metadataColumn) read(r row, i int) error {

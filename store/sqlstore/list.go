@@ -207,6 +207,9 @@ func (db *DB) conditionsOf(q store.Query, status statuses) *conditions {
 	if q.Scope != "" {
 		c.add(c.holds(`' ' || scopes || ' '`, " "+q.Scope+" "))
 	}
+	for _, entry := range q.Metadata {
+		c.add(c.holds(`',' || substr(metadata, 2)`, ","+metadataEntry(entry.Name, entry.Value)))
+	}
 	if q.Search != "" {
 		c.addSearch(q.Search)
 	}

@@ -190,6 +190,7 @@ func TestQueryPlans(t *testing.T) {
 		"other keys":       {list(store.Query{Rotating: new(false), At: time.Now()}), scanned},
 		"keys by name":     {list(store.Query{NameContains: "ci", Status: apikey.StatusActive, At: time.Now()}), scanned},
 		"keys by a scope":  {list(store.Query{Scope: "datasets:read", Status: apikey.StatusActive, At: time.Now()}), scanned},
+		"keys by metadata": {list(store.Query{Metadata: []apikey.MetadataEntry{{Name: "plan", Value: "pro"}}, Status: apikey.StatusActive, At: time.Now()}), scanned},
 		"keys by a search": {list(store.Query{Search: "Ключ_1", Status: apikey.StatusActive, At: time.Now()}), scanned},
 		"active keys after one": {walk(store.Query{Status: apikey.StatusActive, At: time.Now()}), []string{
 			owners,

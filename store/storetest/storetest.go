@@ -124,6 +124,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"filters narrow a list":                testFilters,
 		"unused since before it was made":      testUnusedFromCreation,
 		"a part of a name is found literally":  testNameContains,
+		"an entry of metadata is found whole":  testMetadataFilter,
 		"a search ignores case":                testSearchCase,
 		"a search finds prefixes and owners":   testSearchPlaces,
 		"a walk sees every key once":           testWalk,

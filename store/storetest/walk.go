@@ -30,6 +30,7 @@ func testWalk(f *fixture) {
 			"rotating": {Rotating: new(true)},
 			"named":    {NameContains: "a"},
 			"scoped":   {Scope: "a:b"},
+			"marked":   {Metadata: []apikey.MetadataEntry{{Name: "a", Value: "b"}}},
 			"searched": {Search: "A"},
 			"ending":   {ExpiresBefore: f.clock.Now().Add(time.Hour)},
 			"unused":   {LastUsedBefore: f.clock.Now().Add(time.Second), Status: apikey.StatusActive},
@@ -53,7 +54,8 @@ func (w *walker) create() {
 	lifetime := time.Duration(1+w.random.IntN(10)) * 20 * time.Minute
 	name := fmt.Sprintf("%c%d", "abcAB"[w.random.IntN(5)], len(w.keys))
 	scopes := [][]string{nil, {"a:b"}, {"a:bc", "xa:b"}, {"x", "a:b", "y"}, {"A:B"}}[w.random.IntN(5)]
-	key := w.add(apikey.Settings{Owner: w.owner, Name: name, Scopes: scopes, ExpiresAt: w.clock.Now().Add(lifetime)})
+	metadata := []apikey.Metadata{nil, {"a": "b"}, {"a": "bc"}, {"b": "a", "a": "b"}}[w.random.IntN(4)]
+	key := w.add(apikey.Settings{Owner: w.owner, Name: name, Scopes: scopes, Metadata: metadata, ExpiresAt: w.clock.Now().Add(lifetime)})
 	w.keys = append(w.keys, key.ID)
 }
 
@@ -71,6 +73,7 @@ func (w *walker) matching(q store.Query) []apikey.ID {
 			q.Rotating != nil && *q.Rotating != (status == apikey.StatusActive && key.OldSecretUntil.After(now)) ||
 			!strings.Contains(key.Name, q.NameContains) ||
 			q.Scope != "" && !slices.Contains(key.Scopes, q.Scope) ||
+			len(q.Metadata) > 0 && key.Metadata["a"] != "b" ||
 			!strings.Contains(strings.ToLower(key.Name+" "+key.Owner), strings.ToLower(q.Search)) ||
 			!q.ExpiresBefore.IsZero() && !key.ExpiresAt.Before(q.ExpiresBefore) ||
 			!q.LastUsedBefore.IsZero() && !idle

@@ -2556,6 +2556,13 @@ type ListApiKeysParams struct {
 	// scopes, but is not found by them.
 	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
 
+	// Metadata Only keys whose metadata has this entry, `NAME=VALUE`; name and value are compared as
+	// a whole, case-sensitive, and the value may be empty. Repeat the parameter for keys
+	// that have all of several entries, in any order. The name ends at the first `=`, so a
+	// name that contains `=` cannot be filtered by. A value that contains a secret is
+	// refused.
+	Metadata *[]string `form:"metadata,omitempty" json:"metadata,omitempty"`
+
 	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
 	// or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
 	// not match `SS`. A prefix is case-sensitive: give its start, up to at least the first
@@ -4471,6 +4478,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.Scope != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Metadata != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", *params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

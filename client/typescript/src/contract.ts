@@ -2549,6 +2549,17 @@ export interface operations {
                  */
                 scope?: string;
                 /**
+                 * @description Only keys whose metadata has this entry, `NAME=VALUE`; name and value are compared as
+                 *     a whole, case-sensitive, and the value may be empty. Repeat the parameter for keys
+                 *     that have all of several entries, in any order. The name ends at the first `=`, so a
+                 *     name that contains `=` cannot be filtered by. A value that contains a secret is
+                 *     refused.
+                 * @example [
+                 *       "plan=pro"
+                 *     ]
+                 */
+                metadata?: string[];
+                /**
                  * @description Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
                  *     or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
                  *     not match `SS`. A prefix is case-sensitive: give its start, up to at least the first

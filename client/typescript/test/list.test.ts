@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ApiKeysError, createApiKeysClient, listAll, unwrap } from "../src/index.js";
-import { admin, baseUrl, create, newOwner } from "./service.js";
+import { admin, baseUrl, create, newOwner, tomorrow } from "./service.js";
 
 /** Returns a client of a new owner, and the URLs that it requests. */
 async function counted() {
@@ -68,6 +68,23 @@ test("listAll misses no key while listed keys are revoked", async () => {
     await unwrap(admin.DELETE("/v1/api-keys/{key_name}", { params: { path: { key_name: id } } }));
   }
   assert.deepEqual(seen, names);
+});
+
+test("listAll filters by every entry of metadata", async () => {
+  const { owner } = await newOwner();
+  for (const [name, metadata] of Object.entries({ both: { plan: "a=b, c&d", region: "eu" }, one: { plan: "a=b, c&d" }, none: {} })) {
+    await unwrap(admin.POST("/v1/api-keys", { body: { owner, name, metadata, scopes: [], expires_at: tomorrow() } }));
+  }
+  const found = async (...metadata: string[]) => {
+    const names: string[] = [];
+    for await (const { name } of listAll(admin, { owner, metadata, pageSize: 1 })) {
+      names.push(name);
+    }
+    return names;
+  };
+  assert.deepEqual(await found("plan=a=b, c&d"), ["one", "both"]);
+  assert.deepEqual(await found("plan=a=b, c&d", "region=eu"), ["both"]);
+  assert.deepEqual(await found("region="), []);
 });
 
 test("listAll rejects an older service, whose first page is not the whole list", async () => {
