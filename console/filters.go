@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,9 +18,12 @@ type keyFilter struct {
 	Status string // a condition, or empty for all
 	Owner  string // empty for all that the reader may see
 	Scope  string // that keys have; empty for all
-	Unused bool   // only active keys that were not used for apikey.UnusedAfter
-	Oldest bool   // the oldest first, and not the newest
-	Number int    // of the page, from 1
+	// Metadata are entries that keys have, all of them. Changing it takes a copy.
+	Metadata  map[string]string
+	Malformed string // an entry that is none, and therefore left out
+	Unused    bool   // only active keys that were not used for apikey.UnusedAfter
+	Oldest    bool   // the oldest first, and not the newest
+	Number    int    // of the page, from 1
 }
 
 // Chips are the filters by condition.
@@ -30,11 +34,28 @@ func (keyFilter) Chips() []string {
 func (v *visit) keyFilter() keyFilter {
 	form := withoutSecrets(v.form)
 	f := keyFilter{Search: searched(form.Get("q")), Status: form.Get("status"), Owner: form.Get("owner"), Scope: strings.TrimSpace(form.Get("scope")), Number: 1}
+	f.Metadata, f.Malformed = metadataEntries(form)
 	f.Unused, f.Oldest = form.Get("unused") == "1", form.Get("sort") == "oldest"
 	if n, err := strconv.Atoi(form.Get("page")); err == nil {
 		f.Number = min(max(n, 1), maxPage)
 	}
 	return f
+}
+
+// metadataEntries returns the entries NAME=VALUE of a form, and one that is not of this form, if any. A later entry
+// replaces one of the same name, because a key has a name once.
+func metadataEntries(form url.Values) (entries map[string]string, malformed string) {
+	entries = make(map[string]string)
+	for _, entry := range form["metadata"] {
+		name, value, found := strings.Cut(entry, "=")
+		switch {
+		case found && name != "":
+			entries[name] = strings.ReplaceAll(value, "\r\n", "\n") // forms send \r\n
+		case strings.TrimSpace(entry) != "":
+			malformed = entry
+		}
+	}
+	return entries, malformed
 }
 
 // searched removes the "…" that is copied with a prefix from the table.
@@ -63,6 +84,12 @@ func (f keyFilter) Picks() (picks []pick) {
 	}
 	if f.Scope != "" {
 		picks = append(picks, pick{"scope", f.Scope, f.but(func(f *keyFilter) { f.Scope = "" })})
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Metadata)) {
+		picks = append(picks, pick{"metadata", name + "=" + f.Metadata[name], f.but(func(f *keyFilter) {
+			f.Metadata = maps.Clone(f.Metadata)
+			delete(f.Metadata, name)
+		})})
 	}
 	return picks
 }
@@ -132,6 +159,9 @@ func (f keyFilter) Address() string {
 			query.Set(name, value)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(f.Metadata)) {
+		query.Add("metadata", name+"="+f.Metadata[name])
+	}
 	if f.Unused {
 		query.Set("unused", "1")
 	}
@@ -149,7 +179,7 @@ func (f keyFilter) Address() string {
 
 // options returns the query for the API.
 func (f keyFilter) options(now time.Time) client.ListOptions {
-	o := client.ListOptions{PageSize: keysPerPage, Search: f.Search, Scope: f.Scope}
+	o := client.ListOptions{PageSize: keysPerPage, Search: f.Search, Scope: f.Scope, Metadata: f.Metadata}
 	switch condition(f.Status) {
 	case active:
 		o.Status = client.StatusActive

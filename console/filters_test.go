@@ -5,10 +5,14 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
+
+	"apikeyd/client"
 )
 
 // removable returns the active filters that a page shows, and the address without each.
@@ -59,6 +63,14 @@ func TestActiveFilters(t *testing.T) {
 			"Clear all":              "/console/keys?sort=oldest",
 			"About the owner":        "/console/owners/owner?owner=a+%26+b",
 		},
+		"metadata=a%3Db%3Dc": {
+			remove + "a=b=c ×": "/console/keys",
+		},
+		"metadata=tier%3D&metadata=plan%3Dpro&metadata=tier%3D1&metadata=none&metadata=%3Dnone&metadata=": {
+			remove + "plan=pro ×": "/console/keys?metadata=tier%3D1",
+			remove + "tier=1 ×":   "/console/keys?metadata=plan%3Dpro",
+			"Clear all":           "/console/keys",
+		},
 	} {
 		if got := removable(v.get("/console/keys?" + query).want(http.StatusOK)); !maps.Equal(got, want) {
 			t.Errorf("%q shows the filters %q, want %q", query, got, want)
@@ -74,12 +86,12 @@ func TestActiveFilters(t *testing.T) {
 func TestFiltersAreKept(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
-	var last key
+	var last client.CreatedKey
 	for i := range 60 {
-		last = k.add("acme", fmt.Sprintf("key %02d", i), "many")
+		last = k.create("acme", fmt.Sprintf("key %02d", i), map[string]string{"plan": "pro"}, "many")
 	}
 	v := k.adminVisitor()
-	filters := url.Values{"owner": {"acme"}, "q": {"key"}, "scope": {"many"}, "status": {"active"}, "sort": {"oldest"}}
+	filters := url.Values{"owner": {"acme"}, "q": {"key"}, "scope": {"many"}, "metadata": {"plan=pro"}, "status": {"active"}, "sort": {"oldest"}}
 	page := v.get("/console/keys?page=2&"+filters.Encode()).want(http.StatusOK, "60 keys, oldest first")
 	at := func(more string) string { return "/console/keys?" + more + filters.Encode() }
 	links, fields := map[string]bool{}, url.Values{}
@@ -105,6 +117,9 @@ func TestFiltersAreKept(t *testing.T) {
 			t.Errorf("no link leads to %s", link)
 		}
 	}
+	if got := fields["metadata"]; !slices.Equal(got, []string{"plan=pro", ""}) { // what is typed comes last, so that it counts
+		t.Errorf("the form has the entries %q", got)
+	}
 	for name, values := range filters {
 		if fields.Get(name) != values[0] {
 			t.Errorf("the form has %s=%q, want %q", name, fields.Get(name), values[0])
@@ -115,7 +130,7 @@ func TestFiltersAreKept(t *testing.T) {
 	if fields.Get("return") != back {
 		t.Errorf("revoking leads back to %q, want %q", fields.Get("return"), back)
 	}
-	v.post("/console/keys/revoke", url.Values{"id": {last.ID.String()}, "return": {back}}).goes(back)
+	v.post("/console/keys/revoke", url.Values{"id": {last.ID}, "return": {back}}).goes(back)
 }
 
 // A list without keys names the filters in one sentence and leads to the list without them.
@@ -126,8 +141,9 @@ func TestEmptyResults(t *testing.T) {
 	for query, want := range map[string]string{
 		"q=nil": "No keys match nil in their name, owner or prefix. Show all keys",
 		"q=nil&owner=acme&scope=no&status=expired": "No expired keys of acme with the scope no match nil in their name, owner or prefix. Remove a filter above, or show all keys.",
-		"scope=no":            "There are no keys with the scope no. Show all keys",
-		"scope=no&unused=1":   "There are no unused keys with the scope no. Remove a filter above, or show all keys.",
+		"scope=no":          "There are no keys with the scope no. Show all keys",
+		"scope=no&unused=1": "There are no unused keys with the scope no. Remove a filter above, or show all keys.",
+		"metadata=a%3Db&metadata=c%3D&scope=no&owner=acme": "There are no keys of acme with the scope no and the metadata a=b and the metadata c=. Remove a filter above, or show all keys.",
 		"sort=oldest&q=nil":   "No keys match nil in their name, owner or prefix. Show all keys",
 		"owner=acme&unused=1": "There are no unused keys of acme. Remove a filter above, or show all keys.",
 	} {
@@ -153,8 +169,8 @@ func TestFilterFields(t *testing.T) {
 		fields string
 		lists  string
 	}{
-		{k.admin, "q [owner] [scope]", "owners: acme admin globex; scopes: datasets:read reports:read; "},
-		{k.owner, "q [scope]", "scopes: datasets:read; "},
+		{k.admin, "q [owner] [scope] [metadata]", "owners: acme admin globex; scopes: datasets:read reports:read; "},
+		{k.owner, "q [scope] [metadata]", "scopes: datasets:read; "},
 	} {
 		v := k.visitor()
 		v.signIn(reader.of)
@@ -181,5 +197,57 @@ func TestFilterFields(t *testing.T) {
 		if got := strings.Join(fields, " "); got != reader.fields || lists != reader.lists {
 			t.Errorf("%s: the fields are %q with %q, want %q with %q", reader.of.Owner, got, lists, reader.fields, reader.lists)
 		}
+	}
+}
+
+// create creates a key with metadata.
+func (k *kit) create(owner, name string, metadata map[string]string, scopes ...string) client.CreatedKey {
+	k.Helper()
+	made, err := k.as(k.admin).ForOwner(owner).Create(k.Context(), client.NewKey{
+		Name: name, ExpiresAt: time.Now().Add(time.Hour), Metadata: metadata, Scopes: &scopes,
+	})
+	k.must(err)
+	return made
+}
+
+// The list is filtered by all entries of metadata together. The page of a key leads to the list of each entry.
+func TestMetadataFilter(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	const long = "two & lines\nof text "
+	first := k.create("acme", "first", map[string]string{"plan": "pro", "note": long, "a=b": "c"})
+	second := k.create("globex", "second", map[string]string{"plan": "pro", "empty": ""})
+	v := k.adminVisitor()
+	for query, want := range map[string]string{
+		"metadata=plan%3Dpro":                   "first second",
+		"metadata=plan%3Dpro&metadata=empty%3D": "second",
+		"metadata=plan%3Dpro&owner=acme":        "first",
+		"metadata=plan%3DPRO":                   "",
+		"metadata=plan%3D":                      "",
+		"metadata=note%3D" + url.QueryEscape(strings.ReplaceAll(long, "\n", "\r\n")): "first", // as forms send it
+		"metadata=" + strings.Repeat("x", 50) + "%3D":                                "",      // no key can have it
+	} {
+		page := v.get("/console/keys?" + query).want(http.StatusOK)
+		for _, one := range []client.CreatedKey{first, second} {
+			if shown := strings.Contains(page.body, "/console/keys/"+one.ID+`"`); shown != slices.Contains(strings.Fields(want), one.Name) {
+				t.Errorf("%q: %s is shown: %t", query, one.Name, shown)
+			}
+		}
+	}
+	v.get("/console/keys?metadata=plan").want(http.StatusOK, "<bdi>plan</bdi></q> was left out", `name="metadata" maxlength="541" value="plan"`, "first", "second")
+	v.get("/console/keys?metadata=plan%3D" + k.owner.Secret).want(http.StatusOK).lacks(k.owner.Secret)
+
+	links := map[string]string{}
+	for n := range parse(t, v.get("/console/keys/"+first.ID).want(http.StatusOK).body).Descendants() {
+		if n.Data == "a" && attr(n, "title") == "All keys with this entry" {
+			links[textOf(n)] = attr(n, "href")
+		}
+	}
+	if len(links) != 2 { // no list is filtered by the name a=b
+		t.Errorf("the key's page links to %q", links)
+	}
+	for text, link := range links {
+		v.get(link).want(http.StatusOK, "/console/keys/"+first.ID+`"`)
+		t.Log(text, link)
 	}
 }

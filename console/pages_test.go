@@ -36,7 +36,7 @@ func everyScene() []scene {
 		{"keys of an owner, for an admin", "/console/keys?owner=acme&q=CI", admin, http.StatusOK},
 		{"keys by filters", "/console/keys?owner=acme&scope=datasets%3Aread&status=active", admin, http.StatusOK},
 		{"keys of an owner", "/console/keys", anOwner, http.StatusOK},
-		{"keys without a match", "/console/keys?q=nothing&status=active", anOwner, http.StatusOK},
+		{"keys without a match", "/console/keys?q=nothing&scope=x&metadata=plan%3Dpro&status=active", anOwner, http.StatusOK},
 		{"keys past the end", "/console/keys?page=9", anOwner, http.StatusOK},
 		{"keys that are not used", "/console/keys?unused=1", admin, http.StatusOK},
 		{"new key", "/console/keys/new", admin, http.StatusOK},

@@ -52,7 +52,7 @@ func TestScreens(t *testing.T) {
 		b.open(page.path)
 		shoot(page.name)
 	}
-	b.open("/console/keys?owner=customer-42&scope=datasets%3Aread&status=active")
+	b.open("/console/keys?owner=acme&scope=invoices%3Aread&metadata=team%3Dbilling&status=active")
 	shoot("keys-filtered")
 	b.click(".more summary")
 	shoot("keys-filters")
