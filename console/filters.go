@@ -20,7 +20,7 @@ type keyFilter struct {
 	Scope  string // that keys have; empty for all
 	// Metadata are entries that keys have, all of them. Changing it takes a copy.
 	Metadata  map[string]string
-	Malformed string // an entry that is none, and therefore left out
+	Malformed string // an entry that is not NAME=VALUE, and is left out
 	Unused    bool   // only active keys that were not used for apikey.UnusedAfter
 	Oldest    bool   // the oldest first, and not the newest
 	Number    int    // of the page, from 1
@@ -42,8 +42,8 @@ func (v *visit) keyFilter() keyFilter {
 	return f
 }
 
-// metadataEntries returns the entries NAME=VALUE of a form, and one that is not of this form, if any. A later entry
-// replaces one of the same name, because a key has a name once.
+// metadataEntries returns the entries of a form that are NAME=VALUE, and the last one that is not. An entry replaces an
+// earlier one of the same name, because a key has each name once.
 func metadataEntries(form url.Values) (entries map[string]string, malformed string) {
 	entries = make(map[string]string)
 	for _, entry := range form["metadata"] {
@@ -77,7 +77,8 @@ func (f keyFilter) Kind() string {
 // pick is an active filter with the address of the list without it.
 type pick struct{ Kind, Text, Without string }
 
-// Picks are the active filters that are chosen under Filters. The search, the chips and the order show their own.
+// Picks are the active filters that are chosen under Filters. The search field, the status links and the order show
+// their own state.
 func (f keyFilter) Picks() (picks []pick) {
 	if f.Owner != "" {
 		picks = append(picks, pick{"owner", f.Owner, f.but(func(f *keyFilter) { f.Owner = "" })})
