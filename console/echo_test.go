@@ -19,6 +19,7 @@ func TestPastedSecrets(t *testing.T) {
 	for _, address := range []string{
 		"/console?count=" + pasted,
 		"/console/keys?q=" + pasted, "/console/keys?owner=" + pasted, "/console/keys?status=" + pasted,
+		"/console/keys?scope=" + pasted, "/console/keys?metadata=" + pasted, "/console/keys?metadata=plan%3D" + pasted,
 		"/console/keys/" + pasted, "/console/keys/" + pasted + "/edit", "/console/keys/" + pasted + "/secret",
 		"/console/keys/" + id + "?before=" + pasted, "/console/keys/" + id + "/revoke?name=" + pasted,
 		"/console/keys/" + id + "/rotate?grace=" + pasted, "/console/keys/" + id + "/edit?name=" + pasted,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"apikeyd/apikey"
@@ -28,6 +29,14 @@ type keyPage struct {
 
 // Texts returns the fields that are a line of text, except the name, which is the page's title.
 func (keyPage) Texts() []keyfield.Text { return keyfield.Texts()[1:] }
+
+// Having returns the address of the keys with an entry of metadata, or nothing if no list is filtered by its name.
+func (keyPage) Having(name, value string) string {
+	if strings.Contains(name, "=") {
+		return ""
+	}
+	return keyFilter{Metadata: map[string]string{name: value}}.Address()
+}
 
 // history is a page of a key's history.
 type history struct {

@@ -43,11 +43,11 @@ func TestMenusInABrowser(t *testing.T) {
 			b.click(".menu summary")
 			b.until(open)
 		}
-		b.click(".menu form[action$='/suspend'] button")
+		b.click(".menu [formaction$='/suspend']")
 		b.want(".notice", "was suspended")
 		b.at("/console/keys?q=spare")
 		b.click(".menu summary")
-		b.click(".menu form[action$='/resume'] button")
+		b.click(".menu [formaction$='/resume']")
 		b.want(".notice", "is no longer suspended")
 		b.click(".menu summary")
 		b.click(".menu a[href$='/rotate']")

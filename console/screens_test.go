@@ -52,6 +52,10 @@ func TestScreens(t *testing.T) {
 		b.open(page.path)
 		shoot(page.name)
 	}
+	b.open("/console/keys?owner=acme&scope=invoices%3Aread&metadata=team%3Dbilling&status=active")
+	shoot("keys-filtered")
+	b.click(".more summary")
+	shoot("keys-filters")
 	b.try(k.owner.Secret, "datasets:read")
 	shoot("try-valid")
 	b.try(k.owner.Secret, "datasets:delete")

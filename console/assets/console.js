@@ -35,25 +35,34 @@ function announce(text) {
   setTimeout(() => { announcer.textContent = text; }, 50);
 }
 
-// A row's menu closes with Escape, and when the focus or a click goes elsewhere.
+// A part that opens over the page closes with Escape, and when the focus or a click goes elsewhere or its form is sent.
+function closePop(pop) {
+  pop.open = false;
+  pop.querySelector("summary").focus();
+}
 document.addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector(".menu[open]");
-  if (menu) {
+  const pop = event.key === "Escape" && document.querySelector("[data-pop][open]");
+  if (pop) {
     event.preventDefault();
-    menu.open = false;
-    menu.querySelector("summary").focus();
+    closePop(pop);
   }
 });
 document.addEventListener("focusout", (event) => {
-  const menu = event.target.closest(".menu[open]");
-  if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) {
-    menu.open = false;
+  const pop = event.target.closest("[data-pop][open]");
+  if (pop && event.relatedTarget && !pop.contains(event.relatedTarget)) {
+    pop.open = false;
   }
 });
 document.addEventListener("click", (event) => {
-  const menu = document.querySelector(".menu[open]");
-  if (menu && !menu.contains(event.target)) {
-    menu.open = false;
+  const pop = document.querySelector("[data-pop][open]");
+  if (pop && !pop.contains(event.target)) {
+    pop.open = false;
+  }
+});
+document.addEventListener("submit", (event) => {
+  const pop = event.target.querySelector("[data-pop][open]");
+  if (pop) {
+    closePop(pop);
   }
 });
 

@@ -145,7 +145,7 @@ func (p program) writeSBOM(ctx context.Context, tool, output string) (string, er
 
 func (p program) isLinux() bool { return strings.HasPrefix(p.platform, "linux_") }
 
-// writeArchive packs the program with its documents and, for Linux, the systemd unit, completions and manual page.
+// writeArchive packs the program with its documents, gateways' configurations and, for Linux, the systemd unit, completions and manual page.
 func (p program) writeArchive(licences []byte, tree, output string) (name string, err error) {
 	binary := filepath.Base(p.path)
 	entries := []entry{{name: "THIRD_PARTY_LICENSES.txt", text: licences}}
@@ -159,6 +159,15 @@ func (p program) writeArchive(licences []byte, tree, output string) (name string
 	}
 	for _, path := range documents {
 		files[filepath.ToSlash(path)] = path
+	}
+	err = fs.WalkDir(os.DirFS("."), "deploy/gateways", func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			files[path] = path
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
 	}
 	if p.isLinux() {
 		files["apikeyd.service"] = "deploy/apikeyd.service"

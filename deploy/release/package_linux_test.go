@@ -57,6 +57,7 @@ func TestPackage(t *testing.T) {
 	if page := run(t, "man", filepath.Join(root, "usr/share/man/man1/apikeyd.1")); !strings.Contains(page, "API key service") {
 		t.Errorf("the manual page shows %.200q", page)
 	}
+	run(t, "diff", "--recursive", "deploy/gateways", filepath.Join(root, "usr/share/doc/apikeyd/deploy/gateways"))
 	users, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
 	if must(t, err); !strings.Contains(string(users), "\napikeyd:") {
 		t.Errorf("there is no user apikeyd in %q", users)

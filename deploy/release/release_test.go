@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -49,6 +50,44 @@ func TestArchives(t *testing.T) {
 				t.Errorf("the archive differs (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Each archive has the documents, and the files of gateways where docs/gateways.md links to them.
+func TestArchiveHasGateways(t *testing.T) {
+	t.Chdir("../..")
+	output, tree := t.TempDir(), t.TempDir()
+	for _, file := range []string{"man/man1/apikeyd.1", "bash-completion/completions/apikeyd", "zsh/vendor-completions/_apikeyd", "fish/vendor_completions.d/apikeyd.fish"} {
+		path := filepath.Join(tree, "usr", "share", filepath.FromSlash(file))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile("docs/gateways.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := regexp.MustCompile(`\]\(\.\./(deploy/gateways/[^)]+)\)`).FindAllStringSubmatch(string(page), -1)
+	if len(links) < 9 {
+		t.Errorf("the page links only to %q", links)
+	}
+	for platform, list := range map[string]func(*testing.T, []byte) []string{"linux_amd64": listTar, "windows_amd64": listZip} {
+		p := program{path: "LICENSE", info: &buildinfo.BuildInfo{}, platform: platform, time: at}
+		name, err := p.writeArchive([]byte("licences"), tree, output)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(output, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed := strings.Join(list(t, text), "\n")
+		for _, link := range links {
+			content, err := os.ReadFile(link[1])
+			if err != nil || !strings.Contains(packed, fmt.Sprintf(" %s/%s %q", p.name(), link[1], content)) {
+				t.Errorf("%s lacks %s: %v", name, link[1], err)
+			}
+		}
 	}
 }
 

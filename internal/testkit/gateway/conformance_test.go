@@ -14,6 +14,9 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
+// block matches a configuration with a file name in a page.
+var block = regexp.MustCompile("(?ms)^```\\w+ (\\S+)\n(.*?)^```$")
+
 // TestConformanceBehindNginx runs the suite through nginx with the configuration of docs/conformance.md,
 // and with the expectations that stand below it.
 func TestConformanceBehindNginx(t *testing.T) {

@@ -26,9 +26,9 @@ const patience = 30 * time.Second
 // gateway is a gateway of the page that these tests run.
 type gateway struct {
 	program string
-	files   []string // the blocks of the page that it needs
+	files   []string // the page's files that it needs
 	broken  []breakage
-	// prepare adds files that are not on the page, and returns how to start the gateway.
+	// prepare adds files that the page lacks, and returns how to start the gateway.
 	prepare func(t *testing.T, dir string) (args, env []string)
 }
 
@@ -127,7 +127,7 @@ func (g gateway) write(t *testing.T, p page, ports map[string]string, replace []
 	for _, name := range g.files {
 		text, there := p.files[name]
 		if !there {
-			t.Fatalf("the page has no block %s", name)
+			t.Fatalf("the page has no %s", name)
 		}
 		text = strings.NewReplacer(replace...).Replace(text)
 		text = strings.ReplaceAll(text, "/etc/haproxy", dir)

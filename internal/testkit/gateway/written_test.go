@@ -19,9 +19,9 @@ var written = []struct {
 	questions int    // number of questions to the service
 	appended  string // the client's path and query, if the gateway appends them
 }{
-	{file: "traefik/traefik.yaml"},
-	{file: "traefik/api.yaml", questions: 3},
-	{file: "envoy/envoy.yaml", questions: 3, appended: "/reports/1?a=b&c=%2Fd;e&path=%zz&rate_limited=no"},
+	{file: "traefik.yaml"},
+	{file: "api.yaml", questions: 3},
+	{file: "envoy.yaml", questions: 3, appended: "/reports/1?a=b&c=%2Fd;e&path=%zz&rate_limited=no"},
 }
 
 var asking = regexp.MustCompile(`/v1/forward-auth[^"\s]*`)
@@ -73,7 +73,7 @@ func TestWrittenGatewaysDropOverrides(t *testing.T) {
 	t.Parallel()
 	p := readPage(t)
 	var envoy []*regexp.Regexp
-	for _, found := range regexp.MustCompile(`safe_regex: \{ regex: "(.*?)" \}`).FindAllStringSubmatch(p.files["envoy/envoy.yaml"], -1) {
+	for _, found := range regexp.MustCompile(`safe_regex: \{ regex: "(.*?)" \}`).FindAllStringSubmatch(p.files["envoy.yaml"], -1) {
 		envoy = append(envoy, regexp.MustCompile("^(?:"+found[1]+")$")) // Envoy matches whole names
 	}
 	for _, name := range overriding {
@@ -84,7 +84,7 @@ func TestWrittenGatewaysDropOverrides(t *testing.T) {
 			}
 		}
 		// Traefik drops other spellings and sets these itself.
-		if !strings.Contains(p.files["traefik/api.yaml"], " "+name+`: ""`) && !slices.Contains([]string{
+		if !strings.Contains(p.files["api.yaml"], " "+name+`: ""`) && !slices.Contains([]string{
 			"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
 		}, name) {
 			t.Errorf("Traefik passes %s on", name)
