@@ -61,8 +61,8 @@ func (s Secret) SealTo(r Recipient) (string, error) {
 
 // The errors of OpenSecret.
 var (
-	ErrIdentities = errors.New("this is no file of age identities, as age-keygen writes it")
-	ErrNotSealed  = errors.New("this is no sealed secret, or it is not complete")
+	ErrIdentities = errors.New("this is not a file of age identities, as age-keygen writes it")
+	ErrNotSealed  = errors.New("this is not a sealed secret, or it is incomplete")
 	ErrNotForYou  = errors.New("the secret was sealed to the public key of another identity")
 )
 

@@ -2,8 +2,10 @@ package conformance
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"reflect"
+	"strconv"
 
 	"apikeyd/apikey"
 )
@@ -12,11 +14,12 @@ import (
 type limitField struct {
 	property string
 	noun     string
+	code     string // of a call over the limit
 }
 
 var (
-	rateLimitField = limitField{"rate_limit", "limit"}
-	quotaField     = limitField{"quota", "quota"}
+	rateLimitField = limitField{"rate_limit", "limit", "RATE_LIMITED"}
+	quotaField     = limitField{"quota", "quota", "QUOTA_EXCEEDED"}
 )
 
 // limitChange is a change of a key, and the limit that it has then; nil is none.
@@ -94,5 +97,36 @@ func (f limitField) inherited(s *session, limit fields, others ...any) {
 				f.is(s, "after a refused change", s.get(target.id, "after a refused change"), tt.has)
 			}
 		}
+	}
+}
+
+// exceeded asks forward-auth with these queries, each of which is over the limit, for the status that each wants. Check
+// gets each answer with the seconds that it says to wait.
+func (f limitField) exceeded(s *session, key created, queries map[string]int, check func(a answer, seconds float64)) {
+	for query, status := range queries {
+		a := s.wantCode(status, f.code, request{operation: "forwardAuth", secret: key.secret, query: query, why: "over the " + f.noun})
+		if a.status != status {
+			continue
+		}
+		seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+		if err != nil {
+			s.fail("%s: Retry-After is %q", a.about, a.header.Get("Retry-After"))
+			continue
+		}
+		check(a, float64(seconds))
+	}
+}
+
+// wantLimitHeaders checks the rate limit headers: how many calls or units of a policy are left, and that it takes at most
+// so many seconds until more are.
+func (s *session) wantLimitHeaders(a answer, name, policy string, left, longest int) {
+	if got := a.header.Get("RateLimit-Policy"); got != name+policy {
+		s.fail("%s: RateLimit-Policy is %q", a.about, got)
+	}
+	var remaining, reset int
+	got := a.header.Get("RateLimit")
+	if n, err := fmt.Sscanf(got, name+";r=%d;t=%d", &remaining, &reset); err != nil || n != 2 ||
+		remaining != left || reset < 1 || reset > longest {
+		s.fail("%s: RateLimit is %q, want %d left", a.about, got, left)
 	}
 }

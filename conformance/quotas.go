@@ -1,9 +1,7 @@
 package conformance
 
 import (
-	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"apikeyd/apikey"
@@ -199,39 +197,21 @@ func forwardedQuotas(s *session) {
 	// A gateway may append what its client wrote: the highest cost counts.
 	a = s.want(http.StatusOK, request{operation: "forwardAuth", secret: key.secret, query: "cost=2&x=1&cost=4&cost=1", why: "a cost"})
 	s.wantQuotaHeaders(a, 5)
-	for query, status := range map[string]int{
-		"cost=6":                      http.StatusForbidden,
-		"cost=6&rate_limited=429":     http.StatusTooManyRequests,
-		"cost=6&cost=1":               http.StatusForbidden,
-		"cost=1&cost=6":               http.StatusForbidden,
-		"cost=6&scope=" + unheldScope: http.StatusForbidden, // the missing scope takes precedence
-	} {
-		code := "QUOTA_EXCEEDED"
-		if query == "cost=6&scope="+unheldScope {
-			code = "INSUFFICIENT_SCOPE"
-		}
-		a := s.wantCode(status, code, request{operation: "forwardAuth", secret: key.secret, query: query, why: "over the quota"})
-		if code == "QUOTA_EXCEEDED" && a.status == status {
-			s.wantQuotaHeaders(a, 5)
-			seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
-			if err != nil {
-				s.fail("%s: Retry-After is %q", a.about, a.header.Get("Retry-After"))
-				continue
-			}
-			s.wantUntilReset(a.about, float64(seconds))
-		}
-	}
+	quotaField.exceeded(s, key, map[string]int{
+		"cost=6":                  http.StatusForbidden,
+		"cost=6&rate_limited=429": http.StatusTooManyRequests,
+		"cost=6&cost=1":           http.StatusForbidden,
+		"cost=1&cost=6":           http.StatusForbidden,
+	}, func(a answer, seconds float64) {
+		s.wantQuotaHeaders(a, 5)
+		s.wantUntilReset(a.about, seconds)
+	})
+	// The missing scope takes precedence.
+	s.wantCode(http.StatusForbidden, "INSUFFICIENT_SCOPE", request{operation: "forwardAuth", secret: key.secret,
+		query: "cost=6&scope=" + unheldScope, why: "over the quota"})
 }
 
 // wantQuotaHeaders checks the headers of a quota of 10.
 func (s *session) wantQuotaHeaders(a answer, left int) {
-	if got := a.header.Get("RateLimit-Policy"); got != `"quota";q=10` {
-		s.fail("%s: RateLimit-Policy is %q", a.about, got)
-	}
-	var remaining, reset int
-	got := a.header.Get("RateLimit")
-	if n, err := fmt.Sscanf(got, `"quota";r=%d;t=%d`, &remaining, &reset); err != nil || n != 2 ||
-		remaining != left || reset < 1 || reset > 32*86400 {
-		s.fail("%s: RateLimit is %q, want %d left", a.about, got, left)
-	}
+	s.wantLimitHeaders(a, `"quota"`, ";q=10", left, 32*86400)
 }

@@ -1,10 +1,6 @@
 package conformance
 
-import (
-	"fmt"
-	"net/http"
-	"strconv"
-)
+import "net/http"
 
 func rateLimitChecks() []check {
 	const group = "rate-limits"
@@ -126,32 +122,22 @@ func forwardedLimits(s *session) {
 	key := s.limitedKey(2)
 	for left := range 2 {
 		a := s.want(http.StatusOK, request{operation: "forwardAuth", secret: key.secret, why: "within the limit"})
-		s.wantQuota(a, 1-left)
+		s.wantRateLimitHeaders(a, 1-left)
 	}
-	for query, status := range map[string]int{
-		"":                                      http.StatusForbidden,
-		"rate_limited=403":                      http.StatusForbidden,
-		"rate_limited=429":                      http.StatusTooManyRequests,
-		"x=1&rate_limited=429&y=2":              http.StatusTooManyRequests,
-		"rate_limited=418":                      http.StatusForbidden,
-		"rate_limited=":                         http.StatusForbidden,
-		"rate_limited=429&scope=" + unheldScope: http.StatusForbidden, // the missing scope takes precedence
-	} {
-		code := "RATE_LIMITED"
-		if query == "rate_limited=429&scope="+unheldScope {
-			code = "INSUFFICIENT_SCOPE"
-		}
-		a := s.wantCode(status, code, request{operation: "forwardAuth", secret: key.secret, query: query, why: "over the limit"})
-		if code == "RATE_LIMITED" && a.status == status {
-			s.wantQuota(a, 0)
-			seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
-			if err != nil {
-				s.fail("%s: Retry-After is %q", a.about, a.header.Get("Retry-After"))
-				continue
-			}
-			s.wantWait(a.about, float64(seconds), 2)
-		}
-	}
+	rateLimitField.exceeded(s, key, map[string]int{
+		"":                         http.StatusForbidden,
+		"rate_limited=403":         http.StatusForbidden,
+		"rate_limited=429":         http.StatusTooManyRequests,
+		"x=1&rate_limited=429&y=2": http.StatusTooManyRequests,
+		"rate_limited=418":         http.StatusForbidden,
+		"rate_limited=":            http.StatusForbidden,
+	}, func(a answer, seconds float64) {
+		s.wantRateLimitHeaders(a, 0)
+		s.wantWait(a.about, seconds, 2)
+	})
+	// The missing scope takes precedence.
+	s.wantCode(http.StatusForbidden, "INSUFFICIENT_SCOPE", request{operation: "forwardAuth", secret: key.secret,
+		query: "rate_limited=429&scope=" + unheldScope, why: "over the limit"})
 	free := s.create(s.keyBody().with("scopes", []string{}).with("rate_limit", nil).with("quota", nil))
 	a := s.want(http.StatusOK, request{operation: "forwardAuth", secret: free.secret, why: "without a limit"})
 	for _, name := range []string{"RateLimit", "RateLimit-Policy", "Retry-After"} {
@@ -161,15 +147,7 @@ func forwardedLimits(s *session) {
 	}
 }
 
-// wantQuota checks the headers of a limit of 2 per day.
-func (s *session) wantQuota(a answer, left int) {
-	if got := a.header.Get("RateLimit-Policy"); got != `"key";q=2;w=86400` {
-		s.fail("%s: RateLimit-Policy is %q", a.about, got)
-	}
-	var remaining, reset int
-	got := a.header.Get("RateLimit")
-	if n, err := fmt.Sscanf(got, `"key";r=%d;t=%d`, &remaining, &reset); err != nil || n != 2 ||
-		remaining != left || reset < 1 || reset > 86400 {
-		s.fail("%s: RateLimit is %q, want %d left", a.about, got, left)
-	}
+// wantRateLimitHeaders checks the headers of a limit of 2 per day.
+func (s *session) wantRateLimitHeaders(a answer, left int) {
+	s.wantLimitHeaders(a, `"key"`, ";q=2;w=86400", left, 86400)
 }

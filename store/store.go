@@ -43,7 +43,7 @@ var (
 	// ErrUncertain says that the outcome of a change is unknown: the connection to
 	// the database was lost, or the disk failed, during the commit. No error is both
 	// this and ErrUnavailable.
-	ErrUncertain = errors.New("it is not known whether the change was made; look before you repeat it")
+	ErrUncertain = errors.New("the outcome of the change is unknown; check it before you repeat the change")
 	// ErrTooManyScans says that too many long-running queries are in progress. A later retry may succeed.
 	ErrTooManyScans = errors.New("too many searches at once")
 	// ErrDamaged says that the database does not contain what was written. Once a Store has

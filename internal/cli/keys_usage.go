@@ -117,7 +117,7 @@ func printUsage(s streams, u client.Usage) error {
 		row("all", sum)
 	}
 	if len(u.Counts) > 0 && u.Counts[0].Start.Before(u.Since) {
-		fmt.Fprintf(s.err, "Nothing is known of the time before %s.\n", exactly(u.Since))
+		fmt.Fprintf(s.err, "There are no counts from before %s.\n", exactly(u.Since))
 	}
 	return table.Flush()
 }

@@ -155,7 +155,7 @@ func (f *ownKeyFlags) check(typed map[string]bool) error {
 	file, named := strings.CutPrefix(f.Key, "@")
 	switch {
 	case typed["key"] && typed["key-file"]:
-		return errors.New("--key and --key-file say the same; choose one")
+		return errors.New("--key and --key-file both name your own key; choose one")
 	case typed["key"] && !named:
 		return errors.New("--key takes @FILE, not a secret: all users of this machine can read arguments; " +
 			"put the secret into APIKEYD_KEY or a file, or omit the flag to be asked")

@@ -86,7 +86,7 @@ func (s streams) askSecret(ctx context.Context, question string) (string, error)
 	return await(ctx, answer)
 }
 
-var errNoInput = errors.New("standard input has ended; there was something to be read from it")
+var errNoInput = errors.New("standard input ended, but more input is needed")
 
 func (i *input) line() (string, error) {
 	text, err := i.lines.ReadString('\n')

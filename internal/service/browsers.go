@@ -33,7 +33,7 @@ func (o *corsOrigin) UnmarshalText(text []byte) error {
 	case word == "*" || strings.Contains(word, "*"):
 		return fmt.Errorf("%q has a wildcard; name each origin", word)
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return fmt.Errorf("%q is no origin such as https://app.example.com", word)
+		return fmt.Errorf("%q is not an origin, such as https://app.example.com", word)
 	}
 	host := strings.ToLower(u.Host)
 	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; strings.HasSuffix(host, port) {

@@ -38,7 +38,7 @@ func (f logFlags) serverLog(to *slog.Logger) *log.Logger {
 	w := serverLog{to: to}
 	if f.LogRefusals > 0 {
 		w.few = logging.NewLimiter(f.LogRefusals, func(_ string, held int) {
-			to.Warn("trouble with connections without a line of its own", "count", held)
+			to.Warn("more connection errors were not logged one by one", "count", held)
 		})
 	}
 	return log.New(w, "", 0)

@@ -76,7 +76,7 @@ func (n *notices) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := n.look(ctx); err != nil && ctx.Err() == nil {
-			n.out.Warn("notices that are due cannot be written now; trying again", "error", err)
+			n.out.Warn("due notices cannot be written now; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -91,7 +91,7 @@ func parseNetwork(text []byte, every string) (network netip.Prefix, err error) {
 	if address, err := netip.ParseAddr(word); err == nil && address.Zone() == "" {
 		network = netip.PrefixFrom(address, address.BitLen())
 	} else if network, err = netip.ParsePrefix(word); err != nil {
-		return network, fmt.Errorf("%q is no network such as 10.0.0.0/8, and no address", word)
+		return network, fmt.Errorf("%q is neither a network, such as 10.0.0.0/8, nor an address", word)
 	}
 	switch {
 	case network.Addr().Is4In6():

@@ -47,7 +47,7 @@ func TestSignInFlags(t *testing.T) {
 	for _, tt := range []struct{ secret, grants, fault string }{
 		{"a secret\n", `[{"value":"*","owner":"o","scopes":["keys:read"]}]`, ""},
 		{"\n", `[]`, "--oidc-client-secret-file: the file is empty"},
-		{"a", `[]`, "--oidc-grants-file: must grant"},
+		{"a", `[]`, "--oidc-grants-file: must hold at least one grant"},
 	} {
 		f.OIDCClientSecret, f.OIDCGrants = write("secret", tt.secret), write("grants", tt.grants)
 		if _, err := f.Provider(); (err == nil) != (tt.fault == "") || err != nil && !strings.Contains(err.Error(), tt.fault) {

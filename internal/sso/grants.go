@@ -32,7 +32,7 @@ func ParseGrants(text []byte) ([]Grant, error) {
 		return nil, errors.New(`must hold a list such as [{"value": "admins", "owner": "admin", "scopes": ["keys:admin"]}]`)
 	}
 	if len(grants) == 0 {
-		return nil, errors.New("must grant something to somebody")
+		return nil, errors.New("must hold at least one grant")
 	}
 	for i, g := range grants {
 		err := errors.Join(apikey.CheckOwner(g.Owner), apikey.CheckScopes(g.Scopes))

@@ -16,7 +16,7 @@ func TestParseGrants(t *testing.T) {
 		``:                            "must hold a list such as",
 		`{}`:                          "must hold a list such as",
 		`[` + good + `] [`:            "must hold a list such as",
-		`[]`:                          "must grant something",
+		`[]`:                          "must hold at least one grant",
 		`[{"value":"a","group":"b"}]`: "must hold a list such as",
 		`[{"value":"","owner":"o","scopes":["keys:read"]}]`:              "entry 1: value must not be empty",
 		`[` + good + `,{"value":"a","owner":"","scopes":["keys:read"]}]`: "entry 2: owner",

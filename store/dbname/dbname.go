@@ -79,7 +79,7 @@ func Check(name string) error {
 		return errors.New("must not begin or end with white space or hold control characters: " +
 			"look for a carriage return or a blank at the end of the line where it is set")
 	case strings.Trim(name, "\"'`“”„‘’«»") != name, strings.TrimRight(name, ",;") != name:
-		return errors.New("must stand without quotes around it and without punctuation behind it: " +
+		return errors.New("must not have quotes around it or punctuation after it: " +
 			"what sets it keeps them as a part of the value")
 	case IsPostgres(name):
 		return checkURL(name)

@@ -16,10 +16,10 @@ import (
 // left as it is.
 var (
 	ErrSame        = errors.New("the database cannot be moved into itself")
-	ErrTargetTaken = errors.New("it holds a database already, and not the one that is moved")
-	ErrOtherSource = errors.New("the move into it was begun from another database, or from this one before it changed")
-	ErrChanged     = errors.New("the database that is moved changed meanwhile")
-	ErrDiffers     = errors.New("what arrived is not what is in the source")
+	ErrTargetTaken = errors.New("it already holds another database")
+	ErrOtherSource = errors.New("the move into it was started from another database, or the source has changed since")
+	ErrChanged     = errors.New("the source changed during the move")
+	ErrDiffers     = errors.New("the target does not match the source")
 )
 
 // Options says what to move.

@@ -21,7 +21,7 @@ type Site struct {
 // The reasons for which a Site takes no file.
 var (
 	ErrOccupied = errors.New("there is a database already")
-	ErrLeftover = errors.New("what belongs to another database lies beside it")
+	ErrLeftover = errors.New("files of another database are next to it")
 	ErrOpen     = errors.New("another process has the database open")
 )
 
