@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,6 +111,7 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 			}
 			entries = append(entries, name+"="+value)
 		}
+		slices.Sort(entries)
 		params.Metadata = &entries
 	}
 	request, err := api.NewListApiKeysRequest(c.base, &params)

@@ -183,7 +183,7 @@ func kongRow(r record, now time.Time) (key client.ImportedKey, err error) {
 		key.Metadata = map[string]string{"tags": strings.Join(tags, " ")}
 	}
 	if ttl := r.number("ttl"); ttl > 0 {
-		key.ExpiresAt = now.Add(time.Duration(ttl) * time.Second)
+		key.ExpiresAt = time.Unix(now.Unix()+int64(ttl), 0).UTC() // a Duration ends after 292 years
 	}
 	return key, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -88,13 +89,16 @@ func (r *Rows) all() iter.Seq2[record, error] {
 func (r *Rows) next() (record, error) {
 	if r.csv != nil {
 		cells, err := r.csv.Read()
+		if err != nil {
+			return nil, err // a row with another number of cells is returned too
+		}
 		row := make(record, len(cells))
 		for i, cell := range cells {
 			if cell != "" {
 				row[r.names[i]] = strings.Clone(cell)
 			}
 		}
-		return row, err
+		return row, nil
 	}
 	if len(r.waits) > 0 {
 		row := r.waits[0]
@@ -102,7 +106,7 @@ func (r *Rows) next() (record, error) {
 		return row, nil
 	}
 	if r.array && !r.json.More() {
-		return nil, io.EOF
+		return nil, r.endArray()
 	}
 	var row record
 	if err := r.json.Decode(&row); err != nil {
@@ -120,6 +124,19 @@ func (r *Rows) next() (record, error) {
 	return row, nil
 }
 
+// endArray returns io.EOF if nothing follows the array but its bracket.
+func (r *Rows) endArray() error {
+	if _, err := r.json.Token(); errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	} else if err != nil {
+		return err
+	}
+	if _, err := r.json.Token(); err != nil {
+		return err
+	}
+	return errors.New("the file has more than one array")
+}
+
 // withoutText returns an error that quotes nothing of the file, which holds secrets.
 func withoutText(err error) error {
 	var line *csv.ParseError
@@ -133,7 +150,7 @@ func withoutText(err error) error {
 	case errors.As(err, &kind):
 		return fmt.Errorf("the file has no JSON object at byte %d", kind.Offset)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the file ends within a row")
+		return errors.New("the file is cut off: a row or the array has no end")
 	}
 	return err
 }
@@ -209,11 +226,14 @@ func (r record) time(names ...string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if n, err := strconv.ParseFloat(text, 64); err == nil {
-		const lastSecond = 1e11 // as milliseconds it is in 1973
+		const lastSecond = 1e11            // as milliseconds it is in 1973
+		const endOfTime = 253402300799_999 // in the year 9999
 		if n < lastSecond {
 			n *= 1000
 		}
-		return time.UnixMilli(int64(n)).UTC(), nil
+		if math.Abs(n) <= endOfTime { // neither infinity nor NaN is
+			return time.UnixMilli(int64(n)).UTC(), nil
+		}
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z07", "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
 		if t, err := time.Parse(layout, text); err == nil {

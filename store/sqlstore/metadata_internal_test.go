@@ -14,7 +14,7 @@ import (
 // TestMetadataEntries looks for entries in texts, as lists do, among names and values that look like JSON.
 func TestMetadataEntries(t *testing.T) {
 	t.Parallel()
-	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // G404: to be repeated
+	random := rand.New(rand.NewPCG(7, 7))
 	word := func() string {
 		b := make([]byte, random.IntN(3))
 		for i := range b {
