@@ -174,6 +174,7 @@ func (b *browser) tabWalk(page string) {
 			const e = document.activeElement;
 			if (e === document.body || e === document.documentElement || reached.has(e)) return "";
 			reached.add(e);
+			document.getAnimations().forEach(a => a.finish()); // a shadow that fades shows no focus
 			const style = getComputedStyle(e);
 			const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== "none";
 			const box = e.getBoundingClientRect();
