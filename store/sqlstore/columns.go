@@ -18,14 +18,6 @@ import (
 	"apikeyd/store"
 )
 
-// column is a column of api_keys and the part of a key that it holds.
-type column struct {
-	name  string
-	fixed bool  // an update leaves it as it is
-	since int64 // the schema version that added it; 0 for columns of every readable database
-	of    func(*apikey.Key) stored
-}
-
 // stored points to a part of a key. It writes that part to a column and reads it back.
 type stored interface {
 	value() any // as an argument of a statement
@@ -33,7 +25,7 @@ type stored interface {
 }
 
 // columns are the columns of api_keys. Insert, update, select, move and examine use this list.
-var columns = []column{
+var columns = columnsOf[apikey.Key]{
 	{name: "id", fixed: true, of: func(k *apikey.Key) stored { return idColumn{&k.ID} }},
 	{name: "owner", fixed: true, of: func(k *apikey.Key) stored { return textColumn{&k.Owner} }},
 	{name: "name", of: func(k *apikey.Key) stored { return textColumn{&k.Name} }},
@@ -66,15 +58,15 @@ var columns = []column{
 // The statements that columns make.
 var (
 	keyColumns = selectedColumns(allColumns)
-	insertKey  = insertStatement(columns)
-	updateKey  = updateStatement(columns)
+	insertKey  = columns.insert("api_keys")
+	updateKey  = updateStatement()
 )
 
 // allColumns is a schema version that has all columns.
 const allColumns = math.MaxInt64
 
 // StoredColumns are the names of the columns of api_keys.
-func StoredColumns() string { return columnNames(columns) }
+func StoredColumns() string { return columns.names() }
 
 // lastUsedAt is when a key was last used, or NULL.
 const lastUsedAt = `(SELECT last_used_at FROM key_uses WHERE key_uses.id = api_keys.id)`
@@ -93,46 +85,22 @@ const usageSchema = 13
 // ownerSuspended is 1 if a key's owner is suspended, else NULL.
 const ownerSuspended = `(SELECT owners.suspended FROM owners WHERE owners.owner = api_keys.owner)`
 
-func columnNames(list []column) string {
-	names := make([]string, len(list))
-	for i, c := range list {
-		names[i] = c.name
-	}
-	return strings.Join(names, ", ")
-}
-
 // selectedColumns returns what a keyReader reads, from a database of this schema version.
 func selectedColumns(version int64) string { return selectedColumnsAnd(`NULL`, version) }
 
-// selectedColumnsAnd is selectedColumns with what tells a session's kind.
+// selectedColumnsAnd is selectedColumns with a column of the session's kind.
 func selectedColumnsAnd(session string, version int64) string {
-	names := make([]string, 0, len(columns)+3)
-	for _, c := range columns {
-		if c.since > version {
-			names = append(names, `NULL AS `+c.name)
-			continue
-		}
-		names = append(names, c.name)
-	}
 	suspended := ownerSuspended
 	if version < ownersSchema {
 		suspended = `NULL`
 	}
-	return strings.Join(append(names, lastUse(version), suspended, session), ", ")
-}
-
-func insertStatement(list []column) string {
-	places := make([]string, len(list))
-	for i := range list {
-		places[i] = fmt.Sprintf("$%d", i+1)
-	}
-	return `INSERT INTO api_keys (` + columnNames(list) + `) VALUES (` + strings.Join(places, ", ") + `)`
+	return strings.Join([]string{columns.namesAt(version), lastUse(version), suspended, session}, ", ")
 }
 
 // updateStatement sets all columns that may change. The id is the last argument.
-func updateStatement(list []column) string {
+func updateStatement() string {
 	var set []string
-	for _, c := range list {
+	for _, c := range columns {
 		if !c.fixed {
 			set = append(set, fmt.Sprintf("%s = $%d", c.name, len(set)+1))
 		}
@@ -140,20 +108,15 @@ func updateStatement(list []column) string {
 	return `UPDATE api_keys SET ` + strings.Join(set, ", ") + fmt.Sprintf(` WHERE id = $%d`, len(set)+1)
 }
 
-// insertArgs are the arguments of insertKey.
-func insertArgs(k *apikey.Key) []any { return storedValues(k, true) }
-
 // updateArgs are the arguments of updateKey.
-func updateArgs(k *apikey.Key) []any { return append(storedValues(k, false), k.ID[:]) }
-
-func storedValues(k *apikey.Key, fixed bool) []any {
+func updateArgs(k *apikey.Key) []any {
 	values := make([]any, 0, len(columns)+1)
 	for _, c := range columns {
-		if fixed || !c.fixed {
+		if !c.fixed {
 			values = append(values, c.of(k).value())
 		}
 	}
-	return values
+	return append(values, k.ID[:])
 }
 
 // keyReader reads keyColumns from rows.
@@ -163,11 +126,9 @@ type keyReader struct {
 }
 
 func newKeyReader() *keyReader {
-	k := &keyReader{parts: make([]any, 0, len(columns)+3)}
-	for _, c := range columns {
-		k.parts = append(k.parts, c.of(&k.key))
-	}
-	k.parts = append(k.parts, useColumn{&k.key}, flagColumn{&k.key.OwnerSuspended}, textColumn{(*string)(&k.key.Session)})
+	k := &keyReader{}
+	k.parts = append(columns.parts(&k.key),
+		useColumn{&k.key}, flagColumn{&k.key.OwnerSuspended}, textColumn{(*string)(&k.key.Session)})
 	return k
 }
 
