@@ -175,7 +175,7 @@ func (e *Examination) eachOwner(ctx context.Context, do func(apikey.Owner) error
 			return err
 		}
 		return do(o)
-	}, `SELECT `+selectedOwnerColumns(e.version)+` FROM owners ORDER BY owner`)
+	}, `SELECT `+ownerColumns.namesAt(e.version)+` FROM owners ORDER BY owner`)
 }
 
 // makesSense reports whether a rate limit has both of its parts or neither.

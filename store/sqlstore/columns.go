@@ -1,30 +1,14 @@
 package sqlstore
 
 import (
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
-
-	"zombiezen.com/go/sqlite"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
 )
-
-// column is a column of api_keys and the part of a key that it holds.
-type column struct {
-	name  string
-	fixed bool  // an update leaves it as it is
-	since int64 // the schema version that added it; 0 for columns of every readable database
-	of    func(*apikey.Key) stored
-}
 
 // stored points to a part of a key. It writes that part to a column and reads it back.
 type stored interface {
@@ -33,7 +17,7 @@ type stored interface {
 }
 
 // columns are the columns of api_keys. Insert, update, select, move and examine use this list.
-var columns = []column{
+var columns = columnsOf[apikey.Key]{
 	{name: "id", fixed: true, of: func(k *apikey.Key) stored { return idColumn{&k.ID} }},
 	{name: "owner", fixed: true, of: func(k *apikey.Key) stored { return textColumn{&k.Owner} }},
 	{name: "name", of: func(k *apikey.Key) stored { return textColumn{&k.Name} }},
@@ -66,15 +50,15 @@ var columns = []column{
 // The statements that columns make.
 var (
 	keyColumns = selectedColumns(allColumns)
-	insertKey  = insertStatement(columns)
-	updateKey  = updateStatement(columns)
+	insertKey  = columns.insert("api_keys")
+	updateKey  = updateStatement()
 )
 
 // allColumns is a schema version that has all columns.
 const allColumns = math.MaxInt64
 
 // StoredColumns are the names of the columns of api_keys.
-func StoredColumns() string { return columnNames(columns) }
+func StoredColumns() string { return columns.names() }
 
 // lastUsedAt is when a key was last used, or NULL.
 const lastUsedAt = `(SELECT last_used_at FROM key_uses WHERE key_uses.id = api_keys.id)`
@@ -93,46 +77,22 @@ const usageSchema = 13
 // ownerSuspended is 1 if a key's owner is suspended, else NULL.
 const ownerSuspended = `(SELECT owners.suspended FROM owners WHERE owners.owner = api_keys.owner)`
 
-func columnNames(list []column) string {
-	names := make([]string, len(list))
-	for i, c := range list {
-		names[i] = c.name
-	}
-	return strings.Join(names, ", ")
-}
-
 // selectedColumns returns what a keyReader reads, from a database of this schema version.
 func selectedColumns(version int64) string { return selectedColumnsAnd(`NULL`, version) }
 
-// selectedColumnsAnd is selectedColumns with what tells a session's kind.
+// selectedColumnsAnd is selectedColumns with a column of the session's kind.
 func selectedColumnsAnd(session string, version int64) string {
-	names := make([]string, 0, len(columns)+3)
-	for _, c := range columns {
-		if c.since > version {
-			names = append(names, `NULL AS `+c.name)
-			continue
-		}
-		names = append(names, c.name)
-	}
 	suspended := ownerSuspended
 	if version < ownersSchema {
 		suspended = `NULL`
 	}
-	return strings.Join(append(names, lastUse(version), suspended, session), ", ")
-}
-
-func insertStatement(list []column) string {
-	places := make([]string, len(list))
-	for i := range list {
-		places[i] = fmt.Sprintf("$%d", i+1)
-	}
-	return `INSERT INTO api_keys (` + columnNames(list) + `) VALUES (` + strings.Join(places, ", ") + `)`
+	return strings.Join([]string{columns.namesAt(version), lastUse(version), suspended, session}, ", ")
 }
 
 // updateStatement sets all columns that may change. The id is the last argument.
-func updateStatement(list []column) string {
+func updateStatement() string {
 	var set []string
-	for _, c := range list {
+	for _, c := range columns {
 		if !c.fixed {
 			set = append(set, fmt.Sprintf("%s = $%d", c.name, len(set)+1))
 		}
@@ -140,20 +100,15 @@ func updateStatement(list []column) string {
 	return `UPDATE api_keys SET ` + strings.Join(set, ", ") + fmt.Sprintf(` WHERE id = $%d`, len(set)+1)
 }
 
-// insertArgs are the arguments of insertKey.
-func insertArgs(k *apikey.Key) []any { return storedValues(k, true) }
-
 // updateArgs are the arguments of updateKey.
-func updateArgs(k *apikey.Key) []any { return append(storedValues(k, false), k.ID[:]) }
-
-func storedValues(k *apikey.Key, fixed bool) []any {
+func updateArgs(k *apikey.Key) []any {
 	values := make([]any, 0, len(columns)+1)
 	for _, c := range columns {
-		if fixed || !c.fixed {
+		if !c.fixed {
 			values = append(values, c.of(k).value())
 		}
 	}
-	return values
+	return append(values, k.ID[:])
 }
 
 // keyReader reads keyColumns from rows.
@@ -163,11 +118,9 @@ type keyReader struct {
 }
 
 func newKeyReader() *keyReader {
-	k := &keyReader{parts: make([]any, 0, len(columns)+3)}
-	for _, c := range columns {
-		k.parts = append(k.parts, c.of(&k.key))
-	}
-	k.parts = append(k.parts, useColumn{&k.key}, flagColumn{&k.key.OwnerSuspended}, textColumn{(*string)(&k.key.Session)})
+	k := &keyReader{}
+	k.parts = append(columns.parts(&k.key),
+		useColumn{&k.key}, flagColumn{&k.key.OwnerSuspended}, textColumn{(*string)(&k.key.Session)})
 	return k
 }
 
@@ -190,166 +143,3 @@ var (
 	errMetadata = errors.New("unreadable metadata")
 	errCIDRs    = errors.New("unreadable networks")
 )
-
-// The kinds of columns. A zero value is stored as NULL, except as text.
-type (
-	textColumn     struct{ at *string }
-	idColumn       struct{ at *apikey.ID }
-	hashColumn     struct{ at *apikey.Hash }
-	timeColumn     struct{ at *time.Time }       // milliseconds since 1970
-	scopesColumn   struct{ at *apikey.Scopes }   // text, with spaces between them
-	metadataColumn struct{ at *apikey.Metadata } // text, a JSON object
-	numberColumn   struct{ at *int }
-	secondsColumn  struct{ at *time.Duration }
-	flagColumn     struct{ at *bool }         // 1
-	cidrsColumn    struct{ at *apikey.CIDRs } // text, with spaces between them
-	useColumn      struct{ of *apikey.Key }   // lastUse; only read
-)
-
-func (c textColumn) value() any { return *c.at }
-
-func (c textColumn) read(r row, i int) (err error) {
-	*c.at, err = r.text(i)
-	return err
-}
-
-func (c idColumn) value() any { return nullID(*c.at) }
-
-func (c idColumn) read(r row, i int) error { return r.fill(i, c.at[:]) }
-
-func (c hashColumn) value() any {
-	if *c.at == (apikey.Hash{}) {
-		return nil
-	}
-	return c.at[:]
-}
-
-func (c hashColumn) read(r row, i int) error { return r.fill(i, c.at[:]) }
-
-func (c timeColumn) value() any { return millis(*c.at) }
-
-func (c timeColumn) read(r row, i int) error {
-	ms, err := r.number(i)
-	*c.at = fromMillis(ms)
-	return err
-}
-
-func (c scopesColumn) value() any { return c.at.String() }
-
-func (c scopesColumn) read(r row, i int) error {
-	text, err := r.text(i)
-	*c.at = apikey.ParseScopes(text)
-	return err
-}
-
-// noMetadata is how a key without metadata is stored.
-const noMetadata = `{}`
-
-func (c metadataColumn) value() any {
-	if len(*c.at) == 0 {
-		return noMetadata
-	}
-	var entries []string
-	for _, name := range slices.Sorted(maps.Keys(*c.at)) {
-		entries = append(entries, metadataEntry(name, (*c.at)[name]))
-	}
-	return "{" + strings.Join(entries, ",") + "}"
-}
-
-// metadataEntry returns the only text that an entry has. Lists look for it after a comma. That comma and the quote
-// after it could also end a text, but only if another one were a name's colon alone, which is therefore escaped: in
-// {"x,":":","y":""} the name ":" would have the value ",".
-func metadataEntry(name, value string) string {
-	if name == ":" {
-		return `"\u003a":` + quoted(value)
-	}
-	return quoted(name) + ":" + quoted(value)
-}
-
-func quoted(text string) string {
-	b, _ := json.Marshal(text) // no string fails
-	return string(b)
-}
-
-func (c metadataColumn) read(r row, i int) error {
-	text, err := r.text(i)
-	if text == noMetadata {
-		*c.at = apikey.Metadata{}
-	} else if err == nil && json.Unmarshal([]byte(text), c.at) != nil {
-		err = errMetadata
-	}
-	return err
-}
-
-func (c numberColumn) value() any { return sql.NullInt64{Int64: int64(*c.at), Valid: *c.at != 0} }
-
-func (c numberColumn) read(r row, i int) error {
-	number, err := r.number(i)
-	*c.at = int(number.Int64)
-	return err
-}
-
-func (c secondsColumn) value() any {
-	return sql.NullInt64{Int64: int64(*c.at / time.Second), Valid: *c.at != 0}
-}
-
-func (c secondsColumn) read(r row, i int) error {
-	number, err := r.number(i)
-	*c.at = time.Duration(number.Int64) * time.Second
-	return err
-}
-
-func (c flagColumn) value() any { return sql.NullInt64{Int64: 1, Valid: *c.at} }
-
-func (c flagColumn) read(r row, i int) error {
-	number, err := r.number(i)
-	*c.at = number.Int64 != 0
-	return err
-}
-
-func (c cidrsColumn) value() any { return c.at.String() }
-
-// read refuses text that is not a network: an unreadable list would not restrict the key.
-func (c cidrsColumn) read(r row, i int) error {
-	text, err := r.text(i)
-	if *c.at = apikey.ParseCIDRs(strings.Fields(text)); err == nil && apikey.CheckCIDRs("", *c.at) != nil {
-		err = errCIDRs
-	}
-	return err
-}
-
-func (c useColumn) value() any { return nil }
-
-func (c useColumn) read(r row, i int) error {
-	if r.ColumnType(i) == sqlite.TypeInteger { // of an old schema
-		return timeColumn{&c.of.LastUsedAt}.read(r, i)
-	}
-	text, err := r.text(i)
-	if text == "" || err != nil {
-		return err
-	}
-	at, from, _ := strings.Cut(text, " ")
-	ms, err := strconv.ParseInt(at, 10, 64)
-	c.of.LastUsedAt, c.of.LastUsedFrom = time.UnixMilli(ms).UTC(), from
-	return err
-}
-
-// millis is how a time is stored; the zero time is NULL.
-func millis(t time.Time) sql.NullInt64 {
-	return sql.NullInt64{Int64: t.UnixMilli(), Valid: !t.IsZero()}
-}
-
-func fromMillis(ms sql.NullInt64) time.Time {
-	if !ms.Valid {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms.Int64).UTC()
-}
-
-// nullID is how an id is stored; the zero id is NULL.
-func nullID(id apikey.ID) []byte {
-	if id.IsZero() {
-		return nil
-	}
-	return id[:]
-}

@@ -170,7 +170,7 @@ func (m *mutation) read(ref store.Ref) (apikey.Key, error) {
 func (m *mutation) insertKey(k apikey.Key) error {
 	m.changed, m.created = k.ID, k.Owner
 	m.rooms.created(k.Owner)
-	return m.exec(insertKey, insertArgs(&k)...)
+	return m.exec(insertKey, columns.values(&k)...)
 }
 
 // updateKey writes a key that read has locked.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -14,15 +13,8 @@ import (
 	"apikeyd/store/sqlitefile"
 )
 
-// ownerColumn is a column of owners and the part of an owner that it holds.
-type ownerColumn struct {
-	name  string
-	since int64 // the schema version that added it; 0 if the table began with it
-	of    func(*apikey.Owner) stored
-}
-
-// ownerColumns are the columns of owners. Every statement about the table uses this list.
-var ownerColumns = []ownerColumn{
+// ownerColumns are the columns of owners.
+var ownerColumns = columnsOf[apikey.Owner]{
 	{name: "owner", of: func(o *apikey.Owner) stored { return textColumn{&o.Name} }},
 	{name: "suspended", of: func(o *apikey.Owner) stored { return flagColumn{&o.Suspended} }},
 	{name: "max_keys", of: func(o *apikey.Owner) stored { return numberColumn{&o.MaxKeys} }},
@@ -35,41 +27,14 @@ var ownerColumns = []ownerColumn{
 	{name: "allowed_cidrs", since: 12, of: func(o *apikey.Owner) stored { return cidrsColumn{&o.AllowedCIDRs} }},
 }
 
-var upsertOwner = upsertOwnerStatement()
+var upsertOwner = ownerColumns.upsert("owners")
 
 // OwnerColumns are the names of the columns of owners.
-func OwnerColumns() string { return selectedOwnerColumns(math.MaxInt64) }
-
-// selectedOwnerColumns returns what readOwner reads, from a database of this schema version.
-func selectedOwnerColumns(version int64) string {
-	names := make([]string, len(ownerColumns))
-	for i, c := range ownerColumns {
-		if names[i] = c.name; c.since > version {
-			names[i] = `NULL AS ` + c.name
-		}
-	}
-	return strings.Join(names, ", ")
-}
-
-func upsertOwnerStatement() string {
-	var places, set []string
-	for i, c := range ownerColumns {
-		places = append(places, fmt.Sprintf("$%d", i+1))
-		if i > 0 {
-			set = append(set, c.name+" = excluded."+c.name)
-		}
-	}
-	return `INSERT INTO owners (` + OwnerColumns() + `) VALUES (` + strings.Join(places, ", ") + `)
-		ON CONFLICT (owner) DO UPDATE SET ` + strings.Join(set, ", ")
-}
+func OwnerColumns() string { return ownerColumns.names() }
 
 // readOwner reads OwnerColumns, and what follows them, from a row.
 func readOwner(r interface{ Scan(to ...any) error }, more ...any) (o apikey.Owner, err error) {
-	parts := make([]any, 0, len(ownerColumns)+len(more))
-	for _, c := range ownerColumns {
-		parts = append(parts, c.of(&o))
-	}
-	err = r.Scan(append(parts, more...)...)
+	err = r.Scan(append(ownerColumns.parts(&o), more...)...)
 	switch {
 	case errors.Is(err, errMetadata):
 		err = fmt.Errorf("%w: the metadata of owner %q cannot be read", store.ErrDamaged, o.Name)
@@ -137,11 +102,7 @@ func (m *mutation) updateOwner(before, owner apikey.Owner) error {
 	m.changed = apikey.OwnerID(owner.Name)
 	clear(m.actors) // some may be the owner's
 	m.rooms.bound(owner.Name, owner.MaxKeys)
-	values := make([]any, len(ownerColumns))
-	for i, c := range ownerColumns {
-		values[i] = c.of(&owner).value()
-	}
-	if err := m.exec(upsertOwner, values...); err != nil {
+	if err := m.exec(upsertOwner, ownerColumns.values(&owner)...); err != nil {
 		return err
 	}
 	// A key's event has its id here. Programs that verify the log expect one.

@@ -13,12 +13,19 @@ import (
 )
 
 // sessionColumns are the columns of session_keys that api_keys has too.
-var sessionColumns = slices.DeleteFunc(slices.Clone(columns), func(c column) bool {
+var sessionColumns = slices.DeleteFunc(slices.Clone(columns), func(c columnOf[apikey.Key]) bool {
 	return !slices.Contains([]string{
 		"id", "owner", "name", "prefix", "scopes", "secret_hash", "created_at", "expires_at", "revoked_at", "revocation_reason",
 		"metadata", "rate_limit", "rate_window", "quota_limit", "quota_period", "quota_starts_on", "allowed_cidrs",
 	}, c.name)
 })
+
+// insertedSession are the columns of session_keys, and insertSession inserts a row of them.
+var (
+	insertedSession = append(slices.Clip(sessionColumns),
+		columnOf[apikey.Key]{name: sessionKind, of: func(k *apikey.Key) stored { return textColumn{(*string)(&k.Session)} }})
+	insertSession = insertedSession.insert("session_keys")
+)
 
 // sessionKeys stands in for api_keys in a query of sessions' keys.
 var sessionKeys = `(SELECT ` + sessionTableColumns() + ` FROM session_keys) AS api_keys`
@@ -26,7 +33,7 @@ var sessionKeys = `(SELECT ` + sessionTableColumns() + ` FROM session_keys) AS a
 func sessionTableColumns() string {
 	names := []string{"session"}
 	for _, c := range columns {
-		if slices.ContainsFunc(sessionColumns, func(s column) bool { return s.name == c.name }) {
+		if slices.ContainsFunc(sessionColumns, func(s columnOf[apikey.Key]) bool { return s.name == c.name }) {
 			names = append(names, c.name)
 		} else {
 			names = append(names, `CAST(NULL AS BIGINT) AS `+c.name) // filters compare it with numbers
@@ -65,12 +72,7 @@ func (db *DB) StartSession(ctx context.Context, actor store.Actor, key apikey.Ke
 
 func (m *mutation) startSession(key apikey.Key) error {
 	m.changed = key.ID
-	statement := strings.Replace(insertStatement(append(slices.Clip(sessionColumns), column{name: sessionKind})), "api_keys", "session_keys", 1)
-	args := make([]any, 0, len(sessionColumns)+1)
-	for _, c := range sessionColumns {
-		args = append(args, c.of(&key).value())
-	}
-	if err := m.exec(statement, append(args, string(key.Session))...); err != nil {
+	if err := m.exec(insertSession, insertedSession.values(&key)...); err != nil {
 		return err
 	}
 	return m.audit(store.ActionSession, &key, key.Difference(nil, m.now))

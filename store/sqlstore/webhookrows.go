@@ -2,33 +2,26 @@ package sqlstore
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
 )
 
-// webhookColumn is a column of webhooks and the part of a webhook that it holds.
-type webhookColumn struct {
-	name string
-	of   func(*store.Webhook) stored
-}
-
-// webhookColumns are the columns of webhooks. Every statement about the table uses this list.
-var webhookColumns = []webhookColumn{
-	{"id", func(w *store.Webhook) stored { return idColumn{&w.ID} }},
-	{"url", func(w *store.Webhook) stored { return textColumn{&w.URL} }},
-	{"description", func(w *store.Webhook) stored { return textColumn{&w.Description} }},
-	{"events", func(w *store.Webhook) stored { return wordsColumn{&w.Events} }},
-	{"owner", func(w *store.Webhook) stored { return textColumn{&w.Owner} }},
-	{"disabled_at", func(w *store.Webhook) stored { return timeColumn{&w.DisabledAt} }},
-	{"disabled_reason", func(w *store.Webhook) stored { return textColumn{&w.DisabledReason} }},
-	{"secret", func(w *store.Webhook) stored { return webhookSecretColumn{&w.Secret} }},
-	{"old_secret", func(w *store.Webhook) stored { return webhookSecretColumn{&w.OldSecret} }},
-	{"old_secret_until", func(w *store.Webhook) stored { return timeColumn{&w.OldSecretUntil} }},
-	{"created_at", func(w *store.Webhook) stored { return timeColumn{&w.CreatedAt} }},
-	{"failing_since", func(w *store.Webhook) stored { return timeColumn{&w.FailingSince} }},
+// webhookColumns are the columns of webhooks.
+var webhookColumns = columnsOf[store.Webhook]{
+	{name: "id", of: func(w *store.Webhook) stored { return idColumn{&w.ID} }},
+	{name: "url", of: func(w *store.Webhook) stored { return textColumn{&w.URL} }},
+	{name: "description", of: func(w *store.Webhook) stored { return textColumn{&w.Description} }},
+	{name: "events", of: func(w *store.Webhook) stored { return wordsColumn{&w.Events} }},
+	{name: "owner", of: func(w *store.Webhook) stored { return textColumn{&w.Owner} }},
+	{name: "disabled_at", of: func(w *store.Webhook) stored { return timeColumn{&w.DisabledAt} }},
+	{name: "disabled_reason", of: func(w *store.Webhook) stored { return textColumn{&w.DisabledReason} }},
+	{name: "secret", of: func(w *store.Webhook) stored { return webhookSecretColumn{&w.Secret} }},
+	{name: "old_secret", of: func(w *store.Webhook) stored { return webhookSecretColumn{&w.OldSecret} }},
+	{name: "old_secret_until", of: func(w *store.Webhook) stored { return timeColumn{&w.OldSecretUntil} }},
+	{name: "created_at", of: func(w *store.Webhook) stored { return timeColumn{&w.CreatedAt} }},
+	{name: "failing_since", of: func(w *store.Webhook) stored { return timeColumn{&w.FailingSince} }},
 }
 
 type (
@@ -53,7 +46,7 @@ func (c webhookSecretColumn) read(r row, i int) error {
 }
 
 // WebhookColumns are the names of the columns of webhooks.
-var WebhookColumns = webhookColumnNames()
+var WebhookColumns = webhookColumns.names()
 
 // The names of the columns of webhook_cursors and webhook_deliveries.
 const (
@@ -61,44 +54,16 @@ const (
 	WebhookDeliveryColumns = `place, webhook, event_id, type, since, attempts, next_at, finished_at, delivered, status, error`
 )
 
-func webhookColumnNames() string {
-	names := make([]string, len(webhookColumns))
-	for i, c := range webhookColumns {
-		names[i] = c.name
-	}
-	return strings.Join(names, ", ")
-}
-
-var upsertWebhook = upsertWebhookStatement()
-
-func upsertWebhookStatement() string {
-	var places, set []string
-	for i, c := range webhookColumns {
-		places = append(places, fmt.Sprintf("$%d", i+1))
-		if i > 0 {
-			set = append(set, c.name+" = excluded."+c.name)
-		}
-	}
-	return `INSERT INTO webhooks (` + WebhookColumns + `) VALUES (` + strings.Join(places, ", ") + `)
-		ON CONFLICT (id) DO UPDATE SET ` + strings.Join(set, ", ")
-}
+var upsertWebhook = webhookColumns.upsert("webhooks")
 
 func writeWebhook(on runner, w *store.Webhook) error {
-	values := make([]any, len(webhookColumns))
-	for i, c := range webhookColumns {
-		values[i] = c.of(w).value()
-	}
-	return on.exec(upsertWebhook, values...)
+	return on.exec(upsertWebhook, webhookColumns.values(w)...)
 }
 
 func readWebhooks(ctx context.Context, q querier, rest string, args ...any) (all []store.Webhook, err error) {
 	err = q.each(ctx, func(r row) error {
 		var w store.Webhook
-		parts := make([]any, len(webhookColumns))
-		for i, c := range webhookColumns {
-			parts[i] = c.of(&w)
-		}
-		err := r.Scan(parts...)
+		err := r.Scan(webhookColumns.parts(&w)...)
 		all = append(all, w)
 		return err
 	}, `SELECT `+WebhookColumns+` FROM webhooks`+rest, args...)
