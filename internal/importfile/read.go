@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,8 +66,12 @@ func Read(from io.Reader) (*Rows, error) {
 	r.offset = r.csv.InputOffset
 	r.csv.ReuseRecord = true
 	names, err := r.csv.Read()
-	for _, name := range names {
-		r.names = append(r.names, strings.TrimSpace(name))
+	for i, name := range names {
+		name = strings.TrimSpace(name)
+		if same := slices.Index(r.names, name); same >= 0 { // not quoted: a file without a header begins with values
+			return nil, fmt.Errorf("columns %d and %d of the file have the same name; remove or rename one", same+1, i+1)
+		}
+		r.names = append(r.names, name)
 	}
 	return r, withoutText(err)
 }
@@ -100,27 +105,28 @@ func (r *Rows) next() (record, error) {
 		}
 		return row, nil
 	}
-	if len(r.waits) > 0 {
-		row := r.waits[0]
-		r.waits = r.waits[1:]
-		return row, nil
-	}
-	if r.array && !r.json.More() {
-		return nil, r.endArray()
-	}
-	var row record
-	if err := r.json.Decode(&row); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"data", "keys"} {
-		if list, ok := row[name].([]any); ok && !r.array {
-			for _, item := range list {
-				one, _ := item.(map[string]any)
-				r.waits = append(r.waits, one)
-			}
-			return r.next()
+	for len(r.waits) == 0 {
+		if r.array && !r.json.More() {
+			return nil, r.endArray()
+		}
+		var row record
+		if err := r.json.Decode(&row); err != nil {
+			return nil, err
+		}
+		list, ok := row["data"].([]any)
+		if !ok {
+			list, ok = row["keys"].([]any)
+		}
+		if r.array || !ok {
+			return row, nil
+		}
+		for _, item := range list {
+			one, _ := item.(map[string]any)
+			r.waits = append(r.waits, one)
 		}
 	}
+	row := r.waits[0]
+	r.waits = r.waits[1:]
 	return row, nil
 }
 
