@@ -33,7 +33,7 @@ func TestFiltersInABrowser(t *testing.T) {
 			b.press(kb.Escape)
 			b.until("!" + isOpen + " && document.activeElement.matches('.more summary')")
 			b.press(kb.Enter + kb.Tab + kb.Enter)
-			b.until("!" + isOpen)
+			b.until("!" + isOpen + " && !document.getElementById('results').ariaBusy") // the answer replaces the links
 		} else {
 			b.press(kb.Enter)
 			b.at("/console/keys?q=&owner=globex&scope=reports%3Aread&metadata=plan%3Dpro&status=active")
