@@ -1,6 +1,7 @@
 package client
 
 import (
+	"container/list"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -13,11 +14,7 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-const (
-	maxAnswers = 10_000
-	// firstSweep is how many answers are cached before the first search for stale ones.
-	firstSweep = 256
-)
+const maxAnswers = 10_000
 
 // answerCache caches the service's answers about good keys, and sends identical questions that
 // come at the same time only once. It is safe for concurrent use.
@@ -32,14 +29,15 @@ type answerCache struct {
 	inFlight singleflight.Group
 
 	mu      sync.Mutex
-	answers map[string]answer // by the hash of the secret, the scopes and the client's address
-	sweepAt int               // how many answers trigger the next search for stale ones
+	answers map[string]*list.Element // by question
+	order   list.List                // of answers, those that were asked for first at the front
 }
 
 // answer is what the service said, and when it was asked.
 type answer struct {
 	Verification
-	asked time.Time
+	question string // the hash of the secret, the scopes and the client's address
+	asked    time.Time
 }
 
 // fresh reports whether the answer is recent enough to be used again. A clock that was set or
@@ -65,7 +63,7 @@ func newAnswerCache(
 ) *answerCache {
 	return &answerCache{
 		keepFor: keepFor, timeout: timeout, verify: verify, now: time.Now,
-		answers: make(map[string]answer), sweepAt: firstSweep,
+		answers: make(map[string]*list.Element),
 	}
 }
 
@@ -75,8 +73,12 @@ func (c *answerCache) ask(ctx context.Context, call Call) (Verification, error) 
 	question := string(hash[:]) + strings.Join(call.Scopes, " ") + "\n" + call.ClientAddress
 	var inFlight <-chan singleflight.Result
 	asked := false // by this call
+	var found answer
 	c.mu.Lock()
-	found, ok := c.answers[question]
+	known, ok := c.answers[question]
+	if ok {
+		found = known.Value.(answer)
+	}
 	if !ok || !found.fresh(c.now(), c.keepFor) {
 		inFlight = c.inFlight.DoChan(question, func() (any, error) {
 			asked = true
@@ -110,30 +112,31 @@ func (c *answerCache) fetch(ctx context.Context, question string, call Call) (an
 	defer cancel()
 	asked := c.now()
 	verification, err := c.verify(ctx, call)
-	a := answer{verification, asked}
+	a := answer{verification, question, asked}
 	if err == nil && a.Valid() {
-		c.add(question, a)
+		c.add(a)
 	}
 	return a, err
 }
 
-// add caches an answer. Only good keys get in, so strangers cannot fill the cache.
-func (c *answerCache) add(question string, a answer) {
+// add caches an answer, and evicts stale ones, and the oldest if there are too many. Only good keys get in, so
+// strangers cannot fill the cache.
+func (c *answerCache) add(a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.answers) >= c.sweepAt {
-		now := c.now()
-		maps.DeleteFunc(c.answers, func(_ string, a answer) bool { return !a.fresh(now, c.keepFor) })
-		// Twice what is left spreads the cost of the search over as many additions.
-		c.sweepAt = max(2*len(c.answers), firstSweep)
+	if known, ok := c.answers[a.question]; ok {
+		c.order.Remove(known)
 	}
-	for other := range c.answers {
-		if len(c.answers) < maxAnswers {
+	now := c.now()
+	for first := c.order.Front(); first != nil; first = c.order.Front() {
+		oldest := first.Value.(answer)
+		if c.order.Len() < maxAnswers && oldest.fresh(now, c.keepFor) {
 			break
 		}
-		delete(c.answers, other)
+		c.order.Remove(first)
+		delete(c.answers, oldest.question)
 	}
-	c.answers[question] = a
+	c.answers[a.question] = c.order.PushBack(a)
 }
 
 // clone returns a copy that shares nothing with k.

@@ -12,9 +12,19 @@ func (c *Client) SetWait(wait func(context.Context, time.Duration) error) { c.wa
 // SetNow replaces the clock of g's cache.
 func (g *Guard) SetNow(now func() time.Time) { g.cache.now = now }
 
-// Cached returns how many answers g has cached, and their content.
-func (g *Guard) Cached() (int, string) {
+// Cached returns how many answers g has cached.
+func (g *Guard) Cached() int {
 	g.cache.mu.Lock()
 	defer g.cache.mu.Unlock()
-	return len(g.cache.answers), fmt.Sprintf("%+v", g.cache.answers)
+	return len(g.cache.answers)
+}
+
+// CacheText returns the content of g's cache.
+func (g *Guard) CacheText() (text string) {
+	g.cache.mu.Lock()
+	defer g.cache.mu.Unlock()
+	for e := g.cache.order.Front(); e != nil; e = e.Next() {
+		text += fmt.Sprintf("%+v", e.Value)
+	}
+	return fmt.Sprint(text, g.cache.answers)
 }
