@@ -47,7 +47,11 @@ func TestScreens(t *testing.T) {
 		_, err := k.as(k.admin).Verify(t.Context(), k.owner.Secret)
 		k.must(err)
 	}
-	pages := append([]screen{{"keys", "/console/keys"}, {"overview", "/console"}, {"audit", "/console/audit"}}, k.keyScreens()...)
+	pages := append([]screen{
+		{"keys", "/console/keys"}, {"overview", "/console"}, {"audit", "/console/audit"}, {"import", "/console/import"}, {"server", "/console/server"},
+		{"owners", "/console/owners"}, {"owner", "/console/owners/owner?owner=acme"}, {"owner-edit", "/console/owners/edit?owner=acme"},
+		{"webhooks", "/console/webhooks"}, {"webhook-new", "/console/webhooks/new"},
+	}, k.keyScreens()...)
 	for _, page := range pages {
 		b.open(page.path)
 		shoot(page.name)
