@@ -64,7 +64,7 @@ func ParseMetadataFilter(texts []string) ([]MetadataEntry, error) {
 			return nil, err
 		}
 		if holdsSecret(value) {
-			return nil, Invalid(metadataField, "must not contain a secret, which belongs in no URL")
+			return nil, Invalid(metadataField, secretInURL)
 		}
 		entries = append(entries, MetadataEntry{name, value})
 	}

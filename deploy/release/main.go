@@ -145,7 +145,8 @@ func (p program) writeSBOM(ctx context.Context, tool, output string) (string, er
 
 func (p program) isLinux() bool { return strings.HasPrefix(p.platform, "linux_") }
 
-// writeArchive packs the program with its documents, gateways' configurations and, for Linux, the systemd unit, completions and manual page.
+// writeArchive packs the program with its documents and configurations of gateways and, for Linux, the systemd unit,
+// completions and manual page.
 func (p program) writeArchive(licences []byte, tree, output string) (name string, err error) {
 	binary := filepath.Base(p.path)
 	entries := []entry{{name: "THIRD_PARTY_LICENSES.txt", text: licences}}

@@ -26,5 +26,5 @@ func TestBackupOfWhatCannotBeWritten(t *testing.T) {
 	}
 	t.Log(string(out))
 	s.command("restore", filepath.Join(elsewhere, "keys.bak"), "--database", "drill.db")
-	s.wantDoctor("ok       backup         apikeyd backup has made none of this database yet")
+	s.wantDoctor("ok       backup         apikeyd backup has not copied this database yet")
 }

@@ -3,8 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,15 +38,8 @@ func printKeyUsed(w io.Writer, k client.Key, now time.Time, used string) error {
 	d.row("status", statusOf(k))
 	d.row("prefix", k.Prefix)
 	d.row("scopes", strings.Join(k.Scopes, " "))
-	for _, name := range slices.Sorted(maps.Keys(k.Metadata)) {
-		d.row("metadata", name+"="+k.Metadata[name])
-	}
-	if k.RateLimit != (client.RateLimit{}) {
-		d.row("rate limit", fmt.Sprintf("%d calls in %s", k.RateLimit.Limit, rounded(k.RateLimit.Window)))
-	}
-	if k.Quota != (client.Quota{}) {
-		d.row("quota", keyfield.QuotaOf(k.Quota).String())
-	}
+	d.metadata(k.Metadata)
+	d.limits(k.RateLimit, k.Quota)
 	d.text("allowed networks", strings.Join(k.AllowedCIDRs, " "))
 	d.text("observed networks", strings.Join(k.ObserveCIDRs, " "))
 	d.at("created", k.CreatedAt)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -153,21 +151,12 @@ func printOwner(w io.Writer, o client.Owner, now time.Time) error {
 	if o.MaxKeys > 0 {
 		d.row("max keys", strconv.Itoa(o.MaxKeys))
 	}
-	if o.RateLimit != (client.RateLimit{}) {
-		d.row("rate limit", fmt.Sprintf("%d calls in %s", o.RateLimit.Limit, rounded(o.RateLimit.Window)))
-	}
-	if o.Quota != (client.Quota{}) {
-		d.row("quota", quotaText(o.Quota))
-	}
+	d.limits(o.RateLimit, o.Quota)
 	if o.Left != (client.QuotaState{}) {
 		d.row("quota left", fmt.Sprintf("%d, until %s", o.Left.Remaining, when(o.Left.ResetsAt, now)))
 	}
-	if o.AllowedCIDRs != nil {
-		d.row("allowed networks", strings.Join(o.AllowedCIDRs, " "))
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.Metadata)) {
-		d.row("metadata", name+"="+o.Metadata[name])
-	}
+	d.text("allowed networks", strings.Join(o.AllowedCIDRs, " "))
+	d.metadata(o.Metadata)
 	if o.LastUsed.IsZero() {
 		d.row("last used", "never")
 	} else {

@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"apikeyd/client"
 )
 
 // newTable returns a table whose columns line up. Tabs separate cells, and Flush prints it.
@@ -89,6 +93,23 @@ func (d details) row(name, value string) { fmt.Fprintf(d, "%s\t%s\n", name, prin
 func (d details) text(name, value string) {
 	if value != "" {
 		d.row(name, value)
+	}
+}
+
+// limits are the rows of what a key or an owner may use.
+func (d details) limits(rate client.RateLimit, quota client.Quota) {
+	if rate != (client.RateLimit{}) {
+		d.row("rate limit", fmt.Sprintf("%d calls in %s", rate.Limit, rounded(rate.Window)))
+	}
+	if quota != (client.Quota{}) {
+		d.row("quota", quotaText(quota))
+	}
+}
+
+// metadata is a row for each entry.
+func (d details) metadata(entries map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		d.row("metadata", name+"="+entries[name])
 	}
 }
 

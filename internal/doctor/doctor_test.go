@@ -3,6 +3,7 @@ package doctor
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -37,13 +38,17 @@ func TestJudgeClock(t *testing.T) {
 }
 
 func TestJudgeBackup(t *testing.T) {
+	alerts, err := os.ReadFile("../../docs/alerts.yml")
+	if rule := fmt.Sprintf("time() - apikeyd_last_backup_timestamp_seconds > %d * 3600\n", backupAge/time.Hour); err != nil || !strings.Contains(string(alerts), rule) {
+		t.Errorf("the alert has another limit than %q, error %v", rule, err)
+	}
 	now := time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC)
 	for name, tt := range map[string]struct {
 		last time.Time
 		want Severity
 		says string
 	}{
-		"none":             {time.Time{}, Healthy, "has made none"},
+		"none":             {time.Time{}, Healthy, "has not copied"},
 		"recent":           {now.Add(-20 * time.Minute), Healthy, "made 0.3 h ago, at 2030-01-31T11:40:00.000Z"},
 		"of last night":    {now.Add(-36 * time.Hour), Healthy, "made 36.0 h ago"},
 		"old":              {now.Add(-backupAge - time.Second), Warning, "made 48.0 h ago"},

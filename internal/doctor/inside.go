@@ -155,11 +155,10 @@ func (d Deployment) checkRestored(ctx context.Context, e *sqlstore.Examination) 
 		warn("reconcile it (docs/backup.md), then run apikeyd restore --confirm")
 }
 
-// backupAge is how old the last backup may become: that of a nightly job that failed once is younger. The alert
-// ApikeydBackupOld has the same limit.
+// backupAge is how old the last backup may become, here and in the alert ApikeydBackupOld. A nightly job may fail once.
 const backupAge = 48 * time.Hour
 
-// checkBackup reports how old the last backup is. None at all is no warning: whoever copies the disk needs none.
+// checkBackup reports how old the last backup is. None at all is no warning, because the disk may be copied instead.
 func checkBackup(ctx context.Context, e *sqlstore.Examination) Finding {
 	last, err := e.LastBackup(ctx)
 	if err != nil {
@@ -170,7 +169,7 @@ func checkBackup(ctx context.Context, e *sqlstore.Examination) Finding {
 
 func judgeBackup(now, last time.Time) Finding {
 	if last.IsZero() {
-		return found("apikeyd backup has made none of this database yet (docs/backup.md)")
+		return found("apikeyd backup has not copied this database yet (docs/backup.md)")
 	}
 	age := now.Sub(last)
 	f := found("the last one was made %.1f h ago, at %s", max(0, age.Hours()), apikey.Timestamp(last))

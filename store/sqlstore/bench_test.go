@@ -15,17 +15,19 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
+// openToBench opens a new database, and returns its path too.
+func openToBench(b *testing.B) (*sqlstore.DB, string) {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "keys.db")
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(b, err)
+	b.Cleanup(func() { must(b, db.Close()) })
+	return db, path
+}
+
 // BenchmarkKey reads a key, as a verification does when the cache does not have it.
 func BenchmarkKey(b *testing.B) {
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	db, _ := openToBench(b)
 	var keys []apikey.Key
 	for i := range 256 {
 		now := time.Now()
@@ -63,15 +65,7 @@ func BenchmarkKey(b *testing.B) {
 
 // BenchmarkCreate creates keys, each with its audit event, for one caller and for many at once.
 func BenchmarkCreate(b *testing.B) {
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	db, _ := openToBench(b)
 	actor := store.Operator("bench")
 	now := time.Now()
 	create := func() error {
@@ -108,15 +102,7 @@ func BenchmarkCreate(b *testing.B) {
 
 // BenchmarkKeys reads a page of 20 keys, of one owner among several.
 func BenchmarkKeys(b *testing.B) {
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	db, _ := openToBench(b)
 	for i := range 256 {
 		now := time.Now()
 		key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{
@@ -153,15 +139,7 @@ func BenchmarkKeys(b *testing.B) {
 
 // BenchmarkUses writes last-used times, of 10,000 keys at once.
 func BenchmarkUses(b *testing.B) {
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	db, _ := openToBench(b)
 	const keys = 10_000
 	var uses []store.Use
 	var mu sync.Mutex
@@ -204,19 +182,10 @@ func BenchmarkUses(b *testing.B) {
 // BenchmarkNotices looks for notices that are due, as a server does every few seconds, among a million keys that end
 // within ten years: one call for the ends of the next 30 days.
 func BenchmarkNotices(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "keys.db")
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: path, Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	db, path := openToBench(b)
 	const keys = 1_000_000
 	now := time.Now()
-	_, err = databasetest.Raw(b, path).ExecContext(b.Context(), `INSERT INTO api_keys
+	_, err := databasetest.Raw(b, path).ExecContext(b.Context(), `INSERT INTO api_keys
 			(id, owner, name, prefix, scopes, secret_hash, created_at, expires_at, metadata)
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 		SELECT unhex(printf('%032x', i)), 'acme', printf('key %d', i), 'ak_12345678', '', randomblob(32), $2,

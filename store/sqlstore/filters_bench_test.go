@@ -3,32 +3,21 @@
 package sqlstore_test
 
 import (
-	"path/filepath"
 	"testing"
 	"time"
 
 	"apikeyd/apikey"
 	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
-	"apikeyd/store/sqlstore"
 )
 
 // BenchmarkFilters reads the first page of 20 of an admin's list, and how many keys match: of 100,000, one in a thousand.
 // Of two entries of metadata, every key has the first. It reports processor time, which other work on the machine changes
 // less, and how many times that of a list without a filter it is, whose number of keys is stored.
 func BenchmarkFilters(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "keys.db")
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: path, Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	db, path := openToBench(b)
 	now := time.Now()
-	_, err = databasetest.Raw(b, path).ExecContext(b.Context(), `INSERT INTO api_keys
+	_, err := databasetest.Raw(b, path).ExecContext(b.Context(), `INSERT INTO api_keys
 			(id, owner, name, prefix, scopes, secret_hash, created_at, expires_at, metadata)
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 		SELECT unhex(printf('%032x', i)), 'acme', printf('key %d of %d', i, i % 1000), 'ak_12345678',
